@@ -1,0 +1,105 @@
+//! The other side: what a client encodes and decodes.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::Text;
+
+/// A frame of the server, decoded. Fields that its type does not have are `None`.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct ServerFrame<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Text<'a>,
+    pub id: Option<u64>,
+    #[serde(borrow)]
+    pub channel: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub epoch: Option<Text<'a>>,
+    pub offset: Option<u64>,
+    #[serde(default)]
+    pub recovered: bool,
+    #[serde(default)]
+    pub duplicate: bool,
+    #[serde(default)]
+    pub ephemeral: bool,
+    #[serde(borrow)]
+    pub level: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub timestamp: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub user: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub session: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub event: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub key: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub events: Option<Vec<&'a RawValue>>,
+    pub more: Option<bool>,
+    #[serde(borrow)]
+    pub members: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    pub member: Option<&'a RawValue>,
+    pub count: Option<u64>,
+    #[serde(borrow)]
+    pub action: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub message: Option<Text<'a>>,
+    #[serde(default)]
+    pub retryable: bool,
+    pub reconnect: Option<bool>,
+    pub retry_after: Option<u64>,
+    pub expected: Option<u64>,
+    #[serde(borrow)]
+    pub path: Option<Text<'a>>,
+    pub expires_in: Option<u64>,
+    pub heartbeat: Option<u64>,
+}
+
+/// A frame that no server of this version sends.
+#[derive(Debug)]
+pub struct DecodeServerFrameError(serde_json::Error);
+
+impl fmt::Display for DecodeServerFrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not a frame of a Tidings server: {}", self.0)
+    }
+}
+
+impl std::error::Error for DecodeServerFrameError {}
+
+impl<'a> ServerFrame<'a> {
+    /// Decodes one frame. Fields and types that are not known are no error: a newer server may
+    /// send them.
+    ///
+    /// # Errors
+    /// When it is not a JSON object with a `type`, or a known field is of the wrong kind.
+    pub fn decode(frame: &'a str) -> Result<Self, DecodeServerFrameError> {
+        serde_json::from_str(frame).map_err(DecodeServerFrameError)
+    }
+}
+
+/// The JSON of a command: `kind`, `id` and further fields.
+///
+/// ```
+/// let frame = tidings_proto::command("subscribe", 1, serde_json::json!({"channel": "chat:a"}));
+/// assert_eq!(frame, r#"{"channel":"chat:a","id":1,"type":"subscribe"}"#);
+/// ```
+pub fn command(kind: &str, id: u64, mut fields: serde_json::Value) -> String {
+    if !fields.is_object() {
+        fields = serde_json::json!({});
+    }
+    fields["type"] = kind.into();
+    fields["id"] = id.into();
+    fields.to_string()
+}

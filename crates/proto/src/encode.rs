@@ -1,0 +1,203 @@
+//! Encoding what a server sends.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{CloseCode, Epoch, ErrorCode, Level, Timestamp};
+
+/// `{epoch, offset}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Position {
+    /// The channel's epoch.
+    pub epoch: Epoch,
+    /// An offset in it.
+    pub offset: u64,
+}
+
+/// An event, as subscribers get it and as it is stored.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct Event<'a> {
+    pub channel: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ephemeral: bool,
+    pub timestamp: Timestamp,
+    pub user: &'a str,
+    #[serde(serialize_with = "hex")]
+    pub session: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<&'a str>,
+    pub data: &'a RawValue,
+}
+
+/// A member of a channel, as others see it.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct MemberView<'a> {
+    pub user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    pub last_seen: Timestamp,
+}
+
+/// The limits that a client must know.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct WelcomeLimits {
+    pub frame: usize,
+    pub channels: usize,
+    pub in_flight: usize,
+}
+
+/// Every frame that a server sends; see `docs/protocol.md` for each.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub enum Frame<'a> {
+    Bye {
+        code: u16,
+        reason: &'a str,
+        reconnect: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+    },
+    Entered {
+        id: u64,
+        channel: &'a str,
+    },
+    Error {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+        code: ErrorCode,
+        message: &'a str,
+        retryable: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expected: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+    },
+    Event(Event<'a>),
+    Expiring {
+        expires_in: u64,
+    },
+    Gap {
+        channel: &'a str,
+        reason: &'a str,
+        from: Position,
+        to: Position,
+    },
+    History {
+        id: u64,
+        channel: &'a str,
+        #[serde(flatten)]
+        position: Position,
+        events: &'a [&'a RawValue],
+        more: bool,
+    },
+    Left {
+        id: u64,
+        channel: &'a str,
+    },
+    Members {
+        id: u64,
+        channel: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        members: Option<&'a [MemberView<'a>]>,
+        count: usize,
+        departed: &'a [MemberView<'a>],
+    },
+    Pong {
+        id: u64,
+    },
+    Presence {
+        channel: &'a str,
+        action: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        member: Option<MemberView<'a>>,
+        count: usize,
+    },
+    Published {
+        id: u64,
+        channel: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<Epoch>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        offset: Option<u64>,
+        level: Level,
+        duplicate: bool,
+    },
+    Refreshed {
+        id: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in: Option<u64>,
+    },
+    Subscribed {
+        id: u64,
+        channel: &'a str,
+        #[serde(flatten)]
+        position: Position,
+        recovered: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        members: Option<&'a [MemberView<'a>]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        count: Option<usize>,
+    },
+    Unsubscribed {
+        id: u64,
+        channel: &'a str,
+    },
+    Updated {
+        id: u64,
+        channel: &'a str,
+    },
+    Welcome {
+        id: u64,
+        session: &'a str,
+        user: &'a str,
+        heartbeat: u64,
+        dedup_window: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in: Option<u64>,
+        limits: WelcomeLimits,
+    },
+}
+
+impl<'a> Frame<'a> {
+    /// The `bye` that goes in front of every close.
+    pub fn bye(code: CloseCode, retry_after: Option<u64>) -> Frame<'a> {
+        Frame::Bye {
+            code: code.code(),
+            reason: code.reason(),
+            reconnect: code.reconnect(),
+            retry_after,
+        }
+    }
+
+    /// The JSON.
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(256);
+        // invariant: writing to a Vec cannot fail, and no map here has a key that is not a string.
+        #[expect(clippy::expect_used, reason = "see the invariant")]
+        serde_json::to_writer(&mut out, self).expect("a frame is always JSON");
+        out.into()
+    }
+}
+
+fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{value:016x}"))
+}

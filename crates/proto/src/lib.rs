@@ -1,0 +1,28 @@
+//! The wire format of Tidings: the one place that knows what a frame looks like.
+//!
+//! - [`Command`]: what a client sends, decoded from JSON without copying;
+//! - [`Frame`]: what a server sends, encoded to JSON;
+//! - [`ServerFrame`]: the same, decoded, for clients; [`command`] encodes theirs;
+//! - [`ErrorCode`] and [`CloseCode`]: every code there is, once;
+//! - [`Timestamp`], [`Epoch`], [`Level`], [`ChannelName`]: the values that frames carry.
+//!
+//! `docs/protocol.md` is the normative text. No I/O, no async, no clock.
+
+mod channel;
+mod client;
+mod codes;
+mod decode;
+mod encode;
+mod text;
+mod values;
+
+pub use channel::{ChannelName, InvalidChannelName};
+pub use client::{DecodeServerFrameError, ServerFrame, command};
+pub use codes::{CloseCode, ErrorCode};
+pub use decode::{Command, CommandBody, DecodeError, Since, decode, depth_exceeds};
+pub use encode::{Event, Frame, MemberView, Position, WelcomeLimits};
+pub use text::Text;
+pub use values::{Epoch, Level, Timestamp};
+
+/// The WebSocket subprotocol: JSON text frames, version 1.
+pub const SUBPROTOCOL: &str = "tidings.v1";

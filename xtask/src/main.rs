@@ -1,0 +1,2 @@
+//! Development tasks. fn main is filled in below.
+fn main() {}
