@@ -1,0 +1,117 @@
+//! Every limit there is, in one place, each with its default and its reason.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Period;
+
+/// What one client, one channel or one node may use. Sizes are bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// One message of a client. Enough for text; files belong on a file server. A longer one closes
+    /// the connection with 1009.
+    pub frame: usize,
+    /// The `data` of an event. Half a frame, so that its envelope always fits.
+    pub data: usize,
+    /// The `data` of a member: every member is sent to everyone who comes.
+    pub presence_data: usize,
+    /// A channel's whole name: the usual limit of names elsewhere.
+    pub channel_name: usize,
+    /// The name of an event inside its channel.
+    pub event_name: usize,
+    /// A caller's own idempotency key.
+    pub key: usize,
+    /// The name of a producer: a UUID and some.
+    pub producer: usize,
+    /// A token: proxies allow headers of 8 KiB.
+    pub token: usize,
+    /// How deep `data` may be nested: receivers' parsers recurse.
+    pub depth: usize,
+    /// Subscriptions of one session.
+    pub channels_per_session: usize,
+    /// Commands of one session without an answer. At the limit its socket is not read further.
+    pub in_flight: usize,
+    /// Refused frames in a row before the connection is closed: a program that never learns.
+    pub bad_frames: usize,
+    /// How long a connection may wait with its first command.
+    pub hello_timeout: Period,
+    /// Silence after which the server pings: below the 30 to 60 s of common proxies.
+    pub heartbeat: Period,
+    /// How long a Pong may take.
+    pub pong_timeout: Period,
+    /// How long before its token expires a session is told.
+    pub expiry_warning: Period,
+    /// What may wait to be sent to one connection: then it is a slow consumer.
+    pub backlog: usize,
+    /// How long a closing connection may take to say good-bye.
+    pub close_timeout: Period,
+    /// Events in one page of history or recovery.
+    pub page_events: usize,
+    /// Bytes of events in one page of history or recovery.
+    pub page_bytes: usize,
+    /// Producers that a channel remembers within its dedup window.
+    pub producers_per_channel: usize,
+    /// Keys that a channel remembers within its dedup window.
+    pub keys_per_channel: usize,
+    /// Members of one channel.
+    pub members_per_channel: usize,
+    /// Channels that one shard holds in memory at once.
+    pub channels_per_shard: usize,
+    /// A channel that nobody uses leaves memory after this long (at once readable from disk if it
+    /// is durable; a channel in memory also waits until its events and dedup records have expired).
+    pub channel_idle: Period,
+    /// How long the ticket of a session is honoured.
+    pub session_ticket: Period,
+    /// Connections of one node.
+    pub connections: usize,
+    /// The head of an HTTP request.
+    pub header_bytes: usize,
+    /// Header fields of an HTTP request.
+    pub headers: usize,
+    /// How long the head of an HTTP request may take to arrive: answers slow dripping.
+    pub header_timeout: Period,
+    /// Fragments of one message: an endless message costs nothing before this ends it.
+    pub fragments: usize,
+    /// Messages that may wait between two shards before sockets are read no further.
+    pub mailbox: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame: 64 << 10,
+            data: 32 << 10,
+            presence_data: 4 << 10,
+            channel_name: 255,
+            event_name: 64,
+            key: 128,
+            producer: 64,
+            token: 8 << 10,
+            depth: 64,
+            channels_per_session: 128,
+            in_flight: 64,
+            bad_frames: 16,
+            hello_timeout: Period::secs(10),
+            heartbeat: Period::secs(25),
+            pong_timeout: Period::secs(10),
+            expiry_warning: Period::secs(30),
+            backlog: 1 << 20,
+            close_timeout: Period::secs(5),
+            page_events: 100,
+            page_bytes: 256 << 10,
+            producers_per_channel: 10_000,
+            keys_per_channel: 10_000,
+            members_per_channel: 100_000,
+            channels_per_shard: 1_000_000,
+            channel_idle: Period::secs(60),
+            session_ticket: Period::secs(86_400),
+            connections: 100_000,
+            header_bytes: 16 << 10,
+            headers: 64,
+            header_timeout: Period::secs(10),
+            fragments: 128,
+            mailbox: 65_536,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What is allowed where: namespaces and their rules.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Period;
+use crate::identity::{Action, Identity};
+use crate::store::Retention;
+
+/// Who may do something in a namespace. A token's own grants (`channels`) are always honoured; this
+/// says what others may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Everybody, anonymous users too.
+    Anyone,
+    /// Everybody with a token.
+    SignedIn,
+    /// Only who has a token that grants it for this channel.
+    Token,
+}
+
+/// The rules of a namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NamespacePolicy {
+    /// Who may subscribe.
+    pub subscribe: Access,
+    /// Who may publish.
+    pub publish: Access,
+    /// What is kept.
+    pub history: HistoryPolicy,
+    /// Who sees who is here.
+    pub presence: PresencePolicy,
+    /// A JSON Schema that `data` must fit: a file, relative to this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_file: Option<String>,
+}
+
+impl Default for NamespacePolicy {
+    fn default() -> Self {
+        Self {
+            subscribe: Access::SignedIn,
+            publish: Access::Token,
+            history: HistoryPolicy::default(),
+            presence: PresencePolicy::default(),
+            schema_file: None,
+        }
+    }
+}
+
+/// What a namespace keeps of its channels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryPolicy {
+    /// Who may read history, recover and rewind, once they may subscribe.
+    pub read: Access,
+    /// The newest this many events of a channel are kept; 0: none, and clients cannot recover.
+    pub size: u32,
+    /// Events older than this are dropped.
+    pub ttl: Period,
+    /// Stored on disk before the publisher is told; else in memory.
+    pub durable: bool,
+    /// How long a publish is recognised when it is sent again.
+    pub dedup_window: Period,
+}
+
+impl Default for HistoryPolicy {
+    fn default() -> Self {
+        Self {
+            read: Access::Anyone,
+            size: 100,
+            ttl: Period::secs(86_400),
+            durable: false,
+            dedup_window: Period::secs(900),
+        }
+    }
+}
+
+impl HistoryPolicy {
+    /// As the store is told.
+    pub fn retention(&self) -> Retention {
+        Retention { size: self.size, ttl_ms: self.ttl.ms, dedup_ms: self.dedup_window.ms }
+    }
+}
+
+/// Presence in a namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PresencePolicy {
+    /// Who may enter and see the members.
+    pub access: Access,
+    /// How long a leave is held back after a lost connection: a reload is not a leave and an enter.
+    pub leave_delay: Period,
+    /// Above this many members only their count is sent.
+    pub members_max: usize,
+    /// How many of those who left lately are remembered, with when they were last seen.
+    pub departed: usize,
+}
+
+impl Default for PresencePolicy {
+    fn default() -> Self {
+        Self {
+            access: Access::SignedIn,
+            leave_delay: Period::secs(5),
+            members_max: 200,
+            departed: 50,
+        }
+    }
+}
+
+/// Why `data` does not fit its namespace's schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFault {
+    /// Where: a JSON Pointer (RFC 6901) into `data`; empty for the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+/// A compiled schema. The engine does not know what kind.
+pub trait DataSchema: fmt::Debug + Send + Sync {
+    /// Checks `data`, which is valid JSON.
+    ///
+    /// # Errors
+    /// The first fault found.
+    fn check(&self, data: &str) -> Result<(), DataFault>;
+}
+
+/// A namespace in force.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    /// Its name: what stands in front of the colon.
+    pub name: Box<str>,
+    /// Its rules.
+    pub policy: NamespacePolicy,
+    /// What `data` must look like.
+    pub schema: Option<Arc<dyn DataSchema>>,
+}
+
+impl Namespace {
+    /// Whether `who` may do `action` on `channel`, which is of this namespace.
+    pub fn allows(&self, who: &Identity, action: Action, channel: &str) -> bool {
+        let access = match action {
+            Action::History => self.policy.history.read,
+            Action::Presence => self.policy.presence.access,
+            Action::Publish => self.policy.publish,
+            Action::Subscribe => self.policy.subscribe,
+        };
+        let open = match access {
+            Access::Anyone => true,
+            Access::SignedIn => !who.anonymous,
+            Access::Token => false,
+        };
+        open || who.grants(action, channel)
+    }
+}
+
+/// All namespaces, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Whether there are users without a token.
+    pub anonymous: bool,
+    /// The namespaces.
+    pub namespaces: HashMap<Box<str>, Arc<Namespace>>,
+}
