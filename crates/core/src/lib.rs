@@ -1,10 +1,27 @@
-//! The engine of Tidings, sans-IO: time and randomness are arguments, effects are data.
+//! The engine of Tidings, sans-IO: every rule of channels, sessions and presence.
+//!
+//! [`Engine`] takes what happened (a frame came, the store answered, time passed) and says what to
+//! do ([`Effect`]). It has no socket, no clock, no thread and no random source: a driver gives it
+//! the time and a seed. The same engine runs in the server and, under virtual time, in the
+//! simulation.
+//!
+//! - [`engine`]: one shard: its sessions, and the channels whose home it is;
+//! - `channel`: one channel: order, history, exactly-once, presence;
+//! - [`policy`], [`identity`]: who may do what;
+//! - [`store`]: the port to whatever keeps channels;
+//! - [`Limits`]: every limit, once.
 
+mod channel;
+pub mod engine;
 pub mod identity;
 mod limits;
 mod period;
 pub mod policy;
+mod reject;
+mod rng;
 pub mod store;
 
+pub use engine::{Effect, Engine};
 pub use limits::Limits;
 pub use period::Period;
+pub use reject::Reject;

@@ -168,3 +168,11 @@ pub struct Policy {
     /// The namespaces.
     pub namespaces: HashMap<Box<str>, Arc<Namespace>>,
 }
+
+impl Policy {
+    /// The namespace of a channel, by what stands in front of its first colon.
+    pub fn namespace_of(&self, channel: &str) -> Option<&Arc<Namespace>> {
+        let (namespace, _) = channel.split_once(':')?;
+        self.namespaces.get(namespace)
+    }
+}

@@ -1,0 +1,122 @@
+//! A channel at its home: the one place that gives its offsets.
+
+mod dedup;
+mod history;
+mod presence;
+mod publish;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tidings_proto::Position;
+
+pub(crate) use dedup::{Dedup, Seen};
+pub(crate) use history::History;
+pub(crate) use presence::{Change, Entry, Presence};
+pub(crate) use publish::{Pending, Publish, Waiter};
+
+use crate::engine::{Delivery, ShardId};
+use crate::policy::Namespace;
+use crate::store::{Epoch, Level, Loaded};
+
+/// A channel, loaded.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) name: Arc<str>,
+    pub(crate) namespace: Arc<Namespace>,
+    pub(crate) epoch: Epoch,
+    /// The offset of the newest event that is stored.
+    pub(crate) last: u64,
+    /// The newest offset given, also to events that the store has not confirmed.
+    pub(crate) assigned: u64,
+    pub(crate) history: History,
+    pub(crate) dedup: Dedup,
+    /// At the store, oldest first.
+    pub(crate) pending: VecDeque<Pending>,
+    /// An append failed and others are still under way: nothing new until they have come back.
+    pub(crate) failing: bool,
+    /// Committed in this turn of the loop, to be sent out together at its end.
+    pub(crate) outgoing: Vec<Delivery>,
+    /// Which shards have subscriptions.
+    pub(crate) shards: SmallVec<[ShardId; 4]>,
+    pub(crate) presence: Option<Box<Presence>>,
+    /// The level that the store reached last: what a duplicate is told.
+    pub(crate) level: Level,
+    /// When it was last used: monotonic milliseconds.
+    pub(crate) used_ms: u64,
+}
+
+impl Channel {
+    pub(crate) fn new(name: Arc<str>, namespace: Arc<Namespace>, epoch: Epoch) -> Self {
+        Self {
+            name,
+            namespace,
+            epoch,
+            last: 0,
+            assigned: 0,
+            history: History::default(),
+            dedup: Dedup::default(),
+            pending: VecDeque::new(),
+            failing: false,
+            outgoing: Vec::new(),
+            shards: SmallVec::new(),
+            presence: None,
+            level: Level::Os,
+            used_ms: 0,
+        }
+    }
+
+    /// Takes over what the store has kept.
+    pub(crate) fn restore(&mut self, loaded: Loaded) {
+        self.epoch = loaded.epoch;
+        self.last = loaded.last_offset;
+        self.assigned = loaded.last_offset;
+        self.history = History::restore(loaded.events);
+        self.dedup = Dedup::restore(loaded.producers, loaded.keys);
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position { epoch: self.epoch, offset: self.last }
+    }
+
+    pub(crate) fn attach(&mut self, shard: ShardId) {
+        if !self.shards.contains(&shard) {
+            self.shards.push(shard);
+        }
+    }
+
+    pub(crate) fn detach(&mut self, shard: ShardId) {
+        self.shards.retain(|at| *at != shard);
+    }
+
+    /// Drops the events that have expired at `steady_ms`.
+    pub(crate) fn expire_history(&mut self, steady_ms: u64) {
+        let history = &self.namespace.policy.history;
+        self.history.trim(steady_ms, history.size, history.ttl.ms);
+    }
+
+    /// Drops all that has expired at `steady_ms`.
+    pub(crate) fn expire(&mut self, steady_ms: u64) {
+        self.expire_history(steady_ms);
+        let window_ms = self.namespace.policy.history.dedup_window.ms;
+        self.dedup.expire(steady_ms, window_ms);
+    }
+
+    /// Whether nothing would be lost by forgetting it (a durable one is read again from the store).
+    pub(crate) fn can_unload(&self, now_mono_ms: u64, idle_ms: u64) -> bool {
+        let policy = &self.namespace.policy.history;
+        let unused = self.shards.is_empty()
+            && self.pending.is_empty()
+            && self.outgoing.is_empty()
+            && self.presence.as_ref().is_none_or(|presence| presence.is_empty());
+        // A channel in memory takes its epoch with it, so it stays for as long as a client could
+        // want to recover. The epoch of one that never had an event is derived: see `Homes`.
+        let idle = if policy.durable || (self.assigned == 0 && self.dedup.is_empty()) {
+            idle_ms
+        } else {
+            idle_ms.max(policy.ttl.ms).max(policy.dedup_window.ms)
+        };
+        unused && now_mono_ms.saturating_sub(self.used_ms) >= idle
+    }
+}

@@ -1,0 +1,446 @@
+//! Commands of clients: decoded, checked against the session's rights and limits, answered here or
+//! sent to the channel's home.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tidings_proto::{
+    ChannelName, CloseCode, Command, CommandBody, ErrorCode, Frame, Since, Text, WelcomeLimits,
+    decode, depth_exceeds,
+};
+
+use super::Engine;
+use super::session::{Stage, Subscription};
+use super::types::{Effect, Now, RequestBody, SessionKey, Subscribe, own};
+use crate::channel::{Entry, Publish};
+use crate::identity::{Action, TokenError};
+use crate::policy::Namespace;
+use crate::reject::Reject;
+use crate::store::Scoped;
+
+/// A channel that a command named, and its rules.
+struct Target {
+    channel: Arc<str>,
+    namespace: Arc<Namespace>,
+}
+
+impl Engine {
+    /// A text message of the client.
+    pub fn receive(&mut self, now: Now, key: SessionKey, text: &str) {
+        if self.session(key).is_none() {
+            return;
+        }
+        match decode(text) {
+            Ok(command) => {
+                if let Some(session) = self.session(key) {
+                    session.bad_frames = 0;
+                }
+                self.command(now, key, command);
+            }
+            Err(error) => {
+                let reject = Reject::bad_request(error.message);
+                self.send_reject(key, error.id, None, &reject);
+                self.count_bad_frame(key);
+            }
+        }
+        self.settle(now);
+    }
+
+    fn count_bad_frame(&mut self, key: SessionKey) {
+        let max = self.config.limits.bad_frames;
+        let Some(session) = self.session(key) else { return };
+        session.bad_frames += 1;
+        if usize::from(session.bad_frames) >= max {
+            self.end_session(key, CloseCode::BadFrame, None);
+        }
+    }
+
+    fn send_reject(&mut self, key: SessionKey, id: Option<u64>, at: Option<&str>, why: &Reject) {
+        let text = why.encode(id, at);
+        self.out.effects.push(Effect::Send { session: key, text });
+    }
+
+    fn send(&mut self, key: SessionKey, frame: &Frame<'_>) {
+        self.out.effects.push(Effect::Send { session: key, text: frame.encode() });
+    }
+
+    fn command(&mut self, now: Now, key: SessionKey, command: Command<'_>) {
+        let Command { id, body } = command;
+        if let CommandBody::Hello { token, session, .. } = body {
+            self.hello(now, key, id, token.as_deref(), session.as_deref());
+            return;
+        }
+        let Some(session) = self.session(key) else { return };
+        if !session.open {
+            // Where anonymous users are allowed, `hello` may be left out.
+            session.open = true;
+            if session.identity.is_none() && !self.authenticate(now, key, None) {
+                return;
+            }
+        }
+        let channel = channel_of(&body).map(ToOwned::to_owned);
+        if let Err(reject) = self.dispatch(now, key, id, body) {
+            self.send_reject(key, Some(id), channel.as_deref(), &reject);
+        }
+    }
+
+    fn dispatch(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        id: u64,
+        body: CommandBody<'_>,
+    ) -> Result<(), Reject> {
+        use CommandBody as B;
+        match body {
+            B::Hello { .. } => Ok(()),
+            B::Ping => {
+                self.send(key, &Frame::Pong { id });
+                Ok(())
+            }
+            B::Refresh { token } => self.refresh(now, key, id, &token),
+            B::Subscribe { channel, since, rewind, presence } => {
+                self.subscribe(key, id, &channel, since, rewind, presence)
+            }
+            B::Unsubscribe { channel } => self.unsubscribe(key, id, &channel),
+            publish @ B::Publish { .. } => self.publish_command(key, id, publish),
+            B::History { channel, before, after, limit } => {
+                let target = self.target(key, &channel, Action::Subscribe)?;
+                self.require(key, &target, Action::History)?;
+                if before.is_some() && after.is_some() {
+                    return Err(Reject::bad_request("`before` or `after`, not both"));
+                }
+                let max = self.config.limits.page_events;
+                let limit = limit.map_or(50, |n| usize::try_from(n).unwrap_or(max)).clamp(1, max);
+                self.ask(key, id, target.channel, RequestBody::History { before, after, limit });
+                Ok(())
+            }
+            B::Presence { channel } => {
+                let target = self.target(key, &channel, Action::Presence)?;
+                self.ask(key, id, target.channel, RequestBody::Members);
+                Ok(())
+            }
+            B::Enter { channel, data } => self.enter(key, id, &channel, data, true),
+            B::Update { channel, data } => self.enter(key, id, &channel, data, false),
+            B::Leave { channel } => self.leave(key, id, &channel),
+        }
+    }
+
+    /// Sends a command home that will be answered from there.
+    fn ask(&mut self, key: SessionKey, id: u64, channel: Arc<str>, body: RequestBody) {
+        self.count_in_flight(key);
+        self.send_home(key, id, channel, body);
+    }
+
+    fn count_in_flight(&mut self, key: SessionKey) {
+        let max = self.config.limits.in_flight;
+        let Some(session) = self.session(key) else { return };
+        session.in_flight = session.in_flight.saturating_add(1);
+        if usize::from(session.in_flight) >= max && !session.paused {
+            session.paused = true;
+            self.out.effects.push(Effect::Pause { session: key });
+        }
+    }
+
+    /// Checks a channel's name, finds its namespace, and whether the session may do `action`.
+    fn target(&mut self, key: SessionKey, name: &str, action: Action) -> Result<Target, Reject> {
+        let max = self.config.limits.channel_name;
+        let name = ChannelName::parse(name, max).map_err(|e| Reject::bad_request(e.to_string()))?;
+        let namespace = self.config.policy.namespaces.get(name.namespace()).cloned();
+        let namespace = namespace.ok_or_else(|| {
+            let message = format!("there is no namespace {:?}", name.namespace());
+            Reject::new(ErrorCode::NotFound, message)
+        })?;
+        let target = Target { channel: name.as_str().into(), namespace };
+        self.require(key, &target, action)?;
+        Ok(target)
+    }
+
+    fn require(&mut self, key: SessionKey, at: &Target, action: Action) -> Result<(), Reject> {
+        let session = self.session(key);
+        let who = session.and_then(|session| session.identity.as_ref());
+        if who.is_some_and(|who| at.namespace.allows(who, action, &at.channel)) {
+            return Ok(());
+        }
+        Err(Reject::forbidden(match action {
+            Action::History => "this user may not read the channel's history",
+            Action::Presence => "this user may not see or enter the channel's presence",
+            Action::Publish => "this user may not publish to the channel",
+            Action::Subscribe => "this user may not subscribe to the channel",
+        }))
+    }
+
+    fn hello(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        id: u64,
+        token: Option<&str>,
+        ticket: Option<&str>,
+    ) {
+        let ticket = ticket.filter(|t| t.len() <= 256);
+        let known = ticket.and_then(|t| self.config.authority.read_ticket(t, now.wall_ms));
+        let Some(session) = self.session(key) else { return };
+        if session.open {
+            let reject = Reject::bad_request("`hello` is the first command or none");
+            self.send_reject(key, Some(id), None, &reject);
+            return;
+        }
+        if let Some(known) = known {
+            session.id = known;
+        }
+        let named = session.identity.is_some();
+        if (!named || token.is_some()) && !self.authenticate(now, key, token) {
+            return;
+        }
+        self.welcome(now, key, id);
+    }
+
+    fn welcome(&mut self, now: Now, key: SessionKey, id: u64) {
+        let config = self.config.clone();
+        let Some(session) = self.session(key) else { return };
+        session.open = true;
+        let Some(identity) = session.identity.clone() else { return };
+        let expires_ms = now.wall_ms + config.limits.session_ticket.ms;
+        let ticket = config.authority.sign_ticket(session.id, expires_ms);
+        let windows = config.policy.namespaces.values().map(|n| n.policy.history.dedup_window.ms);
+        let limits = WelcomeLimits {
+            frame: config.limits.frame,
+            channels: config.limits.channels_per_session,
+            in_flight: config.limits.in_flight,
+        };
+        let frame = Frame::Welcome {
+            id,
+            session: &ticket,
+            user: &identity.user,
+            heartbeat: config.limits.heartbeat.ms,
+            dedup_window: windows.min().unwrap_or(0),
+            expires_in: identity.expires_at_ms.map(|at| at.saturating_sub(now.wall_ms)),
+            limits,
+        };
+        self.send(key, &frame);
+    }
+
+    fn refresh(&mut self, now: Now, key: SessionKey, id: u64, token: &str) -> Result<(), Reject> {
+        let identity = self.verify(now, token).map_err(|e| {
+            let why = match e {
+                TokenError::Expired => "the token has expired".into(),
+                TokenError::Refused(why) => why,
+            };
+            Reject::new(ErrorCode::Unauthorized, why)
+        })?;
+        let Some(session) = self.session(key) else { return Ok(()) };
+        if session.identity.as_ref().is_none_or(|old| old.user != identity.user) {
+            let why = "the token is another user's";
+            return Err(Reject::new(ErrorCode::Unauthorized, why));
+        }
+        let expires_in = identity.expires_at_ms.map(|at| at.saturating_sub(now.wall_ms));
+        session.identity = Some(identity);
+        session.warned = false;
+        self.send(key, &Frame::Refreshed { id, expires_in });
+        self.revoke_disallowed(key);
+        Ok(())
+    }
+
+    fn subscribe(
+        &mut self,
+        key: SessionKey,
+        id: u64,
+        channel: &str,
+        since: Option<Since<'_>>,
+        rewind: Option<u64>,
+        presence: bool,
+    ) -> Result<(), Reject> {
+        let target = self.target(key, channel, Action::Subscribe)?;
+        if presence {
+            self.require(key, &target, Action::Presence)?;
+        }
+        if since.is_some() || rewind.is_some() {
+            self.require(key, &target, Action::History)?;
+        }
+        let max = self.config.limits.channels_per_session;
+        let topic = self.topics.find(channel);
+        let Some(session) = self.session(key) else { return Ok(()) };
+        if topic.is_some_and(|topic| session.subscription(topic).is_some()) {
+            let why = "the session is subscribed to the channel already";
+            return Err(Reject::new(ErrorCode::AlreadySubscribed, why));
+        }
+        if session.subscriptions.len() >= max {
+            return Err(Reject::limit("too many subscriptions", "channels", max));
+        }
+        let nonce = session.next_nonce;
+        session.next_nonce = nonce.wrapping_add(1);
+        let topic = self.topics.hold(&target.channel);
+        if let Some(session) = self.session(key) {
+            let stage = Stage::Joining;
+            session.subscriptions.push(Subscription { topic, nonce, presence, stage });
+        }
+        let since = since.map(|since| {
+            let epoch: Box<str> = since.epoch.chars().take(32).collect::<String>().into();
+            (since.epoch.parse().ok(), epoch, since.offset)
+        });
+        let rewind = rewind.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        let body = Subscribe { nonce, since, rewind, presence };
+        self.ask(key, id, target.channel, RequestBody::Subscribe(body));
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, key: SessionKey, id: u64, channel: &str) -> Result<(), Reject> {
+        let not = || Reject::new(ErrorCode::NotSubscribed, "not subscribed to the channel");
+        let topic = self.topics.find(channel).ok_or_else(not)?;
+        let session = self.session(key).ok_or_else(not)?;
+        let sub = *session.subscription(topic).ok_or_else(not)?;
+        if session.note_left(channel)
+            && let Some(user) = session.identity.as_ref().map(|who| who.user.clone())
+        {
+            let body = RequestBody::Leave { user, answer: false };
+            self.send_home(key, 0, channel.into(), body);
+        }
+        if sub.stage == Stage::Joining {
+            // The reply to `subscribe` has to come first.
+            self.count_in_flight(key);
+            let session = self.session(key).ok_or_else(not)?;
+            session.by_nonce(topic, sub.nonce).ok_or_else(not)?.stage = Stage::Leaving(id);
+        } else {
+            self.end_subscription(key, topic, sub.nonce);
+            self.send(key, &Frame::Unsubscribed { id, channel });
+        }
+        Ok(())
+    }
+
+    fn publish_command(
+        &mut self,
+        key: SessionKey,
+        id: u64,
+        command: CommandBody<'_>,
+    ) -> Result<(), Reject> {
+        let CommandBody::Publish { channel, data, event, key: name, producer, ephemeral, echo } =
+            command
+        else {
+            return Ok(());
+        };
+        let target = self.target(key, &channel, Action::Publish)?;
+        let limits = self.config.limits.clone();
+        check_size("`event`", "event_name", event.as_deref(), limits.event_name)?;
+        check_size("`key`", "key", name.as_deref(), limits.key)?;
+        check_size("`producer`", "producer", producer.as_ref().map(|p| &*p.0), limits.producer)?;
+        if ephemeral && (name.is_some() || producer.is_some()) {
+            let why = "ephemeral events are never stored: they take no `key` and no `producer`";
+            return Err(Reject::bad_request(why));
+        }
+        let Some(session) = self.session(key) else { return Ok(()) };
+        let Some(identity) = session.identity.as_ref() else { return Ok(()) };
+        let scoped = |name: &str| Scoped { user: identity.scope().into(), name: name.into() };
+        let data = check_data(data, limits.data, limits.depth, &target.namespace);
+        if let Err(reject) = &data
+            && producer.is_none()
+        {
+            return Err(reject.clone());
+        }
+        let publish = Publish {
+            user: identity.user.clone(),
+            session: session.id,
+            data,
+            event: event.as_deref().map(Into::into),
+            key: name.as_deref().map(scoped),
+            producer: producer.map(|(name, seq)| (scoped(&name), seq)),
+            ephemeral,
+            echo,
+        };
+        self.ask(key, id, target.channel, RequestBody::Publish(Box::new(publish)));
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        key: SessionKey,
+        id: u64,
+        channel: &str,
+        data: Option<&RawValue>,
+        new: bool,
+    ) -> Result<(), Reject> {
+        let target = self.target(key, channel, Action::Presence)?;
+        let limits = self.config.limits.clone();
+        check_size("`data`", "presence_data", data.map(RawValue::get), limits.presence_data)?;
+        if data.is_some_and(|data| depth_exceeds(data.get(), limits.depth)) {
+            return Err(Reject::bad_request("`data` is nested too deep"));
+        }
+        let max = limits.channels_per_session;
+        let Some(session) = self.session(key) else { return Ok(()) };
+        let Some(user) = session.identity.as_ref().map(|who| who.user.clone()) else {
+            return Ok(());
+        };
+        let entry = Entry { user, session: session.id, data: data.map(own) };
+        if !new {
+            self.ask(key, id, target.channel, RequestBody::Update(entry));
+            return Ok(());
+        }
+        let full = |list: &Vec<Arc<str>>| list.len() >= max && !list.contains(&target.channel);
+        if session.entered.as_deref().is_some_and(full) {
+            return Err(Reject::limit("present in too many channels", "channels", max));
+        }
+        session.note_entered(&target.channel);
+        self.ask(key, id, target.channel, RequestBody::Enter(entry));
+        Ok(())
+    }
+
+    fn leave(&mut self, key: SessionKey, id: u64, channel: &str) -> Result<(), Reject> {
+        let target = self.target(key, channel, Action::Presence)?;
+        let Some(session) = self.session(key) else { return Ok(()) };
+        session.note_left(channel);
+        let Some(user) = session.identity.as_ref().map(|who| who.user.clone()) else {
+            return Ok(());
+        };
+        self.ask(key, id, target.channel, RequestBody::Leave { user, answer: true });
+        Ok(())
+    }
+}
+
+fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {
+    use CommandBody as B;
+    let channel: &Text<'_> = match body {
+        B::Enter { channel, .. }
+        | B::History { channel, .. }
+        | B::Leave { channel }
+        | B::Presence { channel }
+        | B::Publish { channel, .. }
+        | B::Subscribe { channel, .. }
+        | B::Unsubscribe { channel }
+        | B::Update { channel, .. } => channel,
+        B::Hello { .. } | B::Ping | B::Refresh { .. } => return None,
+    };
+    (channel.len() <= 255).then_some(channel)
+}
+
+fn check_size(
+    what: &str,
+    limit: &'static str,
+    value: Option<&str>,
+    max: usize,
+) -> Result<(), Reject> {
+    match value {
+        Some(value) if value.len() > max => Err(Reject::too_large(what, limit, max)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `data` may be published: refusals that use the sequence number up.
+fn check_data(
+    data: &RawValue,
+    max: usize,
+    depth: usize,
+    namespace: &Namespace,
+) -> Result<Box<RawValue>, Reject> {
+    check_size("`data`", "data", Some(data.get()), max)?;
+    if depth_exceeds(data.get(), depth) {
+        let why = format!("data is nested deeper than {depth}");
+        return Err(Reject { limit: Some("depth"), ..Reject::new(ErrorCode::InvalidData, why) });
+    }
+    if let Some(schema) = &namespace.schema {
+        schema.check(data.get()).map_err(|fault| {
+            let why = format!("data does not fit the namespace's schema: {}", fault.reason);
+            Reject { path: Some(fault.path.into()), ..Reject::new(ErrorCode::InvalidData, why) }
+        })?;
+    }
+    Ok(own(data))
+}

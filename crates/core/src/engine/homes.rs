@@ -1,0 +1,107 @@
+//! The channels whose home is on this shard, and what is due for them.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::types::Request;
+use crate::channel::Channel;
+use crate::policy::Namespace;
+use crate::rng::mix;
+use crate::store::Epoch;
+
+/// A channel at home.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) channel: Channel,
+    /// Requests that came before the channel was read from the store; `None` when it is there.
+    pub(super) waiting: Option<Vec<Request>>,
+}
+
+/// When a held place ends (monotonic milliseconds), the channel and the user.
+pub(super) type Departure = (u64, Arc<str>, Arc<str>);
+
+/// Work that is due for channels.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    /// Channels with something to send at the end of the turn.
+    pub(super) dirty: Vec<usize>,
+    /// Held places in presence, the next to end on top.
+    pub(super) departures: BinaryHeap<Reverse<Departure>>,
+    /// Channels whose count of members changed while counts alone are told.
+    pub(super) counting: Vec<Arc<str>>,
+}
+
+/// All channels of this shard.
+#[derive(Debug, Default)]
+pub(super) struct Homes {
+    by_name: HashMap<Arc<str>, usize>,
+    pub(super) slab: Slab<Home>,
+    pub(super) agenda: Agenda,
+    /// Where the next sweep goes on.
+    cursor: usize,
+    /// Raised when a channel in memory that had events is dropped: channels made later must not
+    /// get an epoch that was used before.
+    generation: u64,
+}
+
+impl Homes {
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(super) fn find(&self, channel: &str) -> Option<usize> {
+        self.by_name.get(channel).copied()
+    }
+
+    /// The epoch of a channel that has nothing stored. Derived, not random, so that it is the same
+    /// when the channel has left memory and comes back without ever having had an event.
+    pub(super) fn first_epoch(&self, channel: &str, durable: bool, seeds: (u64, u64)) -> Epoch {
+        let mut hasher = DefaultHasher::new();
+        channel.hash(&mut hasher);
+        let salt = if durable { mix(seeds.0) } else { mix(mix(seeds.1) ^ self.generation) };
+        Epoch(mix(hasher.finish() ^ salt))
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        name: &Arc<str>,
+        namespace: Arc<Namespace>,
+        epoch: Epoch,
+    ) -> usize {
+        let waiting = namespace.policy.history.durable.then(Vec::new);
+        let channel = Channel::new(name.clone(), namespace, epoch);
+        let index = self.slab.insert(Home { channel, waiting });
+        self.by_name.insert(name.clone(), index);
+        index
+    }
+
+    pub(super) fn remove(&mut self, index: usize) -> Home {
+        let home = self.slab.remove(index);
+        self.by_name.remove(&home.channel.name);
+        let channel = &home.channel;
+        if !channel.namespace.policy.history.durable && channel.assigned > 0 {
+            self.generation += 1;
+        }
+        home
+    }
+
+    /// The next channels to look at, at most `max` of them.
+    pub(super) fn sweep(&mut self, max: usize) -> Vec<usize> {
+        let end = self.slab.capacity();
+        let mut found = Vec::new();
+        for _ in 0..max.min(end) {
+            if self.cursor >= end {
+                self.cursor = 0;
+            }
+            if self.slab.contains(self.cursor) {
+                found.push(self.cursor);
+            }
+            self.cursor += 1;
+        }
+        found
+    }
+}

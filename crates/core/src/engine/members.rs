@@ -1,0 +1,147 @@
+//! Presence at a channel's home: who entered, and who is told.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use tidings_proto::{ErrorCode, Frame, MemberView};
+
+use super::home::Scene;
+use super::types::{Address, Delivery};
+use crate::channel::{Change, Entry, Presence};
+use crate::policy::PresencePolicy;
+use crate::reject::Reject;
+
+pub(super) fn not_entered() -> Reject {
+    Reject::new(ErrorCode::NotSubscribed, "the session has not entered the channel")
+}
+
+impl Scene<'_> {
+    fn rules(&self) -> &PresencePolicy {
+        &self.channel.namespace.policy.presence
+    }
+
+    pub(super) fn member_count(&self) -> usize {
+        self.channel.presence.as_ref().map_or(0, |presence| presence.count())
+    }
+
+    /// The members, unless there are so many that counts alone are told.
+    pub(super) fn member_views(&self) -> Option<Vec<MemberView<'_>>> {
+        if self.member_count() > self.rules().members_max {
+            return None;
+        }
+        Some(self.channel.presence.iter().flat_map(|presence| presence.members()).collect())
+    }
+
+    pub(super) fn members(&mut self, from: Address, id: u64) {
+        let members = self.member_views();
+        let departed = self.channel.presence.iter().flat_map(|presence| presence.departed());
+        let departed: Vec<_> = departed.collect();
+        let frame = Frame::Members {
+            id,
+            channel: &self.channel.name,
+            members: members.as_deref(),
+            count: self.member_count(),
+            departed: &departed,
+        };
+        let text = frame.encode();
+        self.out.reply(from, text);
+    }
+
+    pub(super) fn enter(&mut self, from: Address, id: u64, entry: Entry) {
+        let max = self.limits.members_per_channel;
+        let presence = self.channel.presence.get_or_insert_default();
+        if presence.count() >= max && presence.member(&entry.user).is_none() {
+            let reject = Reject::limit("too many members", "members_per_channel", max);
+            return self.out.reply(from, reject.encode(Some(id), Some(&self.channel.name)));
+        }
+        let change = presence.enter(from, entry, self.now.wall_ms);
+        self.tell(&change);
+        let text = Frame::Entered { id, channel: &self.channel.name }.encode();
+        self.out.reply(from, text);
+    }
+
+    pub(super) fn update(&mut self, from: Address, id: u64, entry: Entry) {
+        let wall_ms = self.now.wall_ms;
+        let presence = self.channel.presence.as_mut();
+        let text = match presence.and_then(|presence| presence.update(from, entry, wall_ms)) {
+            Some(change) => {
+                self.tell(&change);
+                Frame::Updated { id, channel: &self.channel.name }.encode()
+            }
+            None => not_entered().encode(Some(id), Some(&self.channel.name)),
+        };
+        self.out.reply(from, text);
+    }
+
+    pub(super) fn leave(&mut self, from: Address, id: u64, user: &Arc<str>, answer: bool) {
+        let (wall_ms, remember) = (self.now.wall_ms, self.rules().departed);
+        let presence = self.channel.presence.as_mut();
+        let change = presence.and_then(|here| here.leave(from, user, wall_ms, remember));
+        let text = match change {
+            Some(change) => {
+                self.tell(&change);
+                Frame::Left { id, channel: &self.channel.name }.encode()
+            }
+            None => not_entered().encode(Some(id), Some(&self.channel.name)),
+        };
+        if answer {
+            self.out.reply(from, text);
+        }
+    }
+
+    /// A session's connection was lost. Its place is held: it may be back in a moment.
+    pub(super) fn gone(&mut self, from: Address, user: &Arc<str>) {
+        let until_ms = self.now.mono_ms + self.rules().leave_delay.ms;
+        let Some(presence) = self.channel.presence.as_mut() else { return };
+        if presence.hold(from, user, self.now.wall_ms, until_ms) {
+            let due = (until_ms, self.channel.name.clone(), user.clone());
+            self.agenda.departures.push(Reverse(due));
+        }
+    }
+
+    /// The time is up for a place that was held.
+    pub(super) fn depart(&mut self, user: &Arc<str>) {
+        let (mono_ms, remember) = (self.now.mono_ms, self.rules().departed);
+        let Some(presence) = self.channel.presence.as_mut() else { return };
+        let change = presence.expire(user, mono_ms, remember);
+        self.tell(&change);
+    }
+
+    /// Tells those who asked for presence.
+    fn tell(&mut self, change: &Change) {
+        if matches!(change, Change::Nothing) {
+            return;
+        }
+        let count = self.member_count();
+        let max = self.rules().members_max;
+        let left = usize::from(matches!(change, Change::Leave(..)));
+        let Some(presence) = self.channel.presence.as_mut() else { return };
+        if count + left > max {
+            if !presence.count_changed {
+                presence.count_changed = true;
+                self.agenda.counting.push(self.channel.name.clone());
+            }
+            return;
+        }
+        let (action, member) = match change {
+            Change::Nothing => return,
+            Change::Enter(user) => ("enter", presence.member(user)),
+            Change::Leave(user, member) => ("leave", Some(member.farewell(user))),
+            Change::Update(user) => ("update", presence.member(user)),
+        };
+        let channel = &*self.channel.name;
+        let text = Frame::Presence { channel, action, member, count }.encode();
+        self.deliver(Delivery { text, except: None, presence: true });
+    }
+
+    /// Tells the count of members, once for all changes since the last time.
+    pub(super) fn tell_count(&mut self) {
+        let count = self.member_count();
+        if let Some(presence) = self.channel.presence.as_deref_mut() {
+            Presence::count_told(presence);
+        }
+        let channel = &*self.channel.name;
+        let text = Frame::Presence { channel, action: "count", member: None, count }.encode();
+        self.deliver(Delivery { text, except: None, presence: true });
+    }
+}

@@ -1,0 +1,199 @@
+//! The engine of one shard: sessions whose connections are here, and channels whose home is here.
+//!
+//! A driver calls one method for each thing that happened, then carries out the
+//! [`Effect`]s in order ([`Engine::effects`]), then goes on. At the end of each turn of its loop it calls
+//! [`Engine::end_turn`], which sends out all that the turn committed, joined by channel.
+//!
+//! A command takes this way: [`Engine::receive`] decodes it, checks the session's rights and sends a
+//! [`Request`] to the channel's home (`home.rs`), which may be on this shard or another; the answer
+//! comes back as a [`Message`]. Requests, answers and events between two shards keep their order, which
+//! is what makes attaching a subscriber and capturing the channel's position one step.
+
+mod commands;
+mod home;
+mod homes;
+mod members;
+mod session;
+mod sessions;
+mod topics;
+mod types;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use slab::Slab;
+
+use crate::identity::Authority;
+use crate::policy::Policy;
+use crate::{Limits, rng::Rng};
+use homes::Homes;
+use session::Session;
+use topics::Topics;
+
+pub use topics::Subscriber;
+pub use types::{
+    Address, Delivery, Effect, Message, Now, PageReply, Request, SessionKey, ShardId, TopicKey,
+};
+
+/// What an engine is made with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which shard this is.
+    pub shard: ShardId,
+    /// How many there are.
+    pub shards: u16,
+    /// Randomness for ids and epochs; different on each shard and at each start.
+    pub seed: u64,
+    /// The store's identity; from it the epochs of channels that have nothing stored are derived,
+    /// so that they are the same after a restart.
+    pub store_identity: u64,
+    /// The limits.
+    pub limits: Arc<Limits>,
+    /// The rules.
+    pub policy: Arc<Policy>,
+    /// Who checks tokens.
+    pub authority: Arc<dyn Authority + Send + Sync>,
+}
+
+/// What an engine holds right now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sessions on this shard.
+    pub sessions: usize,
+    /// Channels whose home this is.
+    pub channels: usize,
+}
+
+/// The rules of one shard; see the module.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    rng: Rng,
+    /// Wall clock minus monotonic clock when the engine was made: ages of events are measured on
+    /// this steady clock, so a clock that jumps expires nothing.
+    steady_base_ms: u64,
+    sessions: Slab<Session>,
+    serials: u32,
+    topics: Topics,
+    homes: Homes,
+    out: Out,
+}
+
+/// Where effects and messages gather.
+#[derive(Debug)]
+struct Out {
+    shard: ShardId,
+    /// Messages from this shard to itself.
+    inbox: VecDeque<Message>,
+    effects: Vec<Effect>,
+}
+
+impl Out {
+    /// Sends a message to a shard, which may be this one.
+    fn post(&mut self, shard: ShardId, message: Message) {
+        if shard == self.shard {
+            self.inbox.push_back(message);
+        } else {
+            self.effects.push(Effect::Message { shard, message });
+        }
+    }
+
+    fn reply(&mut self, to: Address, text: Bytes) {
+        self.post(to.shard, Message::Reply { to: to.session, text });
+    }
+}
+
+impl Engine {
+    /// An engine without sessions or channels.
+    pub fn new(now: Now, config: Config) -> Self {
+        Self {
+            rng: Rng::new(config.seed),
+            steady_base_ms: now.wall_ms.saturating_sub(now.mono_ms),
+            sessions: Slab::new(),
+            serials: 0,
+            topics: Topics::default(),
+            homes: Homes::default(),
+            out: Out { shard: config.shard, inbox: VecDeque::new(), effects: Vec::new() },
+            config,
+        }
+    }
+
+    /// Takes the effects of the last call. Give the emptied vector back with
+    /// [`recycle`](Self::recycle) to spare an allocation.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.out.effects)
+    }
+
+    /// See [`effects`](Self::effects).
+    pub fn recycle(&mut self, mut effects: Vec<Effect>) {
+        effects.clear();
+        if self.out.effects.is_empty() && effects.capacity() <= 4096 {
+            self.out.effects = effects;
+        }
+    }
+
+    /// The live subscribers of a channel on this shard.
+    pub fn subscribers(&self, topic: TopicKey) -> &[Subscriber] {
+        self.topics.subscribers(topic)
+    }
+
+    /// What there is now.
+    pub fn counts(&self) -> Counts {
+        Counts { sessions: self.sessions.len(), channels: self.homes.len() }
+    }
+
+    /// Another shard's message.
+    pub fn message(&mut self, now: Now, message: Message) {
+        self.handle(now, message);
+        self.settle(now);
+    }
+
+    /// The turn of the driver's loop is over: what was committed in it goes out.
+    pub fn end_turn(&mut self, now: Now) {
+        self.flush_all();
+        self.settle(now);
+    }
+
+    /// Something to do every half second: deadlines, expiry, channels that nobody uses.
+    pub fn tick(&mut self, now: Now) {
+        self.tick_sessions(now);
+        self.settle(now);
+        self.tick_homes(now);
+        self.settle(now);
+    }
+
+    /// The home of a channel: the same for every shard of a node.
+    fn home_of(&self, channel: &str) -> ShardId {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        if self.config.shards <= 1 {
+            return ShardId(0);
+        }
+        let mut hasher = DefaultHasher::new();
+        channel.hash(&mut hasher);
+        ShardId((hasher.finish() % u64::from(self.config.shards)) as u16)
+    }
+
+    fn steady_ms(&self, now: Now) -> u64 {
+        self.steady_base_ms + now.mono_ms
+    }
+
+    /// Handles what this shard has told itself.
+    fn settle(&mut self, now: Now) {
+        while let Some(message) = self.out.inbox.pop_front() {
+            self.handle(now, message);
+        }
+    }
+
+    fn handle(&mut self, now: Now, message: Message) {
+        match message {
+            Message::Events { channel, batch } => self.events(&channel, batch),
+            Message::Page(page) => self.page(*page),
+            Message::Refused { to, channel, nonce, text } => {
+                self.refused(to, &channel, nonce, text);
+            }
+            Message::Reply { to, text } => self.answered(to, text),
+            Message::Request(request) => self.request(now, request),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A session on the shard that owns its connection.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::types::TopicKey;
+use crate::identity::Identity;
+
+/// One client's connection. Ten thousand of these are idle: every byte counts.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) serial: u32,
+    /// Whether the client has been told `welcome`, or has gone without.
+    pub(crate) open: bool,
+    /// The driver was told to stop reading.
+    pub(crate) paused: bool,
+    /// The client was told that its token expires.
+    pub(crate) warned: bool,
+    /// Its public id.
+    pub(crate) id: u64,
+    /// Who it is; `None` before the first command.
+    pub(crate) identity: Option<Identity>,
+    /// When it was opened: monotonic milliseconds.
+    pub(crate) opened_ms: u64,
+    pub(crate) subscriptions: SmallVec<[Subscription; 1]>,
+    /// The channels that it has entered. Boxed: most have entered none.
+    #[expect(clippy::box_collection, reason = "8 bytes instead of 24 in every idle session")]
+    pub(crate) entered: Option<Box<Vec<Arc<str>>>>,
+    pub(crate) next_nonce: u16,
+    /// Commands without an answer.
+    pub(crate) in_flight: u16,
+    /// Refused frames in a row.
+    pub(crate) bad_frames: u16,
+}
+
+/// A session's subscription to a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    pub(crate) topic: TopicKey,
+    /// Tells two subscriptions to one channel apart, of which one is ending.
+    pub(crate) nonce: u16,
+    pub(crate) presence: bool,
+    pub(crate) stage: Stage,
+}
+
+/// How far a subscription has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The home has not answered.
+    Joining,
+    /// The home has not answered, and the client has unsubscribed already with this command.
+    Leaving(u64),
+    /// The home owes the next page.
+    Waiting,
+    /// A page is being written; the next one begins behind this offset.
+    Page(u64),
+    /// It stands at this place among the topic's subscribers.
+    Live(u32),
+}
+
+impl Session {
+    pub(crate) fn new(serial: u32, id: u64, opened_ms: u64) -> Self {
+        Self {
+            serial,
+            open: false,
+            paused: false,
+            warned: false,
+            id,
+            identity: None,
+            opened_ms,
+            subscriptions: SmallVec::new(),
+            entered: None,
+            next_nonce: 0,
+            in_flight: 0,
+            bad_frames: 0,
+        }
+    }
+
+    /// The subscription to a channel that is not ending.
+    pub(crate) fn subscription(&self, topic: TopicKey) -> Option<&Subscription> {
+        self.subscriptions
+            .iter()
+            .find(|sub| sub.topic == topic && !matches!(sub.stage, Stage::Leaving(_)))
+    }
+
+    pub(crate) fn by_nonce(&mut self, topic: TopicKey, nonce: u16) -> Option<&mut Subscription> {
+        self.subscriptions.iter_mut().find(|sub| sub.topic == topic && sub.nonce == nonce)
+    }
+
+    /// Whether it had not been noted before.
+    pub(crate) fn note_entered(&mut self, channel: &Arc<str>) -> bool {
+        let entered = self.entered.get_or_insert_default();
+        let new = !entered.contains(channel);
+        if new {
+            entered.push(channel.clone());
+        }
+        new
+    }
+
+    /// Whether it had been noted.
+    pub(crate) fn note_left(&mut self, channel: &str) -> bool {
+        let Some(entered) = &mut self.entered else { return false };
+        let Some(index) = entered.iter().position(|name| **name == *channel) else {
+            return false;
+        };
+        entered.swap_remove(index);
+        if entered.is_empty() {
+            self.entered = None;
+        }
+        true
+    }
+}

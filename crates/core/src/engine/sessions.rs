@@ -1,0 +1,296 @@
+//! Sessions: from the first frame to the last, and the subscriptions that they hold.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_proto::{CloseCode, ErrorCode, Frame};
+
+use super::Engine;
+use super::session::{Session, Stage, Subscription};
+use super::topics::Subscriber;
+use super::types::{
+    Address, Delivery, Effect, Message, Now, PageReply, Request, RequestBody, SessionKey, TopicKey,
+};
+use crate::identity::{Action, Identity, TokenError};
+use crate::reject::Reject;
+
+impl Engine {
+    /// A connection was accepted. `token` is that of its `Authorization` header, if it had one.
+    pub fn open(&mut self, now: Now, token: Option<&str>) -> SessionKey {
+        self.serials = self.serials.wrapping_add(1);
+        let id = self.rng.next();
+        let slot = self.sessions.insert(Session::new(self.serials, id, now.mono_ms));
+        let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+        let key = SessionKey { slot, serial: self.serials };
+        if let Some(token) = token {
+            self.authenticate(now, key, Some(token));
+        }
+        self.settle(now);
+        key
+    }
+
+    /// The connection has ended, by whichever side.
+    pub fn close(&mut self, now: Now, key: SessionKey) {
+        self.remove_session(key);
+        self.settle(now);
+    }
+
+    /// Says good-bye to a session and closes it: the driver found a reason.
+    pub fn dismiss(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        code: CloseCode,
+        retry_after: Option<u64>,
+    ) {
+        self.end_session(key, code, retry_after);
+        self.settle(now);
+    }
+
+    /// All that was sent to a session has been written: an [`Effect::Drain`] is done.
+    pub fn drained(&mut self, now: Now, key: SessionKey) {
+        let Some(session) = self.session(key) else { return };
+        let mut due = Vec::new();
+        for sub in &mut session.subscriptions {
+            if let Stage::Page(after) = sub.stage {
+                sub.stage = Stage::Waiting;
+                due.push((sub.topic, RequestBody::NextPage { nonce: sub.nonce, after }));
+            }
+        }
+        for (topic, body) in due {
+            let channel = self.topics.channel(topic).clone();
+            self.send_home(key, 0, channel, body);
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn session(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions.get_mut(key.slot as usize).filter(|session| session.serial == key.serial)
+    }
+
+    pub(super) fn send_home(
+        &mut self,
+        key: SessionKey,
+        id: u64,
+        channel: Arc<str>,
+        body: RequestBody,
+    ) {
+        let from = Address { shard: self.config.shard, session: key };
+        let home = self.home_of(&channel);
+        self.out.post(home, Message::Request(Request { from, id, channel, body }));
+    }
+
+    /// Gives the session its identity. Closes it if that cannot be; whether it has one now.
+    pub(super) fn authenticate(&mut self, now: Now, key: SessionKey, token: Option<&str>) -> bool {
+        let anonymous = self.config.policy.anonymous;
+        let outcome = match token {
+            Some(token) => match self.verify(now, token) {
+                Ok(identity) => Ok(identity),
+                Err(TokenError::Expired) => Err(CloseCode::TokenExpired),
+                Err(TokenError::Refused(_)) => Err(CloseCode::TokenRefused),
+            },
+            None if anonymous => Ok(self.anonymous(key)),
+            None => Err(CloseCode::Forbidden),
+        };
+        match outcome {
+            Ok(identity) => {
+                let Some(session) = self.session(key) else { return false };
+                session.identity = Some(identity);
+                true
+            }
+            Err(code) => {
+                self.end_session(key, code, None);
+                false
+            }
+        }
+    }
+
+    pub(super) fn verify(&self, now: Now, token: &str) -> Result<Identity, TokenError> {
+        if token.len() > self.config.limits.token {
+            return Err(TokenError::Refused("it is too long".into()));
+        }
+        self.config.authority.verify(token, now.wall_ms)
+    }
+
+    fn anonymous(&mut self, key: SessionKey) -> Identity {
+        let id = self.session(key).map_or(0, |session| session.id);
+        let user = format!("anon-{id:016x}").into();
+        Identity { user, anonymous: true, expires_at_ms: None, grants: None }
+    }
+
+    /// A command has its answer.
+    pub(super) fn answered(&mut self, to: SessionKey, text: Bytes) {
+        let resume_at = self.config.limits.in_flight / 2;
+        let Some(session) = self.session(to) else { return };
+        session.in_flight = session.in_flight.saturating_sub(1);
+        let resume = session.paused && usize::from(session.in_flight) <= resume_at;
+        session.paused &= !resume;
+        self.out.effects.push(Effect::Send { session: to, text });
+        if resume {
+            self.out.effects.push(Effect::Resume { session: to });
+        }
+    }
+
+    /// Events for whoever is subscribed here.
+    pub(super) fn events(&mut self, channel: &str, batch: Arc<[Delivery]>) {
+        let Some(topic) = self.topics.find(channel) else { return };
+        let upto = self.topics.subscribers(topic).len();
+        if upto > 0 {
+            self.out.effects.push(Effect::Fanout { topic, upto, batch });
+        }
+    }
+
+    /// A subscription begins or goes on.
+    pub(super) fn page(&mut self, page: PageReply) {
+        let PageReply { to, channel, nonce, reply, gap, events, next } = page;
+        let Some(topic) = self.topics.find(&channel) else { return };
+        let Some(session) = self.session(to) else { return };
+        let Some(sub) = session.by_nonce(topic, nonce) else { return };
+        let Subscription { presence, stage, .. } = *sub;
+        if let Some(after) = next {
+            sub.stage = Stage::Page(after);
+        }
+        if let Some(reply) = reply {
+            self.answered(to, reply);
+        }
+        if let Stage::Leaving(id) = stage {
+            self.end_subscription(to, topic, nonce);
+            self.answered(to, Frame::Unsubscribed { id, channel: &channel }.encode());
+            return;
+        }
+        for text in gap.into_iter().chain(events) {
+            self.out.effects.push(Effect::Send { session: to, text });
+        }
+        if next.is_some() {
+            self.out.effects.push(Effect::Drain { session: to });
+            return;
+        }
+        let place = self.topics.join(topic, Subscriber { slot: to.slot, presence });
+        if let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) {
+            sub.stage = Stage::Live(place);
+        }
+    }
+
+    /// A subscription was refused by the channel's home.
+    pub(super) fn refused(&mut self, to: SessionKey, channel: &str, nonce: u16, text: Bytes) {
+        let Some(topic) = self.topics.find(channel) else { return };
+        let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) else {
+            return;
+        };
+        let stage = sub.stage;
+        self.end_subscription(to, topic, nonce);
+        self.answered(to, text);
+        if let Stage::Leaving(id) = stage {
+            self.answered(to, Frame::Unsubscribed { id, channel }.encode());
+        }
+    }
+
+    /// A subscription is over: nothing of its channel follows.
+    pub(super) fn end_subscription(&mut self, key: SessionKey, topic: TopicKey, nonce: u16) {
+        let Some(session) = self.session(key) else { return };
+        let mut subs = session.subscriptions.iter();
+        let Some(index) = subs.position(|s| s.topic == topic && s.nonce == nonce) else { return };
+        let sub = session.subscriptions.swap_remove(index);
+        self.release(key, topic, sub.stage);
+    }
+
+    /// Takes a subscription out of its topic; the home hears of it when it was the shard's last.
+    fn release(&mut self, key: SessionKey, topic: TopicKey, stage: Stage) {
+        if let Stage::Live(place) = stage
+            && let Some(moved) = self.topics.part(topic, place)
+        {
+            // Whoever stood last in the list stands at `place` now.
+            let last = u32::try_from(self.topics.subscribers(topic).len()).unwrap_or(u32::MAX);
+            let session = &mut self.sessions[moved.slot as usize];
+            let old = Stage::Live(last);
+            let theirs = session.subscriptions.iter_mut();
+            for sub in theirs.filter(|sub| sub.topic == topic && sub.stage == old) {
+                sub.stage = Stage::Live(place);
+            }
+        }
+        if let Some(channel) = self.topics.release(topic) {
+            self.send_home(key, 0, channel, RequestBody::Detach);
+        }
+    }
+
+    /// Sends `bye` and closes.
+    pub(super) fn end_session(&mut self, key: SessionKey, code: CloseCode, retry: Option<u64>) {
+        if self.session(key).is_none() {
+            return;
+        }
+        let text = Frame::bye(code, retry).encode();
+        self.out.effects.push(Effect::Send { session: key, text });
+        self.out.effects.push(Effect::Close { session: key, code });
+        self.remove_session(key);
+    }
+
+    fn remove_session(&mut self, key: SessionKey) {
+        if self.session(key).is_none() {
+            return;
+        }
+        // Taken apart while it is still in its slot: `release` may have to renumber it.
+        while let Some(sub) = self.sessions[key.slot as usize].subscriptions.pop() {
+            self.release(key, sub.topic, sub.stage);
+        }
+        let session = self.sessions.remove(key.slot as usize);
+        let Some(identity) = session.identity else { return };
+        for channel in session.entered.map(|list| *list).unwrap_or_default() {
+            let body = RequestBody::Gone { user: identity.user.clone() };
+            self.send_home(key, 0, channel, body);
+        }
+    }
+
+    /// After a refresh: subscriptions that the new token does not allow end.
+    pub(super) fn revoke_disallowed(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(key.slot as usize) else { return };
+        let Some(identity) = &session.identity else { return };
+        let mut ended = Vec::new();
+        for sub in &session.subscriptions {
+            let channel = self.topics.channel(sub.topic);
+            let allowed = self.config.policy.namespace_of(channel).is_some_and(|namespace| {
+                namespace.allows(identity, Action::Subscribe, channel)
+                    && (!sub.presence || namespace.allows(identity, Action::Presence, channel))
+            });
+            if !allowed {
+                ended.push((channel.clone(), sub.topic, sub.nonce));
+            }
+        }
+        for (channel, topic, nonce) in ended {
+            self.end_subscription(key, topic, nonce);
+            let reject = Reject::new(ErrorCode::Forbidden, "the new token does not allow this");
+            let text = reject.encode(None, Some(&channel));
+            self.out.effects.push(Effect::Send { session: key, text });
+        }
+    }
+
+    /// Sessions that never said who they are, and tokens that expire.
+    pub(super) fn tick_sessions(&mut self, now: Now) {
+        let limits = self.config.limits.clone();
+        let mut ended = Vec::new();
+        for (slot, session) in &mut self.sessions {
+            let key = SessionKey {
+                slot: u32::try_from(slot).unwrap_or(u32::MAX),
+                serial: session.serial,
+            };
+            if !session.open && now.mono_ms >= session.opened_ms + limits.hello_timeout.ms {
+                ended.push((key, CloseCode::HelloTimeout));
+                continue;
+            }
+            let expires = session.identity.as_ref().and_then(|who| who.expires_at_ms);
+            let Some(expires) = expires else { continue };
+            if now.wall_ms >= expires {
+                ended.push((key, CloseCode::TokenExpired));
+            } else if session.open
+                && !session.warned
+                && now.wall_ms + limits.expiry_warning.ms >= expires
+            {
+                session.warned = true;
+                let text = Frame::Expiring { expires_in: expires - now.wall_ms }.encode();
+                self.out.effects.push(Effect::Send { session: key, text });
+            }
+        }
+        for (key, code) in ended {
+            self.end_session(key, code, None);
+        }
+    }
+}

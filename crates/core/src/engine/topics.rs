@@ -1,0 +1,89 @@
+//! Who on this shard is subscribed to what.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::types::TopicKey;
+
+/// A live subscriber: an entry of the list that a fan-out goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscriber {
+    /// The session's slot.
+    pub slot: u32,
+    /// Whether it asked for presence.
+    pub presence: bool,
+}
+
+/// A channel that sessions of this shard are subscribed to.
+#[derive(Debug)]
+struct Topic {
+    channel: Arc<str>,
+    subscribers: Vec<Subscriber>,
+    /// Subscriptions of any stage: the topic lives as long as there is one.
+    holders: u32,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    by_name: HashMap<Arc<str>, TopicKey>,
+    topics: Slab<Topic>,
+}
+
+impl Topics {
+    pub(crate) fn find(&self, channel: &str) -> Option<TopicKey> {
+        self.by_name.get(channel).copied()
+    }
+
+    pub(crate) fn channel(&self, key: TopicKey) -> &Arc<str> {
+        &self.topics[key.0 as usize].channel
+    }
+
+    pub(crate) fn subscribers(&self, key: TopicKey) -> &[Subscriber] {
+        self.topics.get(key.0 as usize).map_or(&[], |topic| &topic.subscribers)
+    }
+
+    /// A subscription begins.
+    pub(crate) fn hold(&mut self, channel: &Arc<str>) -> TopicKey {
+        if let Some(&key) = self.by_name.get(channel) {
+            self.topics[key.0 as usize].holders += 1;
+            return key;
+        }
+        let topic = Topic { channel: channel.clone(), subscribers: Vec::new(), holders: 1 };
+        // A slab of more than 2^32 topics does not fit into any memory.
+        let key = TopicKey(u32::try_from(self.topics.insert(topic)).unwrap_or(u32::MAX));
+        self.by_name.insert(channel.clone(), key);
+        key
+    }
+
+    /// A subscription has ended; the channel, if it was the last one.
+    pub(crate) fn release(&mut self, key: TopicKey) -> Option<Arc<str>> {
+        let topic = &mut self.topics[key.0 as usize];
+        topic.holders -= 1;
+        if topic.holders > 0 {
+            return None;
+        }
+        let topic = self.topics.remove(key.0 as usize);
+        self.by_name.remove(&topic.channel);
+        Some(topic.channel)
+    }
+
+    /// A subscription goes live; its place in the list.
+    pub(crate) fn join(&mut self, key: TopicKey, subscriber: Subscriber) -> u32 {
+        let list = &mut self.topics[key.0 as usize].subscribers;
+        list.push(subscriber);
+        u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// A live subscription ends; whoever was last in the list now has its place.
+    pub(crate) fn part(&mut self, key: TopicKey, place: u32) -> Option<Subscriber> {
+        let list = &mut self.topics[key.0 as usize].subscribers;
+        list.swap_remove(place as usize);
+        if list.len() * 4 < list.capacity() {
+            list.shrink_to(list.len() * 2);
+        }
+        list.get(place as usize).copied()
+    }
+}

@@ -1,0 +1,212 @@
+//! What goes into and comes out of an engine.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tidings_proto::{CloseCode, Epoch};
+
+use crate::channel::{Entry, Publish};
+use crate::store::Append;
+
+/// The time, as the driver reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds of a clock that never goes back: deadlines and ages.
+    pub mono_ms: u64,
+    /// Milliseconds since 1970: timestamps and tokens.
+    pub wall_ms: u64,
+}
+
+/// One shard of a node: one thread with an engine of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+/// A session on its shard. A slot is used again, a key never is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// Where it is kept: small, dense, fit to index the driver's own table of connections.
+    pub slot: u32,
+    /// How many sessions had the slot before.
+    pub serial: u32,
+}
+
+/// A session anywhere on the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// Its shard.
+    pub shard: ShardId,
+    /// Its key there.
+    pub session: SessionKey,
+}
+
+/// A channel with subscribers on a shard; an index, used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TopicKey(pub u32);
+
+/// One frame for all subscribers of a channel.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The JSON.
+    pub text: Bytes,
+    /// A session that does not get it: the publisher of an event with `echo: false`.
+    pub except: Option<Address>,
+    /// Only for those who asked for presence.
+    pub presence: bool,
+}
+
+/// What the driver must do now, in this order, before it calls the engine again.
+#[derive(Debug)]
+pub enum Effect {
+    /// Append to the store; its outcome goes to [`Engine::stored`](super::Engine::stored).
+    Append(Append),
+    /// Close the connection, whose `bye` has been sent. The session is gone already.
+    Close {
+        /// Whose.
+        session: SessionKey,
+        /// Why.
+        code: CloseCode,
+    },
+    /// Call [`Engine::drained`](super::Engine::drained) once all sent to it has been written.
+    Drain {
+        /// Whose.
+        session: SessionKey,
+    },
+    /// Send to the first `upto` of [`Engine::subscribers`](super::Engine::subscribers).
+    Fanout {
+        /// The channel on this shard.
+        topic: TopicKey,
+        /// Later subscribers came after these events.
+        upto: usize,
+        /// The frames, in order.
+        batch: Arc<[Delivery]>,
+    },
+    /// Read the channel from the store, for [`Engine::loaded`](super::Engine::loaded).
+    Load {
+        /// Which.
+        channel: Arc<str>,
+    },
+    /// Hand to another shard's [`Engine::message`](super::Engine::message). Messages from one shard
+    /// to another must arrive in order.
+    Message {
+        /// Which.
+        shard: ShardId,
+        /// What.
+        message: Message,
+    },
+    /// Read no more from the connection: too many commands are unanswered.
+    Pause {
+        /// Whose.
+        session: SessionKey,
+    },
+    /// Read again.
+    Resume {
+        /// Whose.
+        session: SessionKey,
+    },
+    /// Send one frame.
+    Send {
+        /// To whom.
+        session: SessionKey,
+        /// The JSON.
+        text: Bytes,
+    },
+}
+
+/// What one shard tells another.
+#[derive(Debug)]
+pub enum Message {
+    /// To a channel's home.
+    Request(Request),
+    /// To a session: the answer to a command.
+    Reply {
+        /// Whose command.
+        to: SessionKey,
+        /// The frame.
+        text: Bytes,
+    },
+    /// To a session: its subscription begins, or goes on with its next page.
+    Page(Box<PageReply>),
+    /// To a session: a subscription was refused.
+    Refused {
+        /// Whose.
+        to: SessionKey,
+        /// The channel.
+        channel: Arc<str>,
+        /// Which subscription.
+        nonce: u16,
+        /// The frame.
+        text: Bytes,
+    },
+    /// To a shard with subscribers.
+    Events {
+        /// The channel.
+        channel: Arc<str>,
+        /// The frames.
+        batch: Arc<[Delivery]>,
+    },
+}
+
+/// Events in front of live ones.
+#[derive(Debug)]
+pub struct PageReply {
+    pub(crate) to: SessionKey,
+    pub(crate) channel: Arc<str>,
+    pub(crate) nonce: u16,
+    /// The `subscribed` frame, on the first page.
+    pub(crate) reply: Option<Bytes>,
+    pub(crate) gap: Option<Bytes>,
+    pub(crate) events: Vec<Bytes>,
+    /// Where the next page begins; `None`: live from here.
+    pub(crate) next: Option<u64>,
+}
+
+/// A command on its way to its channel's home.
+#[derive(Debug)]
+pub struct Request {
+    pub(crate) from: Address,
+    pub(crate) id: u64,
+    pub(crate) channel: Arc<str>,
+    pub(crate) body: RequestBody,
+}
+
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// The shard has no more subscriptions to the channel.
+    Detach,
+    Enter(Entry),
+    /// The session ended; its place in the channel is held for a while.
+    Gone {
+        user: Arc<str>,
+    },
+    History {
+        before: Option<u64>,
+        after: Option<u64>,
+        limit: usize,
+    },
+    Leave {
+        user: Arc<str>,
+        answer: bool,
+    },
+    Members,
+    NextPage {
+        nonce: u16,
+        after: u64,
+    },
+    Publish(Box<Publish>),
+    Subscribe(Subscribe),
+    Update(Entry),
+}
+
+#[derive(Debug)]
+pub(crate) struct Subscribe {
+    pub(crate) nonce: u16,
+    pub(crate) since: Option<(Option<Epoch>, Box<str>, u64)>,
+    pub(crate) rewind: usize,
+    pub(crate) presence: bool,
+}
+
+/// Owned JSON of a borrowed piece of a frame.
+pub(crate) fn own(raw: &RawValue) -> Box<RawValue> {
+    raw.to_owned()
+}

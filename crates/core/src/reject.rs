@@ -1,0 +1,66 @@
+//! Refusals: what is said to a client whose command cannot be done.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use tidings_proto::{ErrorCode, Frame};
+
+/// Why a command was refused; becomes an `error` frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Whose fault it is.
+    pub code: ErrorCode,
+    /// For the developer who reads it.
+    pub message: Cow<'static, str>,
+    /// Where in `data` (JSON Pointer).
+    pub path: Option<Box<str>>,
+    /// The limit that was met.
+    pub limit: Option<&'static str>,
+    /// The sequence number that would follow.
+    pub expected: Option<u64>,
+}
+
+impl Reject {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), path: None, limit: None, expected: None }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::BadRequest, message)
+    }
+
+    pub(crate) fn forbidden(what: &'static str) -> Self {
+        Self::new(ErrorCode::Forbidden, what)
+    }
+
+    pub(crate) fn too_large(what: &str, limit: &'static str, max: usize) -> Self {
+        let message = format!("{what} is over its limit of {max} bytes");
+        Self { limit: Some(limit), ..Self::new(ErrorCode::TooLarge, message) }
+    }
+
+    pub(crate) fn limit(what: &str, limit: &'static str, max: usize) -> Self {
+        let message = format!("{what}: the limit is {max}");
+        Self { limit: Some(limit), ..Self::new(ErrorCode::LimitExceeded, message) }
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        Self::new(ErrorCode::Unavailable, "the store cannot take it now; try again")
+    }
+
+    /// The `error` frame.
+    pub fn encode(&self, id: Option<u64>, channel: Option<&str>) -> Bytes {
+        let retry_after = (self.code == ErrorCode::Unavailable).then_some(1000);
+        Frame::Error {
+            id,
+            code: self.code,
+            message: &self.message,
+            retryable: self.code.retryable(),
+            channel,
+            path: self.path.as_deref(),
+            limit: self.limit,
+            expected: self.expected,
+            retry_after,
+        }
+        .encode()
+    }
+}
