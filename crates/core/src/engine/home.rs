@@ -100,9 +100,9 @@ impl Engine {
     }
 
     /// The outcome of the oldest [`Effect::Append`] of a channel that has none yet.
-    pub fn stored(&mut self, now: Now, channel: &str, outcome: Result<Level, StoreError>) {
+    pub fn stored(&mut self, now: Now, channel: &str, outcome: &Result<Level, StoreError>) {
         if let Some(index) = self.homes.find(channel) {
-            self.scene(index, now).stored(&outcome);
+            self.scene(index, now).stored(outcome);
         }
         self.settle(now);
     }
