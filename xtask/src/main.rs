@@ -1,2 +1,14 @@
-//! Development tasks. fn main is filled in below.
-fn main() {}
+//! `cargo xtask COMMAND`: see the library for what there is.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match xtask::run(&words) {
+        Ok(code) => code,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
