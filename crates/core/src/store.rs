@@ -25,6 +25,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 pub use tidings_proto::{Epoch, Level};
 
+/// A store may forget a channel wholly, epoch and last offset too, that has no events and no dedup
+/// records and in which nothing has happened for this many milliseconds: 30 days. Not earlier: the
+/// epochs of channels that have nothing stored are derived anew in each such period.
+pub const FORGET_AFTER_MS: u64 = 30 * 24 * 3600 * 1000;
+
 /// How long a channel's events are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {

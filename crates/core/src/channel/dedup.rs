@@ -131,10 +131,12 @@ impl Dedup {
         offset: Option<u64>,
         at_ms: u64,
     ) {
-        if let Some((who, seq)) = producer
-            && let Some(known) = self.producers.get_mut(who)
-        {
+        if let Some((who, seq)) = producer {
+            // It may have been taken back with one in front of it that could not be stored.
+            let fresh = Producer { stored: 0, offset: None, at_ms: 0, assigned: 0 };
+            let known = self.producers.entry(who.clone()).or_insert(fresh);
             (known.stored, known.offset, known.at_ms) = (*seq, offset, at_ms);
+            known.assigned = known.assigned.max(*seq);
         }
         if let Some(key) = key
             && let Some(state) = self.keys.get_mut(key)

@@ -58,7 +58,7 @@ impl History {
     /// How many events stand at or below `offset`: where the events after it begin.
     fn index_after(&self, offset: u64) -> usize {
         let Some(first) = self.first() else { return 0 };
-        usize::try_from((offset + 1).saturating_sub(first))
+        usize::try_from(offset.saturating_add(1).saturating_sub(first))
             .unwrap_or(usize::MAX)
             .min(self.events.len())
     }

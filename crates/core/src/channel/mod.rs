@@ -14,7 +14,7 @@ use tidings_proto::Position;
 pub(crate) use dedup::{Dedup, Seen};
 pub(crate) use history::History;
 pub(crate) use presence::{Change, Entry, Presence};
-pub(crate) use publish::{Pending, Publish, Waiter};
+pub(crate) use publish::{Pending, Publish, UsedUp, Waiter};
 
 use crate::engine::{Delivery, ShardId};
 use crate::policy::Namespace;

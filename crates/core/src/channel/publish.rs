@@ -33,13 +33,22 @@ pub(crate) struct Waiter {
     pub(crate) duplicate: bool,
 }
 
+/// Why a publish is no event although it uses its number up.
+#[derive(Debug)]
+pub(crate) enum UsedUp {
+    /// Its key was used before: it is answered with what that got.
+    Known(Scoped),
+    /// It was refused for good.
+    Refused(Reject),
+}
+
 /// An append that is at the store.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) offset: u64,
     pub(crate) at_ms: u64,
-    /// `Err` for a publish that was refused and only uses its number up.
-    pub(crate) event: Result<Bytes, Reject>,
+    /// `Err` for a publish that only uses its number up.
+    pub(crate) event: Result<Bytes, UsedUp>,
     pub(crate) producer: Option<(Scoped, u64)>,
     pub(crate) key: Option<Scoped>,
     /// The session that does not want to see its own event.

@@ -31,12 +31,7 @@ impl Engine {
             return;
         }
         match decode(text) {
-            Ok(command) => {
-                if let Some(session) = self.session(key) {
-                    session.bad_frames = 0;
-                }
-                self.command(now, key, command);
-            }
+            Ok(command) => self.command(now, key, command),
             Err(error) => {
                 let reject = Reject::bad_request(error.message);
                 self.send_reject(key, error.id, None, &reject);
@@ -79,8 +74,14 @@ impl Engine {
             }
         }
         let channel = channel_of(&body).map(ToOwned::to_owned);
-        if let Err(reject) = self.dispatch(now, key, id, body) {
-            self.send_reject(key, Some(id), channel.as_deref(), &reject);
+        let outcome = self.dispatch(now, key, id, body);
+        if let Err(reject) = &outcome {
+            self.send_reject(key, Some(id), channel.as_deref(), reject);
+        }
+        if outcome.is_err_and(|reject| reject.code == ErrorCode::BadRequest) {
+            self.count_bad_frame(key);
+        } else if let Some(session) = self.session(key) {
+            session.bad_frames = 0;
         }
     }
 
@@ -296,7 +297,7 @@ impl Engine {
             let body = RequestBody::Leave { user, answer: false };
             self.send_home(key, 0, channel.into(), body);
         }
-        if sub.stage == Stage::Joining {
+        if matches!(sub.stage, Stage::Joining | Stage::Revoked) {
             // The reply to `subscribe` has to come first.
             self.count_in_flight(key);
             let session = self.session(key).ok_or_else(not)?;
@@ -321,8 +322,6 @@ impl Engine {
         };
         let target = self.target(key, &channel, Action::Publish)?;
         let limits = self.config.limits.clone();
-        check_size("`event`", "event_name", event.as_deref(), limits.event_name)?;
-        check_size("`key`", "key", name.as_deref(), limits.key)?;
         check_size("`producer`", "producer", producer.as_ref().map(|p| &*p.0), limits.producer)?;
         if ephemeral && (name.is_some() || producer.is_some()) {
             let why = "ephemeral events are never stored: they take no `key` and no `producer`";
@@ -331,7 +330,10 @@ impl Engine {
         let Some(session) = self.session(key) else { return Ok(()) };
         let Some(identity) = session.identity.as_ref() else { return Ok(()) };
         let scoped = |name: &str| Scoped { user: identity.scope().into(), name: name.into() };
-        let data = check_data(data, limits.data, limits.depth, &target.namespace);
+        // What is refused for good uses the producer's number up, whichever field it is about.
+        let data = check_size("`event`", "event_name", event.as_deref(), limits.event_name)
+            .and_then(|()| check_size("`key`", "key", name.as_deref(), limits.key))
+            .and_then(|()| check_data(data, limits.data, limits.depth, &target.namespace));
         if let Err(reject) = &data
             && producer.is_none()
         {
@@ -340,9 +342,9 @@ impl Engine {
         let publish = Publish {
             user: identity.user.clone(),
             session: session.id,
-            data,
             event: event.as_deref().map(Into::into),
-            key: name.as_deref().map(scoped),
+            key: name.as_deref().filter(|_| data.is_ok()).map(scoped),
+            data,
             producer: producer.map(|(name, seq)| (scoped(&name), seq)),
             ephemeral,
             echo,

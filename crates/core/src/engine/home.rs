@@ -12,9 +12,9 @@ use super::types::{
 };
 use super::{Engine, Out};
 use crate::Limits;
-use crate::channel::{Channel, Pending, Publish, Seen, Waiter};
+use crate::channel::{Channel, Pending, Publish, Seen, UsedUp, Waiter};
 use crate::reject::Reject;
-use crate::store::{Append, Level, Loaded, StoreError, StoredEvent};
+use crate::store::{Append, FORGET_AFTER_MS, Level, Loaded, StoreError, StoredEvent};
 
 /// A channel, and all that a request to it may touch.
 pub(super) struct Scene<'a> {
@@ -45,7 +45,7 @@ impl Engine {
     pub(super) fn request(&mut self, now: Now, request: Request) {
         let index = match self.homes.find(&request.channel) {
             Some(index) => index,
-            None if creates(&request.body) => match self.make_home(&request) {
+            None if creates(&request.body) => match self.make_home(now, &request) {
                 Ok(index) => index,
                 Err(reject) => return refuse(&mut self.out, &request, &reject),
             },
@@ -57,7 +57,7 @@ impl Engine {
         }
     }
 
-    fn make_home(&mut self, request: &Request) -> Result<usize, Reject> {
+    fn make_home(&mut self, now: Now, request: &Request) -> Result<usize, Reject> {
         let max = self.config.limits.channels_per_shard;
         if self.homes.len() >= max {
             return Err(Reject::limit("too many channels in memory", "channels_per_shard", max));
@@ -67,7 +67,9 @@ impl Engine {
         // The session's shard has checked it, under an older policy at worst.
         let namespace = namespace.ok_or_else(|| Reject::forbidden("the namespace is gone"))?;
         let durable = namespace.policy.history.durable;
-        let seeds = (self.config.store_identity, self.config.seed);
+        // A store forgets channels that were idle for long; by then this has changed.
+        let period = self.steady_ms(now) / FORGET_AFTER_MS;
+        let seeds = (self.config.store_identity.wrapping_add(period), self.config.seed);
         let epoch = self.homes.first_epoch(name, durable, seeds);
         if durable {
             self.out.effects.push(Effect::Load { channel: name.clone() });
@@ -123,7 +125,15 @@ impl Engine {
     /// Leaves that were held back, counts, and channels that nobody uses.
     pub(super) fn tick_homes(&mut self, now: Now) {
         self.expire_departures(now);
-        for channel in std::mem::take(&mut self.homes.agenda.counting) {
+        let agenda = &mut self.homes.agenda;
+        // At most one count a second; ticks may come more often.
+        let counting = if now.mono_ms >= agenda.count_after_ms && !agenda.counting.is_empty() {
+            agenda.count_after_ms = now.mono_ms + 1000;
+            std::mem::take(&mut agenda.counting)
+        } else {
+            Vec::new()
+        };
+        for channel in counting {
             if let Some(index) = self.homes.find(&channel) {
                 self.scene(index, now).tell_count();
             }
@@ -246,6 +256,8 @@ impl Scene<'_> {
         let mut waiter = Waiter { at: from, id, duplicate: true };
         match self.seen(&publish) {
             Ok(Seen::New) => waiter.duplicate = false,
+            // Its key is known, but its number is not: that is used up now.
+            Ok(Seen::Pending | Seen::Stored(_)) if self.is_next(&publish) => {}
             Ok(Seen::Pending) => return self.wait(waiter, &publish),
             Ok(Seen::Stored(offset)) => return self.acknowledge(&waiter, offset),
             Ok(Seen::Refused | Seen::OutOfSequence { .. }) => return,
@@ -261,14 +273,27 @@ impl Scene<'_> {
         self.append(waiter, publish);
     }
 
+    /// Whether it has the number that follows its producer's last one.
+    fn is_next(&self, publish: &Publish) -> bool {
+        let window = self.channel.namespace.policy.history.dedup_window.ms;
+        publish.producer.as_ref().is_some_and(|(who, seq)| {
+            self.channel.dedup.producer(who, *seq, self.steady_ms, window) == Seen::New
+        })
+    }
+
     /// What is known of a publish; refusals as errors.
     fn seen(&mut self, publish: &Publish) -> Result<Seen, Reject> {
         use tidings_proto::ErrorCode as Code;
         let window = self.channel.namespace.policy.history.dedup_window.ms;
         let (dedup, limits) = (&mut self.channel.dedup, self.limits);
+        let by_key = publish.key.as_ref().map(|key| dedup.key(key, self.steady_ms, window));
         if let Some((who, seq)) = &publish.producer {
             match dedup.producer(who, *seq, self.steady_ms, window) {
                 Seen::New => {}
+                // It was no event because its key was known.
+                Seen::Refused | Seen::Stored(None) if matches!(by_key, Some(Seen::Stored(_))) => {
+                    return Ok(by_key.unwrap_or(Seen::New));
+                }
                 Seen::Refused => {
                     let why = format!("number {seq} was refused before and is used up");
                     let earlier = publish.data.as_ref().err().cloned();
@@ -280,7 +305,12 @@ impl Scene<'_> {
                     return Err(Reject { expected: Some(expected), ..reject });
                 }
                 Seen::Stored(None) => {
-                    return Ok(Seen::Stored(self.channel.history.find(who, *seq)));
+                    let offset = self.channel.history.find(who, *seq);
+                    // What is refused today was refused then: it was never stored.
+                    return match &publish.data {
+                        Err(earlier) if offset.is_none() => Err(earlier.clone()),
+                        _ => Ok(Seen::Stored(offset)),
+                    };
                 }
                 seen => return Ok(seen),
             }
@@ -292,8 +322,7 @@ impl Scene<'_> {
                 }
             }
         }
-        let Some(key) = &publish.key else { return Ok(Seen::New) };
-        let seen = dedup.key(key, self.steady_ms, window);
+        let Some(seen) = by_key else { return Ok(Seen::New) };
         if seen == Seen::New && dedup.keys() >= limits.keys_per_channel {
             dedup.expire(self.steady_ms, window);
             if dedup.keys() >= limits.keys_per_channel {
@@ -325,7 +354,7 @@ impl Scene<'_> {
         };
         let text = self.encode(publish, data, None);
         let except = (!publish.echo).then_some(from);
-        self.deliver(Delivery { text, except, presence: false });
+        self.deliver(Delivery { text, except, presence: false, kept: false });
         let frame = Frame::Published {
             id,
             channel: &self.channel.name,
@@ -354,10 +383,12 @@ impl Scene<'_> {
 
     /// Gives a publish its offset. In memory that is all; else the store has to confirm it.
     fn append(&mut self, waiter: Waiter, publish: Publish) {
-        let offset = self.channel.assigned + u64::from(publish.data.is_ok());
-        let event = match &publish.data {
-            Ok(data) => Ok(self.encode(&publish, data, Some(offset))),
-            Err(reject) => Err(reject.clone()),
+        let known = publish.key.as_ref().filter(|_| waiter.duplicate);
+        let offset = self.channel.assigned + u64::from(publish.data.is_ok() && known.is_none());
+        let event = match (&publish.data, known) {
+            (Ok(_), Some(key)) => Err(UsedUp::Known(key.clone())),
+            (Ok(data), None) => Ok(self.encode(&publish, data, Some(offset))),
+            (Err(reject), _) => Err(UsedUp::Refused(reject.clone())),
         };
         self.channel.assigned = offset;
         let Publish { key, producer, echo, .. } = publish;
@@ -391,15 +422,19 @@ impl Scene<'_> {
                 let (producer, key) = (pending.producer.as_ref(), pending.key.as_ref());
                 self.channel.dedup.revert(producer, key);
                 self.channel.failing = true;
-                for Waiter { at, id, .. } in pending.waiters {
-                    let text = Reject::unavailable().encode(Some(id), Some(&self.channel.name));
-                    self.out.reply(at, text);
-                }
+                self.answer_unavailable(pending.waiters);
             }
         }
         if self.channel.pending.is_empty() && self.channel.failing {
             self.channel.failing = false;
             self.channel.assigned = self.channel.last;
+        }
+    }
+
+    fn answer_unavailable(&mut self, waiters: impl IntoIterator<Item = Waiter>) {
+        for Waiter { at, id, .. } in waiters {
+            let text = Reject::unavailable().encode(Some(id), Some(&self.channel.name));
+            self.out.reply(at, text);
         }
     }
 
@@ -418,12 +453,22 @@ impl Scene<'_> {
                     producer,
                 });
                 self.channel.expire_history(self.steady_ms);
-                self.deliver(Delivery { text, except, presence: false });
+                self.deliver(Delivery { text, except, presence: false, kept: true });
                 for Waiter { at, id, duplicate } in waiters {
                     self.published(at, id, Some(offset), level, duplicate);
                 }
             }
-            Err(reject) => {
+            Err(UsedUp::Known(key)) => {
+                let window = self.channel.namespace.policy.history.dedup_window.ms;
+                let Seen::Stored(offset) = self.channel.dedup.key(&key, self.steady_ms, window)
+                else {
+                    return self.answer_unavailable(waiters);
+                };
+                for Waiter { at, id, .. } in waiters {
+                    self.published(at, id, offset, level, true);
+                }
+            }
+            Err(UsedUp::Refused(reject)) => {
                 let name = self.channel.name.clone();
                 for Waiter { at, id, .. } in waiters {
                     self.out.reply(at, reject.encode(Some(id), Some(&name)));

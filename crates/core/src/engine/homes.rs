@@ -33,6 +33,8 @@ pub(super) struct Agenda {
     pub(super) departures: BinaryHeap<Reverse<Departure>>,
     /// Channels whose count of members changed while counts alone are told.
     pub(super) counting: Vec<Arc<str>>,
+    /// Counts are not told again before this (monotonic milliseconds).
+    pub(super) count_after_ms: u64,
 }
 
 /// All channels of this shard.

@@ -51,6 +51,8 @@ pub(crate) enum Stage {
     Joining,
     /// The home has not answered, and the client has unsubscribed already with this command.
     Leaving(u64),
+    /// The home has not answered, and a new token does not allow it any more.
+    Revoked,
     /// The home owes the next page.
     Waiting,
     /// A page is being written; the next one begins behind this offset.

@@ -29,6 +29,12 @@ impl Engine {
         key
     }
 
+    /// The token of the connection's `Authorization` header. A bad one ends the session.
+    pub fn identify(&mut self, now: Now, key: SessionKey, token: &str) {
+        self.authenticate(now, key, Some(token));
+        self.settle(now);
+    }
+
     /// The connection has ended, by whichever side.
     pub fn close(&mut self, now: Now, key: SessionKey) {
         self.remove_session(key);
@@ -134,6 +140,16 @@ impl Engine {
     /// Events for whoever is subscribed here.
     pub(super) fn events(&mut self, channel: &str, batch: Arc<[Delivery]>) {
         let Some(topic) = self.topics.find(channel) else { return };
+        for (session, presence) in self.topics.paging(topic) {
+            let at = Address { shard: self.config.shard, session: *session };
+            let theirs = |delivery: &&Delivery| {
+                !delivery.kept && (*presence || !delivery.presence) && delivery.except != Some(at)
+            };
+            for delivery in batch.iter().filter(theirs) {
+                let (session, text) = (*session, delivery.text.clone());
+                self.out.effects.push(Effect::Send { session, text });
+            }
+        }
         let upto = self.topics.subscribers(topic).len();
         if upto > 0 {
             self.out.effects.push(Effect::Fanout { topic, upto, batch });
@@ -150,6 +166,7 @@ impl Engine {
         if let Some(after) = next {
             sub.stage = Stage::Page(after);
         }
+        let first = reply.is_some();
         if let Some(reply) = reply {
             self.answered(to, reply);
         }
@@ -158,13 +175,21 @@ impl Engine {
             self.answered(to, Frame::Unsubscribed { id, channel: &channel }.encode());
             return;
         }
+        if stage == Stage::Revoked {
+            self.revoke(to, topic, nonce);
+            return;
+        }
         for text in gap.into_iter().chain(events) {
             self.out.effects.push(Effect::Send { session: to, text });
         }
         if next.is_some() {
+            if first {
+                self.topics.start_paging(topic, to, presence);
+            }
             self.out.effects.push(Effect::Drain { session: to });
             return;
         }
+        self.topics.stop_paging(topic, to);
         let place = self.topics.join(topic, Subscriber { slot: to.slot, presence });
         if let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) {
             sub.stage = Stage::Live(place);
@@ -196,6 +221,9 @@ impl Engine {
 
     /// Takes a subscription out of its topic; the home hears of it when it was the shard's last.
     fn release(&mut self, key: SessionKey, topic: TopicKey, stage: Stage) {
+        if matches!(stage, Stage::Page(_) | Stage::Waiting) {
+            self.topics.stop_paging(topic, key);
+        }
         if let Stage::Live(place) = stage
             && let Some(moved) = self.topics.part(topic, place)
         {
@@ -252,14 +280,49 @@ impl Engine {
                     && (!sub.presence || namespace.allows(identity, Action::Presence, channel))
             });
             if !allowed {
-                ended.push((channel.clone(), sub.topic, sub.nonce));
+                ended.push((sub.topic, sub.nonce, sub.stage));
             }
         }
-        for (channel, topic, nonce) in ended {
-            self.end_subscription(key, topic, nonce);
-            let reject = Reject::new(ErrorCode::Forbidden, "the new token does not allow this");
-            let text = reject.encode(None, Some(&channel));
-            self.out.effects.push(Effect::Send { session: key, text });
+        for (topic, nonce, stage) in ended {
+            match stage {
+                // It ends by itself, and both commands have to be answered.
+                Stage::Leaving(_) => {}
+                // The reply to `subscribe` has to come first.
+                Stage::Joining | Stage::Revoked => {
+                    if let Some(sub) = self.session(key).and_then(|s| s.by_nonce(topic, nonce)) {
+                        sub.stage = Stage::Revoked;
+                    }
+                }
+                Stage::Live(_) | Stage::Page(_) | Stage::Waiting => self.revoke(key, topic, nonce),
+            }
+        }
+        self.leave_disallowed(key);
+    }
+
+    /// Ends a subscription that the session's token does not allow any more.
+    fn revoke(&mut self, key: SessionKey, topic: TopicKey, nonce: u16) {
+        let channel = self.topics.channel(topic).clone();
+        self.end_subscription(key, topic, nonce);
+        let reject = Reject::new(ErrorCode::Forbidden, "the new token does not allow this");
+        let text = reject.encode(None, Some(&channel));
+        self.out.effects.push(Effect::Send { session: key, text });
+    }
+
+    /// After a refresh: nobody is shown as present where they may not be.
+    fn leave_disallowed(&mut self, key: SessionKey) {
+        let policy = self.config.policy.clone();
+        let Some(session) = self.session(key) else { return };
+        let Some(identity) = session.identity.clone() else { return };
+        let allowed = |channel: &Arc<str>| {
+            let namespace = policy.namespace_of(channel);
+            namespace.is_some_and(|at| at.allows(&identity, Action::Presence, channel))
+        };
+        let entered = session.entered.as_deref().cloned().unwrap_or_default();
+        for channel in entered.into_iter().filter(|channel| !allowed(channel)) {
+            if self.session(key).is_some_and(|session| session.note_left(&channel)) {
+                let body = RequestBody::Leave { user: identity.user.clone(), answer: false };
+                self.send_home(key, 0, channel, body);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::types::TopicKey;
+use super::types::{SessionKey, TopicKey};
 
 /// A live subscriber: an entry of the list that a fan-out goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub struct Subscriber {
 struct Topic {
     channel: Arc<str>,
     subscribers: Vec<Subscriber>,
+    /// Sessions that are still reading pages, and whether they asked for presence. What is not in
+    /// history (presence, ephemeral events) reaches them at once.
+    paging: Vec<(SessionKey, bool)>,
     /// Subscriptions of any stage: the topic lives as long as there is one.
     holders: u32,
 }
@@ -51,10 +54,11 @@ impl Topics {
             self.topics[key.0 as usize].holders += 1;
             return key;
         }
-        let topic = Topic { channel: channel.clone(), subscribers: Vec::new(), holders: 1 };
+        let (channel, subscribers, paging) = (channel.clone(), Vec::new(), Vec::new());
+        let topic = Topic { channel: channel.clone(), subscribers, paging, holders: 1 };
         // A slab of more than 2^32 topics does not fit into any memory.
         let key = TopicKey(u32::try_from(self.topics.insert(topic)).unwrap_or(u32::MAX));
-        self.by_name.insert(channel.clone(), key);
+        self.by_name.insert(channel, key);
         key
     }
 
@@ -75,6 +79,25 @@ impl Topics {
         let list = &mut self.topics[key.0 as usize].subscribers;
         list.push(subscriber);
         u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Sessions that are still reading pages of a channel, and whether they asked for presence.
+    pub(crate) fn paging(&self, key: TopicKey) -> &[(SessionKey, bool)] {
+        self.topics.get(key.0 as usize).map_or(&[], |topic| &topic.paging)
+    }
+
+    /// A subscription begins with more than one page.
+    pub(crate) fn start_paging(&mut self, key: TopicKey, session: SessionKey, presence: bool) {
+        self.topics[key.0 as usize].paging.push((session, presence));
+    }
+
+    /// It has read them all, or is over.
+    pub(crate) fn stop_paging(&mut self, key: TopicKey, session: SessionKey) {
+        let paging = &mut self.topics[key.0 as usize].paging;
+        paging.retain(|(other, _)| *other != session);
+        if paging.is_empty() {
+            paging.shrink_to_fit();
+        }
     }
 
     /// A live subscription ends; whoever was last in the list now has its place.

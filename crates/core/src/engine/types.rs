@@ -53,6 +53,8 @@ pub struct Delivery {
     pub except: Option<Address>,
     /// Only for those who asked for presence.
     pub presence: bool,
+    /// It is in history: subscribers that are still reading pages get it from there.
+    pub kept: bool,
 }
 
 /// What the driver must do now, in this order, before it calls the engine again.
