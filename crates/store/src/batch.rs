@@ -63,8 +63,8 @@ impl BatchBuilder {
         self.push(RENEW_ALL, 0, 0, 0, |out| out.extend_from_slice(&seed.to_le_bytes()));
     }
 
-    pub(crate) fn push_handled(&mut self) {
-        self.push(HANDLED, 0, 0, 0, |_| ());
+    pub(crate) fn push_handled(&mut self, keys: &[u64]) {
+        self.push(HANDLED, 0, 0, 0, |out| out.extend(keys.iter().flat_map(|k| k.to_le_bytes())));
     }
 
     fn push(

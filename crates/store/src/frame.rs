@@ -43,7 +43,8 @@ pub(crate) const DEDUP: u8 = 2;
 pub(crate) const STATE: u8 = 3;
 /// Every channel known so far has another epoch, derived from the seed in the payload.
 pub(crate) const RENEW_ALL: u8 = 4;
-/// Damage that lies before this place was dealt with.
+/// Damage that lies before this place was dealt with: the keys (u64 each) of what was damaged. What
+/// is not in the list broke later, wherever it lies.
 pub(crate) const HANDLED: u8 = 5;
 /// The table of contents: the last record of a batch.
 pub(crate) const TOC: u8 = 6;
@@ -52,7 +53,8 @@ pub(crate) const TOC: u8 = 6;
 pub(crate) const LAST: u8 = 1;
 /// Moved here by compaction.
 pub(crate) const COPIED: u8 = 2;
-/// A [`STATE`] that came with a new epoch, because of damage that lies before it.
+/// A [`STATE`] that came with a new epoch, because of damage that lies before it. It stands for the
+/// losses that it names, not for all that may yet happen to what it kept.
 pub(crate) const RENEWED: u8 = 4;
 
 /// [`SegmentHeader::flags`]: written at level `Fsync`.

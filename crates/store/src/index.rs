@@ -136,6 +136,7 @@ impl Channel {
             epoch: self.epoch,
             last: self.last,
             low: self.low(),
+            given_up: self.low(),
             at_ms: self.active_ms,
             retention: self.retention,
         }

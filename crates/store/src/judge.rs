@@ -1,6 +1,6 @@
 //! Decides which channels need a new epoch, given the damage that was found.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::error::OpenReport;
 use crate::frame::FSYNC;
@@ -19,8 +19,8 @@ pub(crate) struct Verdict {
     pub(crate) renew: Vec<u32>,
     /// Damaged channels of which nothing is left.
     pub(crate) vanished: u64,
-    /// There was damage: it must be noted as dealt with.
-    pub(crate) handled: bool,
+    /// The keys of the damage that there was: it must be noted as dealt with.
+    pub(crate) handled: Vec<u64>,
     pub(crate) clean: bool,
 }
 
@@ -29,7 +29,9 @@ pub(crate) fn judge(replay: &Replay, mark: Option<Mark>, boot: Option<u64>, now:
     let clean = mark.is_some_and(|m| {
         m.clean && m.lsn + 1 == replay.next_lsn && replay.salt.is_none_or(|s| s == m.salt)
     });
-    let mut verdict = Verdict { handled: !replay.damage.is_empty(), clean, ..Verdict::default() };
+    let handled: BTreeSet<u64> = replay.damage.iter().map(|d| d.key).collect();
+    let handled = handled.into_iter().collect();
+    let mut verdict = Verdict { handled, clean, ..Verdict::default() };
     let unsure = replay.damage.iter().find(|d| matches!(d.what, Lost::Anything));
     verdict.renew_all = unsure.map(|d| d.why.clone());
     if replay.suspect {
@@ -40,7 +42,7 @@ pub(crate) fn judge(replay: &Replay, mark: Option<Mark>, boot: Option<u64>, now:
     if os && !clean {
         verdict.renew_all = Some("the machine stopped, and the end was not synced".to_owned());
     }
-    if verdict.renew_all.is_none() && verdict.handled {
+    if verdict.renew_all.is_none() && !verdict.handled.is_empty() {
         one_by_one(replay, now, &mut verdict);
     }
     verdict

@@ -93,6 +93,7 @@ impl<F: Fs> LogStore<F> {
         } else {
             state.low = state.last + 1;
         }
+        state.given_up = first;
         state.epoch = next_epoch(self.options.seed, hash(state.channel), state.epoch);
         let name = channel.name.clone();
         let state = State { channel: &name, ..state };

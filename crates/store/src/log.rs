@@ -23,6 +23,9 @@ const MAX_BATCH: usize = 1 << 30;
 /// A segment is made longer in steps of this many bytes, of zeros that take no space yet: a sync
 /// that need not also record a new length of the file takes a third of the time.
 const GROW: u32 = 1 << 20;
+/// Channels that get a new epoch in one batch. More than one batch is not one decision: after a
+/// power failure in between some channels may get yet another epoch.
+const RENEWALS: usize = 1 << 20;
 /// Old segments kept open for reading.
 const MAX_OPEN: usize = 64;
 
@@ -134,22 +137,26 @@ impl<F: Fs> LogStore<F> {
 
     /// Writes down what was concluded from damage, so that it is concluded once.
     fn decide(&mut self, v: &Verdict, now: u64, report: &mut OpenReport) -> Result<(), StoreError> {
-        if v.renew_all.is_some() {
-            let seed = self.options.seed;
-            self.builder.clear();
-            self.builder.push_renew_all(seed);
-            self.write(now, true)?;
-            self.index.renew_all(seed);
+        if v.renew_all.is_none() && v.handled.is_empty() {
             return Ok(());
         }
-        for slots in v.renew.chunks(1000) {
-            let states: Vec<_> = slots.iter().filter_map(|&slot| self.renewed(slot)).collect();
+        let seed = self.options.seed;
+        let chunks = v.renew.len().div_ceil(RENEWALS).max(1);
+        for n in 0..chunks {
+            let slots = v.renew.iter().skip(n * RENEWALS).take(RENEWALS);
+            let states: Vec<_> = slots.filter_map(|&slot| self.renewed(slot)).collect();
             self.builder.clear();
+            if v.renew_all.is_some() {
+                self.builder.push_renew_all(seed);
+            }
             for (name, epoch) in &states {
                 if let Some(channel) = self.index.channel(name) {
                     let state = State { epoch: *epoch, ..channel.state() };
                     self.builder.push_state(&state, true);
                 }
+            }
+            if n + 1 == chunks && !v.handled.is_empty() {
+                self.builder.push_handled(&v.handled);
             }
             let (segment, _) = self.write(now, true)?;
             for (name, epoch) in states {
@@ -157,10 +164,8 @@ impl<F: Fs> LogStore<F> {
                 report.renewed.push(name);
             }
         }
-        if v.handled {
-            self.builder.clear();
-            self.builder.push_handled();
-            self.write(now, true)?;
+        if v.renew_all.is_some() {
+            self.index.renew_all(seed);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 //! restarted, a write can only be cut short: a zero sector is damage then.) Everything else that
 //! fails a checksum is damage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 use tidings_core::store::Epoch;
@@ -19,7 +19,7 @@ use crate::frame::{
 use crate::fs::{Fs, read_upto};
 use crate::index::{Index, Loc};
 use crate::mark::Mark;
-use crate::salvage::{Damage, Expect, Lost, salvage};
+use crate::salvage::{Damage, Expect, Lost, key, salvage};
 use crate::wire::{Reader, Row, State};
 
 /// A log as it was found.
@@ -89,13 +89,15 @@ impl Replay {
             replay.segment(&Segment { id, window, last, next_base });
             if let Some(end) = end.filter(|&end| window.end() < end) {
                 let why = format!("{} is {} bytes short", segment_name(id), end - window.end());
-                replay.lost(id, Lost::Anything, why);
+                let key = key(id, u64::from(window.end()), u64::from(end), 0);
+                replay.lost(id, Lost::Anything, key, why);
             }
         }
         if replay.next_lsn <= replay.marked_lsn {
             let (is, was) = (replay.next_lsn - 1, replay.marked_lsn);
             let why = format!("the log ends at batch {is}; batch {was} had been on the disk");
-            replay.lost(u32::MAX, Lost::Anything, why);
+            // Next time a segment follows that starts behind the gap: the same damage.
+            replay.lost(u32::MAX, Lost::Anything, gap_key(is + 1, was + 1), why);
             replay.next_lsn = was + 1;
         }
         let first = replay.first;
@@ -151,16 +153,23 @@ impl Replay {
         }
         if before.unwrap_or(0) != h.prev && h.prev != 0 {
             // Whether the log still needed it is known at the end.
-            self.lost(h.prev, Lost::Anything, format!("{} is missing", segment_name(h.prev)));
+            let key = key(h.prev, u64::from(before.unwrap_or(0)), u64::from(id), 0);
+            self.lost(h.prev, Lost::Anything, key, format!("{} is missing", segment_name(h.prev)));
         } else if h.base_lsn > self.next_lsn {
-            let (from, to) = (self.next_lsn, h.base_lsn);
-            self.lost(id, Lost::Anything, format!("batches from {from} up to {to} are missing"));
+            self.gap(id, h.base_lsn);
         }
         self.next_lsn = self.next_lsn.max(h.base_lsn);
     }
 
-    fn lost(&mut self, segment: u32, what: Lost, why: String) {
-        self.damage.push(Damage { segment, what, why });
+    fn lost(&mut self, segment: u32, what: Lost, key: u64, why: String) {
+        self.damage.push(Damage { segment, what, why, key });
+    }
+
+    /// The next batch has this number, which is too great.
+    fn gap(&mut self, segment: u32, to: u64) {
+        let from = self.next_lsn;
+        let why = format!("batches from {from} up to {to} are missing");
+        self.lost(segment, Lost::Anything, gap_key(from, to), why);
     }
 
     fn segment(&mut self, segment: &Segment<'_>) {
@@ -213,8 +222,10 @@ impl Replay {
         for record in &found.good {
             self.record(segment.id, record);
         }
+        let crc = crc32c::crc32c(window.get(pos, to - pos).unwrap_or_default());
+        let key = key(segment.id, u64::from(pos), u64::from(to), crc);
         for lost in found.lost {
-            self.lost(segment.id, lost, place.clone());
+            self.lost(segment.id, lost, key, place.clone());
         }
         let seen = expect.to.or(found.last_lsn.map(|l| l + 1)).unwrap_or(expect.from + 1);
         self.next_lsn = self.next_lsn.max(seen);
@@ -224,8 +235,7 @@ impl Replay {
     fn batch(&mut self, segment: u32, batch: &Batch<'_>) {
         let lsn = batch.head.lsn;
         if lsn > self.next_lsn {
-            let why = format!("batches from {} up to {lsn} are missing", self.next_lsn);
-            self.lost(segment, Lost::Anything, why);
+            self.gap(segment, lsn);
         }
         self.next_lsn = lsn + 1;
         self.first = self.first.max(batch.head.first);
@@ -241,23 +251,28 @@ impl Replay {
             EVENT | DEDUP => Row::decode(record.payload, head.offset).map(|row| {
                 let first = u64::from(row.event.is_some());
                 if head.flags & COPIED == 0 && row.offset == first && self.is_new(&row) {
-                    self.dealt_with(head.hash);
+                    // Another life of the channel: what was lost of the one before is not missed.
+                    let of =
+                        |d: &Damage| matches!(d.what, Lost::Of { hash, .. } if hash == head.hash);
+                    self.damage.retain(|d| !of(d));
                 }
                 self.index.apply(&row, at, head.flags & COPIED != 0);
             }),
             STATE => State::decode(record.payload, head.offset).map(|state| {
                 if head.flags & RENEWED != 0 {
-                    self.dealt_with(head.hash);
+                    self.damage.retain_mut(|d| d.outlives(head.hash, &state));
                 }
                 self.index.apply_state(&state, segment);
             }),
             RENEW_ALL => Reader(record.payload).u64().map(|seed| {
                 self.index.renew_all(seed);
-                self.damage.clear();
                 self.suspect = false;
             }),
             HANDLED => {
-                self.damage.clear();
+                // Only what was seen then: anything may have broken since, and be older than this.
+                let mut r = Reader(record.payload);
+                let keys: HashSet<u64> = std::iter::from_fn(|| r.u64()).collect();
+                self.damage.retain(|d| !keys.contains(&d.key));
                 Some(())
             }
             TOC => Some(()),
@@ -265,7 +280,8 @@ impl Replay {
         };
         if known.is_none() {
             let why = format!("{} has an unknown record at {}", segment_name(segment), at.pos);
-            self.lost(segment, Lost::Anything, why);
+            let key = key(segment, u64::from(at.pos), 0, head.crc);
+            self.lost(segment, Lost::Anything, key, why);
         }
     }
 
@@ -273,11 +289,11 @@ impl Replay {
         let old: Option<Epoch> = self.index.channel(row.channel).map(|c| c.epoch);
         old.is_none_or(|epoch| epoch != row.epoch)
     }
+}
 
-    /// What was lost of this channel before has no bearing any more: it has a new epoch.
-    fn dealt_with(&mut self, channel: u64) {
-        self.damage.retain(|d| !matches!(d.what, Lost::Of { hash, .. } if hash == channel));
-    }
+/// Names batches that are missing without a trace: no segment is number 0.
+fn gap_key(from: u64, to: u64) -> u64 {
+    key(0, from, to, 0)
 }
 
 fn strip_zeros(bytes: &mut Vec<u8>) {

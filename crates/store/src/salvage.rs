@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::frame::{LAST, RECORD_HEADER, Record, RecordHeader, TOC, TocRow, Window};
+use crate::wire::{State, mix};
 
 /// Something acknowledged that cannot be read any more.
 #[derive(Clone, Debug)]
@@ -10,6 +11,33 @@ pub(crate) struct Damage {
     pub(crate) segment: u32,
     pub(crate) what: Lost,
     pub(crate) why: String,
+    /// From [`key`]: what [`crate::frame::HANDLED`] calls it by.
+    pub(crate) key: u64,
+}
+
+impl Damage {
+    /// The channel with this hash got a new epoch while it was served, because events could not be
+    /// read. Takes out what that epoch stands for; `false` if nothing is left.
+    ///
+    /// What was still there then is not taken out: an event that was kept, or the dedup records of
+    /// one that had expired, are gone because of something that happened later.
+    pub(crate) fn outlives(&mut self, channel: u64, state: &State<'_>) -> bool {
+        let Lost::Of { hash, min, max, special, .. } = &mut self.what else { return true };
+        if *hash != channel || *special {
+            return true;
+        }
+        if *min >= state.given_up {
+            *min = state.low.max(*min);
+        }
+        *max = state.last.min(*max);
+        min <= max
+    }
+}
+
+/// Names a damaged place as it is now. If more of it breaks its checksum changes, and so its key:
+/// then it is judged again.
+pub(crate) fn key(segment: u32, from: u64, to: u64, crc: u32) -> u64 {
+    mix(mix(mix(u64::from(segment) << 32 | u64::from(crc)) ^ from) ^ to)
 }
 
 #[derive(Clone, Copy, Debug)]

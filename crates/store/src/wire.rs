@@ -179,6 +179,9 @@ pub(crate) struct State<'a> {
     pub(crate) last: u64,
     /// The first offset that is kept: older ones are gone whatever the log still has.
     pub(crate) low: u64,
+    /// From here up to `low` events were lost, which is why there is a new epoch; what is older had
+    /// expired. Equal to `low` if none were, or if another record says which.
+    pub(crate) given_up: u64,
     /// When the channel was last used.
     pub(crate) at_ms: u64,
     pub(crate) retention: Retention,
@@ -188,12 +191,14 @@ impl<'a> State<'a> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_head(out, self.channel, self.epoch, self.at_ms, self.retention);
         put_varint(out, self.low);
+        put_varint(out, self.given_up);
     }
 
     pub(crate) fn decode(bytes: &'a [u8], last: u64) -> Option<State<'a>> {
         let mut r = Reader(bytes);
         let (channel, epoch, at_ms, retention) = head(&mut r)?;
-        Some(State { channel, epoch, last, low: r.varint()?, at_ms, retention })
+        let (low, given_up) = (r.varint()?, r.varint()?);
+        Some(State { channel, epoch, last, low, given_up, at_ms, retention })
     }
 }
 

@@ -297,3 +297,140 @@ fn compaction_that_meets_damage_changes_the_epoch_of_whom_it_hurts() {
     }
     assert!(hurt > 10, "{hurt}");
 }
+
+/// All channels of the model, in its order. `None`: nothing of the channel is left.
+type Views = Vec<Option<Loaded>>;
+
+fn views(store: &mut LogStore<SimFs>, model: &Model) -> Views {
+    model.channels.keys().map(|name| load(store, name)).collect()
+}
+
+/// A channel with the epoch that it had still has all that it had.
+fn nothing_went_silently(before: &Views, after: &Views, context: &str) -> usize {
+    let mut changed = 0;
+    for (before, after) in before.iter().zip(after) {
+        let (Some(before), Some(after)) = (before, after) else { continue };
+        let same = before.epoch == after.epoch;
+        assert!(!same || before == after, "{context}: {before:#?} became {after:#?}");
+        changed += usize::from(!same);
+    }
+    changed
+}
+
+#[test]
+fn what_breaks_after_earlier_damage_was_dealt_with_is_judged_too() {
+    let (fs, model) = log();
+    let names = segments(&fs);
+    let mut later = 0;
+    for seed in 0..150u64 {
+        let fs = fs.fork(seed);
+        let mut before: Option<Views> = None;
+        for round in 0..5u64 {
+            // In the segments of before the first decision, so that every decision stands behind.
+            let name = &names[place(seed * 5 + round, names.len())];
+            let at = place(seed * 131 + round * 29, fs.get(name).expect("it is there").len());
+            let context = format!("seed {seed} round {round}: {name} byte {at}");
+            fs.flip(name, at, (round % 8) as u32).expect("it is there");
+            let (mut store, report) = open(&fs);
+            let context = format!("{context}: {report:?}");
+            let after = views(&mut store, &model);
+            for ((_, known), loaded) in model.channels.iter().zip(&after) {
+                if let Some(loaded) = loaded {
+                    never_wrong(loaded, &known.acked, &context);
+                }
+            }
+            if let Some(before) = &before {
+                later += nothing_went_silently(before, &after, &context);
+            }
+            before = Some(after);
+            same_again(&mut store, &fs, &model, &context);
+        }
+    }
+    assert!(later > 200, "most later bits hit what was still kept: {later}");
+}
+
+#[test]
+fn a_renewal_by_a_load_does_not_hide_what_breaks_later_in_the_same_channel() {
+    let (fs, model) = log();
+    let names = segments(&fs);
+    let (mut by_load, mut later) = (0, 0);
+    for seed in 0..150u64 {
+        let fs = fs.fork(seed);
+        let flip = |n: u64| {
+            let name = &names[place(seed * 3 + n, names.len())];
+            let at = place(seed * 97 + n * 11, fs.get(name).expect("it is there").len());
+            fs.flip(name, at, 2).expect("it is there");
+        };
+        let (mut store, _) = open(&fs);
+        flip(0);
+        let before = views(&mut store, &model);
+        by_load += model
+            .channels
+            .values()
+            .zip(&before)
+            .filter(|(known, loaded)| loaded.as_ref().is_some_and(|l| l.epoch != known.epoch))
+            .count();
+        flip(1);
+        fs.kill();
+        let (mut store, report) = open(&fs);
+        let after = views(&mut store, &model);
+        later += events_gone(&before, &after, &format!("seed {seed}: {report:?}"));
+        same_again(&mut store, &fs, &model, &format!("seed {seed}"));
+    }
+    assert!(by_load > 50 && later > 50, "{by_load} {later}");
+}
+
+/// Like `nothing_went_silently` for a log that went on being served between two bits: dedup records
+/// of events that a load gave up were still in memory then.
+fn events_gone(before: &Views, after: &Views, context: &str) -> usize {
+    let mut changed = 0;
+    for (before, after) in before.iter().zip(after) {
+        let (Some(before), Some(after)) = (before, after) else { continue };
+        let same = before.epoch == after.epoch;
+        assert!(!same || before.events == after.events, "{context}: {before:#?}, {after:#?}");
+        changed += usize::from(!same);
+    }
+    changed
+}
+
+/// Where the records of the batch at `batch` start; the last one is its table of contents.
+fn records(bytes: &[u8], batch: usize) -> Vec<usize> {
+    let number =
+        |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
+    let mut at = batch + 40;
+    let mut out = Vec::new();
+    for _ in 0..number(batch + 16) {
+        out.push(at);
+        at += 40 + number(at + 12);
+    }
+    out
+}
+
+#[test]
+fn a_record_header_and_the_table_of_its_batch_lost_together_change_every_epoch() {
+    let (fs, model) = log();
+    let bytes = fs.get(&segments(&fs)[0]).expect("it is there");
+    // The first batch holds a, bb, a.
+    let places = records(&bytes, 128);
+    let (table, events) = places.split_last().expect("a batch has a table");
+    assert_eq!(events.len(), 3);
+    for (n, event) in events.iter().enumerate() {
+        // Without the table the number of records is known from the header of the batch, or from
+        // that of the table if only its payload is hit; whose record is missing is not.
+        for (table, header) in [(table + 9, false), (table + 9, true), (table + 45, true)] {
+            let fs = fs.fork(1);
+            let name = &segments(&fs)[0];
+            let hit = [event + 17, table].into_iter().chain(header.then_some(128 + 9));
+            hit.for_each(|at| fs.flip(name, at, 4).expect("it is there"));
+            let (mut store, report) = open(&fs);
+            let context = format!("record {n}, table at {table}, batch header {header}");
+            assert!(report.all_renewed, "{context}: {report:?}");
+            for (channel, known) in &model.channels {
+                let loaded = load(&mut store, channel).expect("it is known");
+                assert_ne!(loaded.epoch, known.epoch, "{context}: {channel}");
+                never_wrong(&loaded, &known.acked, &context);
+            }
+            same_again(&mut store, &fs, &model, &context);
+        }
+    }
+}

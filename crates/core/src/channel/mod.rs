@@ -18,6 +18,7 @@ pub(crate) use publish::{Pending, Publish, UsedUp, Waiter};
 
 use crate::engine::{Delivery, ShardId};
 use crate::policy::Namespace;
+use crate::rng::mix;
 use crate::store::{Epoch, Level, Loaded};
 
 /// A channel, loaded.
@@ -36,6 +37,8 @@ pub(crate) struct Channel {
     pub(crate) pending: VecDeque<Pending>,
     /// An append failed and others are still under way: nothing new until they have come back.
     pub(crate) failing: bool,
+    /// The store's history of it is another than ours: it has to be read again.
+    pub(crate) estranged: bool,
     /// Committed in this turn of the loop, to be sent out together at its end.
     pub(crate) outgoing: Vec<Delivery>,
     /// Which shards have subscriptions.
@@ -59,6 +62,7 @@ impl Channel {
             dedup: Dedup::default(),
             pending: VecDeque::new(),
             failing: false,
+            estranged: false,
             outgoing: Vec::new(),
             shards: SmallVec::new(),
             presence: None,
@@ -67,8 +71,18 @@ impl Channel {
         }
     }
 
-    /// Takes over what the store has kept.
-    pub(crate) fn restore(&mut self, loaded: Loaded) {
+    /// Takes over what the store has kept; `None`: nothing.
+    pub(crate) fn restore(&mut self, loaded: Option<Loaded>) {
+        let Some(loaded) = loaded else {
+            if self.last > 0 {
+                // All of it was lost under a running server.
+                self.epoch = Epoch(mix(self.epoch.0));
+                (self.last, self.assigned) = (0, 0);
+                self.history = History::default();
+                self.dedup = Dedup::default();
+            }
+            return;
+        };
         self.epoch = loaded.epoch;
         self.last = loaded.last_offset;
         self.assigned = loaded.last_offset;

@@ -2,19 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use serde_json::value::RawValue;
-use tidings_proto::{Event, Frame, Position, Timestamp};
-
 use super::homes::{Agenda, Home};
-use super::types::{
-    Address, Delivery, Effect, Message, Now, PageReply, Request, RequestBody, Subscribe,
-};
+use super::types::{Delivery, Effect, Message, Now, Request, RequestBody, Subscribe};
 use super::{Engine, Out};
 use crate::Limits;
-use crate::channel::{Channel, Pending, Publish, Seen, UsedUp, Waiter};
+use crate::channel::Channel;
 use crate::reject::Reject;
-use crate::store::{Append, FORGET_AFTER_MS, Level, Loaded, StoreError, StoredEvent};
+use crate::store::{FORGET_AFTER_MS, Level, Loaded, StoreError};
 
 /// A channel, and all that a request to it may touch.
 pub(super) struct Scene<'a> {
@@ -84,15 +78,20 @@ impl Engine {
         let waiting = waiting.take().unwrap_or_default();
         match outcome {
             Ok(loaded) => {
-                if let Some(loaded) = loaded {
-                    channel.restore(loaded);
+                let before = channel.position();
+                channel.restore(loaded);
+                if channel.epoch != before.epoch && !channel.shards.is_empty() {
+                    self.scene(index, now).tell_new_epoch(before);
                 }
                 for request in waiting {
                     self.scene(index, now).request(request);
                 }
             }
             Err(_) => {
-                self.homes.remove(index);
+                // With subscribers it stays: they would hear nothing of another one's events.
+                if channel.shards.is_empty() {
+                    self.homes.remove(index);
+                }
                 for request in waiting {
                     refuse(&mut self.out, &request, &Reject::unavailable());
                 }
@@ -105,6 +104,13 @@ impl Engine {
     pub fn stored(&mut self, now: Now, channel: &str, outcome: &Result<Level, StoreError>) {
         if let Some(index) = self.homes.find(channel) {
             self.scene(index, now).stored(outcome);
+            let Home { channel, waiting } = &mut self.homes.slab[index];
+            if channel.estranged && !channel.failing {
+                // The store found damage and decided on another epoch: begin again from there.
+                channel.estranged = false;
+                *waiting = Some(Vec::new());
+                self.out.effects.push(Effect::Load { channel: channel.name.clone() });
+            }
         }
         self.settle(now);
     }
@@ -208,7 +214,7 @@ fn refuse(out: &mut Out, request: &Request, reject: &Reject) {
 }
 
 /// Sends what a channel has committed to every shard with subscribers: one message each.
-fn flush(channel: &mut Channel, out: &mut Out) {
+pub(super) fn flush(channel: &mut Channel, out: &mut Out) {
     if channel.outgoing.is_empty() {
         return;
     }
@@ -247,362 +253,5 @@ impl Scene<'_> {
             self.agenda.dirty.push(self.index);
         }
         self.channel.outgoing.push(delivery);
-    }
-
-    fn publish(&mut self, from: Address, id: u64, publish: Publish) {
-        if publish.ephemeral {
-            return self.publish_ephemeral(from, id, &publish);
-        }
-        let mut waiter = Waiter { at: from, id, duplicate: true };
-        match self.seen(&publish) {
-            Ok(Seen::New) => waiter.duplicate = false,
-            // Its key is known, but its number is not: that is used up now.
-            Ok(Seen::Pending | Seen::Stored(_)) if self.is_next(&publish) => {}
-            Ok(Seen::Pending) => return self.wait(waiter, &publish),
-            Ok(Seen::Stored(offset)) => return self.acknowledge(&waiter, offset),
-            Ok(Seen::Refused | Seen::OutOfSequence { .. }) => return,
-            Err(reject) => {
-                let text = reject.encode(Some(id), Some(&self.channel.name));
-                return self.out.reply(from, text);
-            }
-        }
-        if self.channel.failing {
-            let text = Reject::unavailable().encode(Some(id), Some(&self.channel.name));
-            return self.out.reply(from, text);
-        }
-        self.append(waiter, publish);
-    }
-
-    /// Whether it has the number that follows its producer's last one.
-    fn is_next(&self, publish: &Publish) -> bool {
-        let window = self.channel.namespace.policy.history.dedup_window.ms;
-        publish.producer.as_ref().is_some_and(|(who, seq)| {
-            self.channel.dedup.producer(who, *seq, self.steady_ms, window) == Seen::New
-        })
-    }
-
-    /// What is known of a publish; refusals as errors.
-    fn seen(&mut self, publish: &Publish) -> Result<Seen, Reject> {
-        use tidings_proto::ErrorCode as Code;
-        let window = self.channel.namespace.policy.history.dedup_window.ms;
-        let (dedup, limits) = (&mut self.channel.dedup, self.limits);
-        let by_key = publish.key.as_ref().map(|key| dedup.key(key, self.steady_ms, window));
-        if let Some((who, seq)) = &publish.producer {
-            match dedup.producer(who, *seq, self.steady_ms, window) {
-                Seen::New => {}
-                // It was no event because its key was known.
-                Seen::Refused | Seen::Stored(None) if matches!(by_key, Some(Seen::Stored(_))) => {
-                    return Ok(by_key.unwrap_or(Seen::New));
-                }
-                Seen::Refused => {
-                    let why = format!("number {seq} was refused before and is used up");
-                    let earlier = publish.data.as_ref().err().cloned();
-                    return Err(earlier.unwrap_or_else(|| Reject::new(Code::InvalidData, why)));
-                }
-                Seen::OutOfSequence { expected } => {
-                    let why = format!("sequence number {seq} does not follow {}", expected - 1);
-                    let reject = Reject::new(Code::OutOfSequence, why);
-                    return Err(Reject { expected: Some(expected), ..reject });
-                }
-                Seen::Stored(None) => {
-                    let offset = self.channel.history.find(who, *seq);
-                    // What is refused today was refused then: it was never stored.
-                    return match &publish.data {
-                        Err(earlier) if offset.is_none() => Err(earlier.clone()),
-                        _ => Ok(Seen::Stored(offset)),
-                    };
-                }
-                seen => return Ok(seen),
-            }
-            if dedup.producers() >= limits.producers_per_channel && !dedup.knows_producer(who) {
-                dedup.expire(self.steady_ms, window);
-                if dedup.producers() >= limits.producers_per_channel {
-                    let max = limits.producers_per_channel;
-                    return Err(Reject::limit("too many producers", "producers_per_channel", max));
-                }
-            }
-        }
-        let Some(seen) = by_key else { return Ok(Seen::New) };
-        if seen == Seen::New && dedup.keys() >= limits.keys_per_channel {
-            dedup.expire(self.steady_ms, window);
-            if dedup.keys() >= limits.keys_per_channel {
-                let max = limits.keys_per_channel;
-                return Err(Reject::limit("too many keys", "keys_per_channel", max));
-            }
-        }
-        Ok(seen)
-    }
-
-    /// A second copy of a publish that is at the store gets the same outcome.
-    fn wait(&mut self, waiter: Waiter, publish: &Publish) {
-        let same = |pending: &&mut Pending| {
-            (publish.producer.is_some() && pending.producer == publish.producer)
-                || (publish.key.is_some() && pending.key == publish.key)
-        };
-        if let Some(pending) = self.channel.pending.iter_mut().find(same) {
-            pending.waiters.push(waiter);
-        }
-    }
-
-    fn publish_ephemeral(&mut self, from: Address, id: u64, publish: &Publish) {
-        let data = match &publish.data {
-            Ok(data) => data,
-            Err(reject) => {
-                let text = reject.encode(Some(id), Some(&self.channel.name));
-                return self.out.reply(from, text);
-            }
-        };
-        let text = self.encode(publish, data, None);
-        let except = (!publish.echo).then_some(from);
-        self.deliver(Delivery { text, except, presence: false, kept: false });
-        let frame = Frame::Published {
-            id,
-            channel: &self.channel.name,
-            epoch: None,
-            offset: None,
-            level: Level::Memory,
-            duplicate: false,
-        };
-        self.out.reply(from, frame.encode());
-    }
-
-    fn encode(&self, publish: &Publish, data: &RawValue, offset: Option<u64>) -> Bytes {
-        Frame::Event(Event {
-            channel: &self.channel.name,
-            offset,
-            ephemeral: publish.ephemeral,
-            timestamp: Timestamp(self.now.wall_ms),
-            user: &publish.user,
-            session: publish.session,
-            event: publish.event.as_deref(),
-            key: publish.key.as_ref().map(|key| &*key.name),
-            data,
-        })
-        .encode()
-    }
-
-    /// Gives a publish its offset. In memory that is all; else the store has to confirm it.
-    fn append(&mut self, waiter: Waiter, publish: Publish) {
-        let known = publish.key.as_ref().filter(|_| waiter.duplicate);
-        let offset = self.channel.assigned + u64::from(publish.data.is_ok() && known.is_none());
-        let event = match (&publish.data, known) {
-            (Ok(_), Some(key)) => Err(UsedUp::Known(key.clone())),
-            (Ok(data), None) => Ok(self.encode(&publish, data, Some(offset))),
-            (Err(reject), _) => Err(UsedUp::Refused(reject.clone())),
-        };
-        self.channel.assigned = offset;
-        let Publish { key, producer, echo, .. } = publish;
-        let key = key.filter(|_| event.is_ok());
-        self.channel.dedup.assign(producer.as_ref(), key.as_ref());
-        let except = (!echo).then_some(waiter.at);
-        let waiters = smallvec::smallvec![waiter];
-        let at_ms = self.steady_ms;
-        let pending = Pending { offset, at_ms, event, producer, key, except, waiters };
-        if !self.channel.namespace.policy.history.durable {
-            return self.commit(pending, Level::Memory);
-        }
-        self.out.effects.push(Effect::Append(Append {
-            channel: self.channel.name.clone(),
-            epoch: self.channel.epoch,
-            offset,
-            at_ms,
-            event: pending.event.as_ref().ok().cloned(),
-            producer: pending.producer.clone(),
-            key: pending.key.clone(),
-            retention: self.channel.namespace.policy.history.retention(),
-        }));
-        self.channel.pending.push_back(pending);
-    }
-
-    fn stored(&mut self, outcome: &Result<Level, StoreError>) {
-        let Some(pending) = self.channel.pending.pop_front() else { return };
-        match outcome {
-            Ok(level) => self.commit(pending, *level),
-            Err(_) => {
-                let (producer, key) = (pending.producer.as_ref(), pending.key.as_ref());
-                self.channel.dedup.revert(producer, key);
-                self.channel.failing = true;
-                self.answer_unavailable(pending.waiters);
-            }
-        }
-        if self.channel.pending.is_empty() && self.channel.failing {
-            self.channel.failing = false;
-            self.channel.assigned = self.channel.last;
-        }
-    }
-
-    fn answer_unavailable(&mut self, waiters: impl IntoIterator<Item = Waiter>) {
-        for Waiter { at, id, .. } in waiters {
-            let text = Reject::unavailable().encode(Some(id), Some(&self.channel.name));
-            self.out.reply(at, text);
-        }
-    }
-
-    /// A publish is as safe as it will be: it is history now, and all are told.
-    fn commit(&mut self, pending: Pending, level: Level) {
-        let Pending { offset, at_ms, event, producer, key, except, waiters } = pending;
-        let stored = event.is_ok().then_some(offset);
-        self.channel.dedup.commit(producer.as_ref(), key.as_ref(), stored, at_ms);
-        match event {
-            Ok(text) => {
-                self.channel.last = offset;
-                self.channel.history.push(StoredEvent {
-                    offset,
-                    at_ms,
-                    event: text.clone(),
-                    producer,
-                });
-                self.channel.expire_history(self.steady_ms);
-                self.deliver(Delivery { text, except, presence: false, kept: true });
-                for Waiter { at, id, duplicate } in waiters {
-                    self.published(at, id, Some(offset), level, duplicate);
-                }
-            }
-            Err(UsedUp::Known(key)) => {
-                let window = self.channel.namespace.policy.history.dedup_window.ms;
-                let Seen::Stored(offset) = self.channel.dedup.key(&key, self.steady_ms, window)
-                else {
-                    return self.answer_unavailable(waiters);
-                };
-                for Waiter { at, id, .. } in waiters {
-                    self.published(at, id, offset, level, true);
-                }
-            }
-            Err(UsedUp::Refused(reject)) => {
-                let name = self.channel.name.clone();
-                for Waiter { at, id, .. } in waiters {
-                    self.out.reply(at, reject.encode(Some(id), Some(&name)));
-                }
-            }
-        }
-    }
-
-    /// Answers a publish that had been stored before.
-    fn acknowledge(&mut self, waiter: &Waiter, offset: Option<u64>) {
-        let durable = self.channel.namespace.policy.history.durable;
-        let level = if durable { self.channel.level } else { Level::Memory };
-        self.published(waiter.at, waiter.id, offset, level, true);
-    }
-
-    fn published(&mut self, at: Address, id: u64, offset: Option<u64>, level: Level, twice: bool) {
-        if self.channel.namespace.policy.history.durable {
-            self.channel.level = level;
-        }
-        let frame = Frame::Published {
-            id,
-            channel: &self.channel.name,
-            epoch: Some(self.channel.epoch),
-            offset,
-            level,
-            duplicate: twice,
-        };
-        self.out.reply(at, frame.encode());
-    }
-
-    fn history(
-        &mut self,
-        from: Address,
-        id: u64,
-        before: Option<u64>,
-        after: Option<u64>,
-        limit: usize,
-    ) {
-        self.channel.expire_history(self.steady_ms);
-        let (history, bytes) = (&self.channel.history, self.limits.page_bytes);
-        let (events, more) = if let Some(after) = after {
-            let page = history.page_after(after, limit, bytes);
-            let more = page.end < self.channel.last && !page.events.is_empty();
-            (page.events, more)
-        } else {
-            history.page_before(before.unwrap_or(u64::MAX), limit, bytes)
-        };
-        let events: Vec<&RawValue> = events
-            .iter()
-            .filter_map(|event| serde_json::from_slice::<&RawValue>(event).ok())
-            .collect();
-        let (channel, position) = (&*self.channel.name, self.channel.position());
-        let frame = Frame::History { id, channel, position, events: &events, more };
-        self.out.reply(from, frame.encode());
-    }
-
-    fn subscribe(&mut self, from: Address, id: u64, subscribe: &Subscribe) {
-        // What was committed in this turn goes to those who were here before.
-        flush(self.channel, self.out);
-        self.channel.attach(from.shard);
-        self.channel.expire_history(self.steady_ms);
-        let position = self.channel.position();
-        let (start, gap, recovered) = self.start_of(subscribe);
-        let members = subscribe.presence.then(|| self.member_views());
-        let count = subscribe.presence.then(|| self.member_count());
-        let frame = Frame::Subscribed {
-            id,
-            channel: &self.channel.name,
-            position,
-            recovered,
-            members: members.as_ref().and_then(|views| views.as_deref()),
-            count,
-        };
-        let reply = frame.encode();
-        self.send_page(from, subscribe.nonce, start, gap, Some(reply));
-    }
-
-    /// Behind which offset a subscription starts, the gap in front of it, and whether all that was
-    /// missed is there.
-    fn start_of(&self, subscribe: &Subscribe) -> (u64, Option<Bytes>, bool) {
-        let (last, epoch) = (self.channel.last, self.channel.epoch);
-        let history = &self.channel.history;
-        let rewind = last.saturating_sub(subscribe.rewind as u64);
-        let oldest = history.first().map_or(last, |first| first - 1);
-        let fresh = rewind.max(oldest).min(last);
-        let Some((since_epoch, since_text, offset)) = &subscribe.since else {
-            return (fresh, None, false);
-        };
-        let reason = if *since_epoch != Some(epoch) {
-            "new_epoch"
-        } else if *offset > last {
-            "too_far"
-        } else if !history.reaches_back_to(*offset, last) {
-            "expired"
-        } else {
-            return (*offset, None, true);
-        };
-        let gap = serde_json::json!({
-            "type": "gap", "channel": &*self.channel.name, "reason": reason,
-            "from": { "epoch": &**since_text, "offset": offset },
-            "to": { "epoch": epoch.to_string(), "offset": fresh },
-        });
-        (fresh, Some(gap.to_string().into()), false)
-    }
-
-    fn next_page(&mut self, from: Address, nonce: u16, after: u64) {
-        flush(self.channel, self.out);
-        self.channel.expire_history(self.steady_ms);
-        let (last, history) = (self.channel.last, &self.channel.history);
-        let (mut start, mut gap) = (after, None);
-        if !history.reaches_back_to(after, last) {
-            start = history.first().map_or(last, |first| first - 1);
-            let at = |offset| Position { epoch: self.channel.epoch, offset };
-            let channel = &*self.channel.name;
-            let (from, to) = (at(after), at(start));
-            gap = Some(Frame::Gap { channel, reason: "expired", from, to }.encode());
-        }
-        self.send_page(from, nonce, start, gap, None);
-    }
-
-    fn send_page(
-        &mut self,
-        to: Address,
-        nonce: u16,
-        start: u64,
-        gap: Option<Bytes>,
-        reply: Option<Bytes>,
-    ) {
-        let (count, bytes) = (self.limits.page_events, self.limits.page_bytes);
-        let page = self.channel.history.page_after(start, count, bytes);
-        let next = (page.end < self.channel.last).then_some(page.end);
-        let channel = self.channel.name.clone();
-        let page =
-            PageReply { to: to.session, channel, nonce, reply, gap, events: page.events, next };
-        self.out.post(to.shard, Message::Page(Box::new(page)));
     }
 }

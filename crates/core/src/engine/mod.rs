@@ -13,6 +13,8 @@ mod commands;
 mod home;
 mod homes;
 mod members;
+mod publishing;
+mod recovery;
 mod session;
 mod sessions;
 mod topics;

@@ -1,0 +1,124 @@
+//! Coming back: history, and what was missed in front of what is live.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tidings_proto::{Frame, Position};
+
+use super::home::{Scene, flush};
+use super::types::{Address, Delivery, Message, PageReply, Subscribe};
+
+impl Scene<'_> {
+    pub(super) fn history(
+        &mut self,
+        from: Address,
+        id: u64,
+        before: Option<u64>,
+        after: Option<u64>,
+        limit: usize,
+    ) {
+        self.channel.expire_history(self.steady_ms);
+        let (history, bytes) = (&self.channel.history, self.limits.page_bytes);
+        let (events, more) = if let Some(after) = after {
+            let page = history.page_after(after, limit, bytes);
+            let more = page.end < self.channel.last && !page.events.is_empty();
+            (page.events, more)
+        } else {
+            history.page_before(before.unwrap_or(u64::MAX), limit, bytes)
+        };
+        let events: Vec<&RawValue> = events
+            .iter()
+            .filter_map(|event| serde_json::from_slice::<&RawValue>(event).ok())
+            .collect();
+        let (channel, position) = (&*self.channel.name, self.channel.position());
+        let frame = Frame::History { id, channel, position, events: &events, more };
+        self.out.reply(from, frame.encode());
+    }
+
+    pub(super) fn subscribe(&mut self, from: Address, id: u64, subscribe: &Subscribe) {
+        // What was committed in this turn goes to those who were here before.
+        flush(self.channel, self.out);
+        self.channel.attach(from.shard);
+        self.channel.expire_history(self.steady_ms);
+        let position = self.channel.position();
+        let (start, gap, recovered) = self.start_of(subscribe);
+        let members = subscribe.presence.then(|| self.member_views());
+        let count = subscribe.presence.then(|| self.member_count());
+        let frame = Frame::Subscribed {
+            id,
+            channel: &self.channel.name,
+            position,
+            recovered,
+            members: members.as_ref().and_then(|views| views.as_deref()),
+            count,
+        };
+        let reply = frame.encode();
+        self.send_page(from, subscribe.nonce, start, gap, Some(reply));
+    }
+
+    /// Behind which offset a subscription starts, the gap in front of it, and whether all that was
+    /// missed is there.
+    fn start_of(&self, subscribe: &Subscribe) -> (u64, Option<Bytes>, bool) {
+        let (last, epoch) = (self.channel.last, self.channel.epoch);
+        let history = &self.channel.history;
+        let rewind = last.saturating_sub(subscribe.rewind as u64);
+        let oldest = history.first().map_or(last, |first| first - 1);
+        let fresh = rewind.max(oldest).min(last);
+        let Some((since_epoch, since_text, offset)) = &subscribe.since else {
+            return (fresh, None, false);
+        };
+        let reason = if *since_epoch != Some(epoch) {
+            "new_epoch"
+        } else if *offset > last {
+            "too_far"
+        } else if !history.reaches_back_to(*offset, last) {
+            "expired"
+        } else {
+            return (*offset, None, true);
+        };
+        let gap = serde_json::json!({
+            "type": "gap", "channel": &*self.channel.name, "reason": reason,
+            "from": { "epoch": &**since_text, "offset": offset },
+            "to": { "epoch": epoch.to_string(), "offset": fresh },
+        });
+        (fresh, Some(gap.to_string().into()), false)
+    }
+
+    /// History was lost under a running server: all who are subscribed are told.
+    pub(super) fn tell_new_epoch(&mut self, from: Position) {
+        let (channel, to) = (&*self.channel.name, self.channel.position());
+        let text = Frame::Gap { channel, reason: "new_epoch", from, to }.encode();
+        self.deliver(Delivery { text, except: None, presence: false, kept: false });
+    }
+
+    pub(super) fn next_page(&mut self, from: Address, nonce: u16, after: u64) {
+        flush(self.channel, self.out);
+        self.channel.expire_history(self.steady_ms);
+        let (last, history) = (self.channel.last, &self.channel.history);
+        let (mut start, mut gap) = (after, None);
+        if !history.reaches_back_to(after, last) {
+            start = history.first().map_or(last, |first| first - 1);
+            let at = |offset| Position { epoch: self.channel.epoch, offset };
+            let channel = &*self.channel.name;
+            let (from, to) = (at(after), at(start));
+            gap = Some(Frame::Gap { channel, reason: "expired", from, to }.encode());
+        }
+        self.send_page(from, nonce, start, gap, None);
+    }
+
+    fn send_page(
+        &mut self,
+        to: Address,
+        nonce: u16,
+        start: u64,
+        gap: Option<Bytes>,
+        reply: Option<Bytes>,
+    ) {
+        let (count, bytes) = (self.limits.page_events, self.limits.page_bytes);
+        let page = self.channel.history.page_after(start, count, bytes);
+        let next = (page.end < self.channel.last).then_some(page.end);
+        let channel = self.channel.name.clone();
+        let page =
+            PageReply { to: to.session, channel, nonce, reply, gap, events: page.events, next };
+        self.out.post(to.shard, Message::Page(Box::new(page)));
+    }
+}

@@ -1,0 +1,113 @@
+//! Tokens and session tickets: [`JwtAuthority`] implements the engine's
+//! [`Authority`](tidings_core::identity::Authority).
+//!
+//! # What a token looks like
+//!
+//! A JWT (RFC 7519), signed with one of the keys in the configuration. Its header's `alg` must be
+//! the key's own algorithm; `kid`, if there, picks among the configured keys; `jwk`, `jku` and
+//! `x5u` are ignored. Its claims:
+//!
+//! | claim | |
+//! | --- | --- |
+//! | `sub` | required: the user, 1 to 255 bytes without control characters, not `anon-…` |
+//! | `exp` | required unless `auth.allow_no_expiry`; whole seconds since 1970 |
+//! | `nbf` | not before; whole seconds since 1970 |
+//! | `iss`, `aud` | checked if the key has an `issuer`, an `audience` |
+//! | `typ` | if there: `tidings` or `Bearer`, so that an id or refresh token is no way in |
+//! | `channels` | what the user may do beyond what namespaces allow everybody |
+//!
+//! `channels` is an object of patterns, each with its actions. A pattern is a channel's whole name
+//! or a prefix that ends in `*`; actions are `subscribe`, `publish`, `history` and `presence`:
+//!
+//! ```json
+//! {"sub":"ada","exp":1767225600,"channels":{"chat:*":["subscribe","publish"],"a:b":["history"]}}
+//! ```
+
+mod claims;
+mod keys;
+mod mint;
+mod provider;
+mod shared;
+mod ticket;
+
+use std::fmt;
+use std::path::Path;
+
+use tidings_core::Period;
+use tidings_core::identity::{Authority, Identity, TokenError};
+
+use crate::config;
+use claims::{Claims, Header};
+pub use keys::{KeyError, KeySet};
+pub use mint::{InvalidGrant, MintError, SigningKey, TokenRequest, mint, parse_grant};
+pub use shared::SharedAuthority;
+use ticket::TicketKey;
+
+/// Checks tokens with the configured keys, and signs session tickets.
+pub struct JwtAuthority {
+    keys: KeySet,
+    leeway: Period,
+    allow_no_expiry: bool,
+    tickets: TicketKey,
+}
+
+impl fmt::Debug for JwtAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtAuthority").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+impl JwtAuthority {
+    /// Reads the keys; their files are relative to `base_dir`. `ticket_secret` signs session
+    /// tickets: keep it through restarts, or anonymous users lose their names.
+    ///
+    /// # Errors
+    /// Every key that cannot be used.
+    pub fn from_config(
+        auth: &config::Auth,
+        base_dir: &Path,
+        ticket_secret: &[u8; 32],
+    ) -> Result<Self, Vec<KeyError>> {
+        Ok(Self {
+            keys: KeySet::load(auth, base_dir)?,
+            leeway: auth.leeway,
+            allow_no_expiry: auth.allow_no_expiry,
+            tickets: TicketKey::new(ticket_secret),
+        })
+    }
+}
+
+impl Authority for JwtAuthority {
+    fn verify(&self, token: &str, wall_ms: u64) -> Result<Identity, TokenError> {
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(refused("it is not a JWT: three parts with dots between"));
+        };
+        let header = Header::decode(header)?;
+        let signed = &token.as_bytes()[..token.len() - signature.len() - 1];
+        let signers = self.keys.signers(&header, signed, signature)?;
+        let claims = Claims::decode(payload)?;
+        if !signers.iter().any(|key| claims.is_for(key)) {
+            return Err(refused("its `iss` or `aud` is not the one configured for its key"));
+        }
+        claims.identity(wall_ms, self.leeway, self.allow_no_expiry)
+    }
+
+    fn sign_ticket(&self, session: u64, expires_ms: u64) -> String {
+        self.tickets.sign(session, expires_ms)
+    }
+
+    fn read_ticket(&self, ticket: &str, wall_ms: u64) -> Option<u64> {
+        self.tickets.read(ticket, wall_ms)
+    }
+}
+
+/// A refusal; `reason` must hold nothing of the token.
+fn refused(reason: &str) -> TokenError {
+    TokenError::Refused(reason.into())
+}
+
+#[cfg(test)]
+mod tests;

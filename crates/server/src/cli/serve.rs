@@ -1,0 +1,137 @@
+//! `tidings dev` and `tidings serve`: a server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use super::error::CliError;
+use super::style::Style;
+use crate::config::{Config, Tls};
+
+/// Run a server for trying out: open to anyone, with a page to open in a browser
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tidings dev                           http://localhost:8000, data in ./tidings-data
+  tidings dev --port 9000 --data /tmp/x
+  tidings dev --tls self-signed         https, with a certificate of its own
+  tidings dev --config tidings.toml     your namespaces, and the page
+
+Without --config there are the namespaces chat (durable) and cast (in memory), open to anyone.
+RUST_LOG=debug shows more. Ctrl-C stops it.")]
+pub(super) struct DevArgs {
+    /// The configuration, instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+/// Run a server as a file says
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tidings config default > tidings.toml && tidings serve --config tidings.toml
+  tidings serve --config /etc/tidings/tidings.toml --listen 0.0.0.0:8000
+
+What is given here goes before what the file says. RUST_LOG=debug shows more. Ctrl-C stops it.")]
+pub(super) struct ServeArgs {
+    /// The configuration: one TOML file
+    #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG")]
+    config: PathBuf,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+/// What the command line changes in a configuration.
+#[derive(Args, Debug)]
+struct Changes {
+    /// The port to listen on, instead of the configuration's
+    #[arg(long, short)]
+    port: Option<u16>,
+    /// The address to listen on, as 0.0.0.0:8000
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "port")]
+    listen: Option<SocketAddr>,
+    /// Where to keep data on disk
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Speak TLS
+    #[arg(long, value_name = "KIND")]
+    tls: Option<TlsKind>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TlsKind {
+    /// With a certificate that it makes for itself, for trying out
+    SelfSigned,
+}
+
+impl Changes {
+    fn apply(self, config: &mut Config) -> Result<(), CliError> {
+        if let Some(listen) = self.listen {
+            config.server.listen = listen;
+        }
+        if let Some(port) = self.port {
+            config.server.listen.set_port(port);
+        }
+        if let Some(data) = self.data {
+            // Relative to where the command was typed, not to the configuration.
+            config.store.path = std::path::absolute(data)?;
+        }
+        if let Some(TlsKind::SelfSigned) = self.tls {
+            config.server.tls = Some(Tls { self_signed: true, ..Tls::default() });
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn dev(args: DevArgs) -> Result<(), CliError> {
+    let mut config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::dev(),
+    };
+    config.server.page = true;
+    start(config, args.changes)
+}
+
+pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
+    start(Config::load(&args.config)?, args.changes)
+}
+
+fn start(mut config: Config, changes: Changes) -> Result<(), CliError> {
+    changes.apply(&mut config)?;
+    let base_dir = config.base_dir();
+    let style = Style::of_stderr();
+    for warning in config.check(&base_dir)? {
+        eprintln!("{} {warning}", style.warning("warning:"));
+    }
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(style.is_coloured())
+        .init();
+    Ok(crate::run(&config, &base_dir)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let mut config = Config::dev();
+        let changes = Changes {
+            port: Some(9000),
+            listen: None,
+            data: Some("/tmp/x".into()),
+            tls: Some(TlsKind::SelfSigned),
+        };
+        changes.apply(&mut config).unwrap();
+        assert_eq!(config.server.listen, "127.0.0.1:9000".parse().unwrap());
+        assert_eq!(config.store.path, PathBuf::from("/tmp/x"));
+        assert!(config.server.tls.unwrap().self_signed);
+    }
+}

@@ -1,0 +1,260 @@
+//! What the types cannot say: files that must exist, values that contradict each other.
+
+use std::path::Path;
+
+use tidings_core::policy::{Access, NamespacePolicy};
+
+use super::{Config, ConfigError, Problem, StoreKind, Tls};
+use crate::auth::KeySet;
+
+/// Collects what is wrong and what is only doubtful.
+struct Findings<'a> {
+    config: &'a Config,
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Findings<'_> {
+    fn error(&mut self, key: &str, message: impl Into<String>, remedy: &str) {
+        self.errors.push(self.config.problem(key, message.into(), remedy));
+    }
+
+    fn warn(&mut self, key: &str, message: impl Into<String>, remedy: &str) {
+        self.warnings.push(self.config.problem(key, message.into(), remedy));
+    }
+}
+
+impl Config {
+    /// Checks everything that needs no running server: returns what is doubtful but allowed.
+    /// Paths are relative to `base_dir`.
+    ///
+    /// # Errors
+    /// All that is wrong: files that are missing or not what they should be, limits that
+    /// contradict each other, names that no channel can have.
+    pub fn check(&self, base_dir: &Path) -> Result<Vec<Problem>, ConfigError> {
+        let mut found = Findings { config: self, errors: Vec::new(), warnings: Vec::new() };
+        self.check_server(base_dir, &mut found);
+        self.check_auth(base_dir, &mut found);
+        self.check_limits(&mut found);
+        for (name, rules) in &self.namespace {
+            self.check_namespace(name, rules, &mut found);
+        }
+        if self.namespace.is_empty() {
+            found.warn(
+                "namespace",
+                "there is no namespace: nobody can do anything",
+                "add one: \
+                 [namespace.chat]",
+            );
+        }
+        if let Err(error) = self.policy(base_dir) {
+            found.errors.extend(error.problems);
+        }
+        let Findings { errors, warnings, .. } = found;
+        if errors.is_empty() { Ok(warnings) } else { Err(ConfigError { problems: errors }) }
+    }
+
+    fn check_server(&self, base_dir: &Path, found: &mut Findings<'_>) {
+        let server = &self.server;
+        if server.shards > 64 {
+            found.error("server.shards", "more than 64", "0 means: one per core");
+        }
+        for origin in &server.origins {
+            if !is_origin(origin) {
+                found.error(
+                    "server.origins",
+                    format!("{origin:?} is not an origin"),
+                    "write scheme://host or scheme://host:port in lower case, with nothing behind",
+                );
+            }
+        }
+        match &server.tls {
+            Some(tls) => check_tls(tls, base_dir, found),
+            None if !server.listen.ip().is_loopback() => found.warn(
+                "server.listen",
+                format!("{} is reached from other machines, without TLS", server.listen),
+                "set [server.tls], or put a proxy that does TLS in front",
+            ),
+            None => {}
+        }
+    }
+
+    fn check_auth(&self, base_dir: &Path, found: &mut Findings<'_>) {
+        let auth = &self.auth;
+        if auth.key.is_empty() && !auth.anonymous {
+            found.warn(
+                "auth",
+                "there is no key and anonymous users are not allowed: nobody can connect",
+                "add [[auth.key]], or set anonymous = true",
+            );
+        }
+        if auth.leeway.ms > 300_000 {
+            found.error("auth.leeway", "more than 5m", "set the clocks right instead");
+        }
+        if let Err(errors) = KeySet::load(auth, base_dir) {
+            for error in errors {
+                let key = format!("auth.key.{}{}", error.index, error.field);
+                found.error(&key, error.message, error.remedy);
+            }
+        }
+    }
+
+    fn check_limits(&self, found: &mut Findings<'_>) {
+        let limits = &self.limits;
+        let ranges: [(&str, usize, usize, usize); 20] = [
+            ("frame", limits.frame, 1024, 64 << 20),
+            ("data", limits.data, 1, limits.frame),
+            ("presence_data", limits.presence_data, 2, limits.data),
+            ("channel_name", limits.channel_name, 3, 255),
+            ("event_name", limits.event_name, 1, 1024),
+            ("key", limits.key, 1, 1024),
+            ("producer", limits.producer, 1, 1024),
+            ("token", limits.token, 256, limits.header_bytes.min(limits.frame)),
+            // serde_json itself stops at 128.
+            ("depth", limits.depth, 1, 120),
+            ("channels_per_session", limits.channels_per_session, 1, 1 << 20),
+            ("in_flight", limits.in_flight, 1, 65_536),
+            ("bad_frames", limits.bad_frames, 1, 1 << 20),
+            ("page_events", limits.page_events, 1, 1000),
+            // A page has at least one event, and a connection must have room for a page.
+            ("page_bytes", limits.page_bytes, limits.frame, limits.backlog),
+            ("backlog", limits.backlog, limits.frame, 1 << 30),
+            ("connections", limits.connections, 1, usize::MAX),
+            ("header_bytes", limits.header_bytes, 1024, 1 << 20),
+            ("headers", limits.headers, 8, 1024),
+            ("fragments", limits.fragments, 1, 65_536),
+            ("mailbox", limits.mailbox, 16, 1 << 24),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                let remedy = "see the meaning of each limit: tidings config reference";
+                let range = match most {
+                    usize::MAX => format!("at least {least}"),
+                    _ => format!("{least} to {most}"),
+                };
+                found.error(&format!("limits.{name}"), format!("{value} is not {range}"), remedy);
+            }
+        }
+        for (name, period) in [
+            ("hello_timeout", limits.hello_timeout),
+            ("heartbeat", limits.heartbeat),
+            ("pong_timeout", limits.pong_timeout),
+            ("close_timeout", limits.close_timeout),
+            ("header_timeout", limits.header_timeout),
+        ] {
+            if !(100..=86_400_000).contains(&period.ms) {
+                let message = format!("{period} is not 100ms to 24h");
+                found.error(&format!("limits.{name}"), message, "write 250ms, 10s or 15m");
+            }
+        }
+    }
+
+    fn check_namespace(&self, name: &str, rules: &NamespacePolicy, found: &mut Findings<'_>) {
+        let key = |rest: &str| format!("namespace.{name}{rest}");
+        if !is_namespace(name) {
+            let message = format!("{name:?} cannot be the name of a namespace");
+            found.error(&key(""), message, "use 1 to 32 characters of a-z 0-9 _ -");
+        }
+        let history = &rules.history;
+        if history.durable && self.store.kind == StoreKind::Memory {
+            found.warn(
+                &key(".history.durable"),
+                "there is no store on disk: this history is kept in memory",
+                "set store.kind = \"disk\", or durable = false",
+            );
+        }
+        if history.durable && history.size == 0 {
+            let remedy = "set size to the number of events to keep, or durable = false";
+            found.error(&key(".history.size"), "durable history of 0 events", remedy);
+        }
+        for (field, period) in [("ttl", history.ttl), ("dedup_window", history.dedup_window)] {
+            if period.ms < 1000 {
+                let message = format!("{period} is less than 1s");
+                found.error(&key(&format!(".history.{field}")), message, "write 15m, 24h or 7d");
+            }
+        }
+        let most = self.limits.members_per_channel;
+        if rules.presence.members_max > most {
+            let message = format!("more than limits.members_per_channel ({most})");
+            found.error(&key(".presence.members_max"), message, "lower it, or raise the limit");
+        }
+        let open = rules.publish == Access::Anyone && self.auth.anonymous;
+        if open && !self.server.listen.ip().is_loopback() {
+            found.warn(
+                &key(".publish"),
+                "everybody who reaches this server can publish without a token",
+                "set publish = \"signed-in\", or auth.anonymous = false",
+            );
+        }
+    }
+}
+
+fn check_tls(tls: &Tls, base_dir: &Path, found: &mut Findings<'_>) {
+    let pair = [("certificate", &tls.certificate), ("key", &tls.key)];
+    let given = pair.iter().filter(|(_, path)| path.is_some()).count();
+    if tls.self_signed && given > 0 {
+        let remedy = "remove self_signed, or certificate and key";
+        found.error("server.tls", "both a certificate and a self-signed one", remedy);
+    } else if !tls.self_signed && given < 2 {
+        let remedy = "set both certificate and key, or self_signed = true";
+        found.error("server.tls", "a certificate needs its key and a key its certificate", remedy);
+    }
+    for (name, path) in pair {
+        let Some(path) = path.as_ref().map(|path| base_dir.join(path)) else { continue };
+        if let Err(error) = std::fs::File::open(&path) {
+            let message = format!("{}: {error}", path.display());
+            let remedy = "the path is relative to the configuration file";
+            found.error(&format!("server.tls.{name}"), message, remedy);
+        }
+    }
+}
+
+/// As browsers write it: lower case, no path, no default port is fine either way.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let named = |c: char| {
+        c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c) || "[:]".contains(c)
+    };
+    !scheme.is_empty()
+        && scheme.chars().all(plain)
+        && !name.is_empty()
+        && name.chars().all(named)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+fn is_namespace(name: &str) -> bool {
+    tidings_proto::ChannelName::parse(&format!("{name}:x"), 255)
+        .is_ok_and(|channel| channel.namespace() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        for good in ["https://a.example", "http://localhost:5173", "http://[::1]:80", "app://x"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "a.example",
+            "https://",
+            "https://A.example",
+            "https://a/",
+            "*",
+            "null",
+            "https://a.example/x",
+            "https://a:0",
+            "https://a:99999",
+            "https://a b",
+            "https://*.a",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
+}

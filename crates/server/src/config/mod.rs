@@ -1,0 +1,113 @@
+//! The configuration: one TOML file, or [`Config::dev`].
+//!
+//! - [`Config::load`] reads a file; what does not fit names its file, line and column;
+//! - [`Config::check`] looks at what types cannot say: files, limits that contradict each other;
+//! - [`Config::policy`] compiles the namespaces for the engine;
+//! - [`reference`] writes the documentation and the example file from the types' own comments.
+//!
+//! Paths in the file are relative to the file.
+
+mod check;
+mod error;
+mod outline;
+mod policy;
+pub mod reference;
+mod sections;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tidings_core::policy::{Access, HistoryPolicy, NamespacePolicy, PresencePolicy};
+use tidings_core::{Limits, Period};
+
+use error::Source;
+pub use error::{ConfigError, Place, Problem};
+pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the server listens and whom it lets in.
+    pub server: Server,
+    /// Where durable history is kept.
+    pub store: Store,
+    /// Whose tokens are taken.
+    pub auth: Auth,
+    /// What one client, one channel or one node may use. Sizes are bytes.
+    pub limits: Limits,
+    /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.
+    pub namespace: BTreeMap<String, NamespacePolicy>,
+    /// The file's text, to tell where a problem is.
+    #[serde(skip)]
+    source: Source,
+}
+
+impl Config {
+    /// Reads `path`. [`Config::check`] is a step of its own, because the command line may still
+    /// change something.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not TOML, or has a key or a value that is not known.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError::new(
+                None,
+                "",
+                format!("{}: cannot read the configuration: {error}", path.display()),
+                "write one with: tidings config default > tidings.toml",
+            )
+        })?;
+        Self::parse(text, path)
+    }
+
+    /// Parses `text`; errors call it `path`.
+    ///
+    /// # Errors
+    /// When it is not TOML, or has a key or a value that is not known.
+    pub fn parse(text: String, path: &Path) -> Result<Self, ConfigError> {
+        let source = Source::new(text, path);
+        let mut config: Self =
+            toml::from_str(source.text()).map_err(|fault| source.toml_error(&fault))?;
+        config.source = source;
+        Ok(config)
+    }
+
+    /// What `tidings dev` runs: a chat and a cast that are open to anyone, and the demo page.
+    pub fn dev() -> Self {
+        let open = |history: HistoryPolicy| NamespacePolicy {
+            subscribe: Access::Anyone,
+            publish: Access::Anyone,
+            history,
+            presence: PresencePolicy { access: Access::Anyone, ..PresencePolicy::default() },
+            schema_file: None,
+        };
+        let month = Period::millis(30 * 86_400_000);
+        let chat =
+            HistoryPolicy { size: 1000, ttl: month, durable: true, ..HistoryPolicy::default() };
+        Self {
+            server: Server { page: true, ..Server::default() },
+            auth: Auth { anonymous: true, ..Auth::default() },
+            namespace: [("chat", open(chat)), ("cast", open(HistoryPolicy::default()))]
+                .map(|(name, policy)| (name.to_owned(), policy))
+                .into(),
+            ..Self::default()
+        }
+    }
+
+    /// The file that this was read from, if it was.
+    pub fn file(&self) -> Option<&Path> {
+        self.source.path()
+    }
+
+    /// What paths in the configuration are relative to: the folder of its file, or the current one.
+    pub fn base_dir(&self) -> PathBuf {
+        let folder = self.file().and_then(Path::parent).filter(|path| !path.as_os_str().is_empty());
+        folder.unwrap_or(Path::new(".")).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests;

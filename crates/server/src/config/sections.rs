@@ -1,0 +1,215 @@
+//! The tables of the file. Their doc comments are the reference documentation.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tidings_core::Period;
+
+/// Where the server listens and whom it lets in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port. `0.0.0.0:8000` or `[::]:8000` is reached from other machines.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// Threads that serve connections; 0: one per core.
+    pub shards: usize,
+    /// Web pages that may connect, each exactly as `scheme://host` or `scheme://host:port`. Empty:
+    /// pages of the server's own host and, when it listens on loopback, of any loopback host.
+    pub origins: Vec<String>,
+    /// Offers compression of messages (permessage-deflate) to clients that ask for it. It costs up
+    /// to 300 KiB of memory a connection.
+    pub compression: bool,
+    /// Serves the demo page at `/`.
+    pub page: bool,
+    /// TLS. Without it, put a proxy that does TLS in front of a server that others reach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            shards: 0,
+            origins: Vec::new(),
+            compression: false,
+            page: false,
+            tls: None,
+        }
+    }
+}
+
+/// TLS: a certificate and its key, or a self-signed one for trying out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate and its chain, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["/etc/tidings/fullchain.pem"]))]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["/etc/tidings/privkey.pem"]))]
+    pub key: Option<PathBuf>,
+    /// Makes a certificate of its own at each start instead. Browsers warn; for trying out only.
+    pub self_signed: bool,
+}
+
+/// Where durable history is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// What kind of store.
+    pub kind: StoreKind,
+    /// The folder of the store on disk. It is created; one server uses it at a time.
+    pub path: PathBuf,
+    /// When a publisher is told that its event is stored.
+    pub level: StoreLevel,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { kind: StoreKind::Disk, path: "./tidings-data".into(), level: StoreLevel::Fsync }
+    }
+}
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// On disk, in `path`.
+    Disk,
+    /// In memory: everything is lost when the server ends.
+    Memory,
+}
+
+/// How far an event gets before its publisher is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreLevel {
+    /// Synced to the disk: survives a power failure.
+    Fsync,
+    /// Handed to the operating system: survives a crash of the server, not a power failure.
+    Os,
+}
+
+/// Whose tokens are taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// Lets in users without a token. What they may do, each namespace says.
+    pub anonymous: bool,
+    /// How far clocks may differ when `exp` and `nbf` are checked.
+    pub leeway: Period,
+    /// Takes tokens without `exp`. Such a token can never be withdrawn but by changing its key.
+    pub allow_no_expiry: bool,
+    /// The keys that tokens are signed with.
+    pub key: Vec<Key>,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { anonymous: false, leeway: Period::secs(5), allow_no_expiry: false, key: Vec::new() }
+    }
+}
+
+/// A key that tokens are signed with: exactly one of `secret`, `secret_file`, `public_key_file` and
+/// `jwks_file`. The algorithm belongs to the key: a token cannot choose another.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Key {
+    /// The key's id: a token with this `kid` is checked with this key. A key without an id is tried
+    /// for every token of its algorithm. (Keys of `jwks_file` have their own.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["2026-05"]))]
+    pub id: Option<String>,
+    /// What tokens are signed with. (Keys of `jwks_file` have their own.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["HS256"]))]
+    pub algorithm: Option<Algorithm>,
+    /// HS256: the secret itself, at least 32 bytes. Better in `secret_file`.
+    #[serde(skip_serializing)]
+    #[schemars(extend("examples" = ["replace me: openssl rand -base64 32"]))]
+    pub secret: Option<Secret>,
+    /// HS256: a file with the secret; white space at its end does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["/run/secrets/tidings"]))]
+    pub secret_file: Option<PathBuf>,
+    /// RS256, ES256 or EdDSA: the public key, PEM (`-----BEGIN PUBLIC KEY-----`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["issuer.pem"]))]
+    pub public_key_file: Option<PathBuf>,
+    /// A JSON Web Key Set (RFC 7517): several public keys, each with its `kid` and `alg`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["jwks.json"]))]
+    pub jwks_file: Option<PathBuf>,
+    /// If set, a token of this key must have exactly this `iss`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["https://login.example.com/"]))]
+    pub issuer: Option<String>,
+    /// If set, a token of this key must have this `aud` (or have it in its list).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["tidings"]))]
+    pub audience: Option<String>,
+}
+
+/// How a token is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Algorithm {
+    /// HMAC with SHA-256: one secret signs and checks.
+    HS256,
+    /// RSA (PKCS #1 1.5) with SHA-256, at least 2048 bits.
+    RS256,
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+impl Algorithm {
+    /// As it is written in a token's header.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Algorithm::HS256 => "HS256",
+            Algorithm::RS256 => "RS256",
+            Algorithm::ES256 => "ES256",
+            Algorithm::EdDSA => "EdDSA",
+        }
+    }
+}
+
+/// Text that is never shown: neither by `Debug` nor when the configuration is written.
+#[derive(Clone, PartialEq, Eq, JsonSchema)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps `text`.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself. Do not log it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not `String`: its error for a number would show the number.
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom("a secret is a string, in quotation marks")),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text.into(), Path::new("tidings.toml"))
+}
+
+/// What `tidings config check` would say about `text`, in a folder with a few files.
+fn check(text: &str) -> Result<Vec<Problem>, ConfigError> {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("short"), "too short\n").unwrap();
+    fs::write(dir.path().join("secret"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    fs::write(dir.path().join("schema.json"), r#"{"type":"object"}"#).unwrap();
+    fs::write(dir.path().join("bad.json"), r#"{"type":"objekt"}"#).unwrap();
+    let text = format!("{text}\n[namespace.chat]\n");
+    parse(&text).and_then(|config| config.check(dir.path()))
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parse("").unwrap(), Config::default());
+}
+
+#[test]
+fn dev_has_nothing_to_complain_about() {
+    assert_eq!(Config::dev().check(Path::new(".")), Ok(vec![]));
+}
+
+#[test]
+fn what_cannot_be_read_names_its_place() {
+    for (text, place, message, remedy) in [
+        ("[server]\nlisten = \"localhost\"", "2:10", "invalid socket address", ""),
+        ("[server]\n  lisen = \"127.0.0.1:1\"", "2:3", "unknown field `lisen`", "`listen`"),
+        ("[limits]\nheartbeat = \"25\"", "2:13", "write 250ms", ""),
+        ("[limits]\nheartbeat = 25", "2:13", "invalid type", ""),
+        ("[store]\nlevel = \"sync\"", "2:9", "unknown variant `sync`", "`fsync`"),
+        ("[server\n", "1:8", "", ""),
+        ("[namespace.chat]\npublish = \"all\"", "2:11", "unknown variant", ""),
+    ] {
+        let error = parse(text).unwrap_err();
+        let problem = &error.problems[0];
+        let at = problem.place.as_ref().unwrap();
+        assert_eq!(format!("{}:{}", at.line, at.column), place, "{error}");
+        assert!(problem.message.contains(message), "{error}");
+        assert!(problem.remedy.contains(remedy), "{error}");
+    }
+}
+
+#[test]
+fn what_is_wrong_names_its_place_and_the_remedy() {
+    for (text, key, place) in [
+        ("[limits]\ndata = 100000", "limits.data", "2:1"),
+        ("[limits]\nframe = 10", "limits.frame", "2:1"),
+        ("[limits]\n\ndepth = 500", "limits.depth", "3:1"),
+        ("[limits]\npong_timeout = \"0s\"", "limits.pong_timeout", "2:1"),
+        ("[server]\norigins = [\"https://a/\"]", "server.origins", "2:1"),
+        ("[server.tls]\ncertificate = \"schema.json\"", "server.tls", "1:9"),
+        (
+            "[server.tls]\ncertificate = \"x\"\nkey = \"schema.json\"",
+            "server.tls.certificate",
+            "2:1",
+        ),
+        ("[[auth.key]]\nalgorithm = \"HS256\"", "auth.key.0", "1:1"),
+        ("[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"short\"", "auth.key.0.secret", "3:1"),
+        (
+            "[[auth.key]]\nalgorithm = \"HS256\"\nsecret_file = \"short\"",
+            "auth.key.0.secret_file",
+            "3:1",
+        ),
+        (
+            "[[auth.key]]\nalgorithm = \"RS256\"\npublic_key_file = \"secret\"",
+            "auth.key.0.public_key_file",
+            "3:1",
+        ),
+        ("[[auth.key]]\njwks_file = \"schema.json\"", "auth.key.0.jwks_file", "2:1"),
+        ("[namespace.Chat]", "namespace.Chat", "1:12"),
+        ("[namespace.a]\nschema_file = \"bad.json\"", "namespace.a.schema_file", "2:1"),
+        ("[namespace.a]\nschema_file = \"none.json\"", "namespace.a.schema_file", "2:1"),
+        ("[namespace.a.history]\nttl = \"1ms\"", "namespace.a.history.ttl", "2:1"),
+    ] {
+        let error = check(text).unwrap_err();
+        let problem = &error.problems[0];
+        assert_eq!(problem.key, key, "{error}");
+        let at = problem.place.as_ref().unwrap();
+        assert_eq!(format!("{}:{}", at.line, at.column), place, "{error}");
+        assert!(!problem.remedy.is_empty(), "{error}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let error = check("[limits]\ndata = 100000\ndepth = 0").unwrap_err();
+    assert_eq!(error.problems.len(), 2);
+    assert!(error.to_string().starts_with("tidings.toml:2:1: limits.data: 100000 is not 1 to"));
+}
+
+#[test]
+fn what_is_only_doubtful_is_allowed() {
+    for (text, key) in [
+        ("[server]\nlisten = \"0.0.0.0:80\"\n[auth]\nanonymous = true", "server.listen"),
+        ("", "auth"),
+        (
+            "[auth]\nanonymous = true\n[server]\nlisten = \"[::]:80\"\ntls.self_signed = true\n\
+             [namespace.open]\npublish = \"anyone\"",
+            "namespace.open.publish",
+        ),
+    ] {
+        let warnings = check(text).unwrap();
+        let keys: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
+        assert_eq!(keys, [key], "{text}");
+    }
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let secret = "correct horse battery staple, and more";
+    let text = format!("[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"{secret}\"");
+    let config = parse(&text).unwrap();
+    for shown in [format!("{config:?}"), toml::to_string(&config).unwrap()] {
+        assert!(!shown.contains("horse"), "{shown}");
+    }
+    for wrong in ["secret = 12345678", "secret = [\"12345678\"]", "secret = '12345678"] {
+        let error = parse(&format!("[[auth.key]]\n{wrong}\n")).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("12345678"), "{error}");
+    }
+}
+
+#[test]
+fn a_schema_is_compiled_into_the_policy() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("a.json"), r#"{"type":"object"}"#).unwrap();
+    let config = parse("[auth]\nanonymous = true\n[namespace.a]\nschema_file = 'a.json'").unwrap();
+    let policy = config.policy(dir.path()).unwrap();
+    assert!(policy.anonymous);
+    let schema = policy.namespaces["a"].schema.as_ref().unwrap();
+    assert!(schema.check("{}").is_ok() && schema.check("1").is_err());
+}

@@ -1,0 +1,26 @@
+//! The server of Tidings: sockets, threads, clocks and disks around the rules of `tidings-core`.
+//!
+//! - [`run()`] starts a node: a thread for each shard and one for storage;
+//! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
+//! - `shard`: one thread's connections and its engine;
+//! - `storage`: the thread that commits to the log;
+//! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
+//! - [`cli`]: the commands of the binary.
+
+pub mod auth;
+pub mod cli;
+mod clock;
+pub mod config;
+mod error;
+mod node;
+mod page;
+mod run;
+pub mod schema;
+mod secret;
+mod shard;
+mod storage;
+mod transport;
+
+pub use error::RunError;
+pub use run::run;
+pub use transport::tls::TlsError;

@@ -1,0 +1,11 @@
+//! The binary.
+
+use std::process::ExitCode;
+
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    tidings::cli::main()
+}

@@ -1,0 +1,260 @@
+//! Starting and stopping a node.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidings_core::engine::{self, Engine, ShardId};
+use tidings_core::policy::Policy;
+use tidings_core::store::Level;
+use tidings_store::{LogStore, Options, RealFs, boot_id};
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+use crate::auth::{JwtAuthority, SharedAuthority};
+use crate::clock::Clock;
+use crate::config::{Config, StoreKind, StoreLevel};
+use crate::error::RunError;
+use crate::node::Node;
+use crate::secret;
+use crate::shard::Shard;
+use crate::shard::mailbox::{Mail, Mailbox};
+use crate::storage::Storage;
+use crate::transport::accept;
+use crate::transport::origin::Origins;
+use crate::transport::tls::TlsKeys;
+
+/// How often time passes for engines.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long connections have to say good-bye when the server is stopped.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often certificate files are looked at.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs a server until it is told to stop (SIGINT or SIGTERM). Paths in the configuration are
+/// relative to `base_dir`.
+///
+/// # Errors
+/// When something that was configured cannot be had: an address, a file, the store.
+pub fn run(config: &Config, base_dir: &Path) -> Result<(), RunError> {
+    let shards = match config.server.shards {
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
+        shards => shards.min(64),
+    };
+    let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
+    let storage = Storage::default();
+    let clock = Clock::start();
+    let opened = open_store(config, base_dir, clock)?;
+    let data_dir = opened.is_some().then(|| base_dir.join(&config.store.path));
+    let nameless_loss = opened.as_ref().is_some_and(|opened| opened.nameless_loss);
+    let secret = secret::ticket_secret(data_dir.as_deref()).map_err(RunError::Io)?;
+    let identity =
+        secret::store_identity(data_dir.as_deref(), nameless_loss).map_err(RunError::Io)?;
+    let shared = (mailboxes.clone(), storage.clone());
+    let node = Arc::new(make_node(config, base_dir, clock, &secret, shared)?);
+    let listeners = listen(config.server.listen, shards)?;
+    let address = listeners[0].local_addr().map_err(RunError::Io)?;
+    let storing = match opened {
+        Some(Opened { log, level, .. }) => {
+            Some(storage.start(log, level, clock, mailboxes).map_err(RunError::Io)?)
+        }
+        None => None,
+    };
+    let mut threads = Vec::new();
+    for (id, listener) in (0u16..).zip(listeners) {
+        threads.push(start_shard(node.clone(), ShardId(id), identity, listener)?);
+    }
+    announce(config, address);
+    wait_for_the_end(&node)?;
+    for mailbox in node.mailboxes.iter() {
+        mailbox.post(&mut vec![Mail::Stop]);
+    }
+    for thread in threads {
+        let _ = thread.join();
+    }
+    storage.stop();
+    if let Some(thread) = storing {
+        let _ = thread.join();
+    }
+    Ok(())
+}
+
+/// The store, ready for its thread.
+struct Opened {
+    log: LogStore<RealFs>,
+    level: Level,
+    /// History was lost of which not even the channel is known.
+    nameless_loss: bool,
+}
+
+fn open_store(config: &Config, base_dir: &Path, clock: Clock) -> Result<Option<Opened>, RunError> {
+    if config.store.kind == StoreKind::Memory {
+        return Ok(None);
+    }
+    let dir = base_dir.join(&config.store.path);
+    let fs = RealFs::open(&dir).map_err(|error| RunError::Store(dir.clone(), error))?;
+    let level = match config.store.level {
+        StoreLevel::Fsync => Level::Fsync,
+        StoreLevel::Os => Level::Os,
+    };
+    let seed = getrandom::u64().map_err(|e| RunError::Io(io::Error::other(e)))?;
+    let options = Options { level, boot_id: boot_id(), ..Options::new(seed) };
+    let opened = LogStore::open(fs, options, clock.steady_ms());
+    let (log, report) = opened.map_err(|error| RunError::Store(dir, error))?;
+    tracing::info!(
+        channels = report.channels,
+        events = report.events,
+        bytes = report.bytes,
+        clean = report.clean,
+        "the store is open"
+    );
+    for damage in &report.damage {
+        tracing::error!(%damage, "the store was damaged; the channels concerned have new epochs");
+    }
+    // At level `os` a power failure may have taken the whole log without a trace.
+    let nothing_left = report.channels == 0 && !report.clean && level != Level::Fsync;
+    let nameless_loss = report.all_renewed || report.vanished > 0 || nothing_left;
+    Ok(Some(Opened { log, level, nameless_loss }))
+}
+
+fn make_node(
+    config: &Config,
+    base_dir: &Path,
+    clock: Clock,
+    secret: &[u8; 32],
+    (mailboxes, storage): (Arc<[Mailbox]>, Storage),
+) -> Result<Node, RunError> {
+    let mut policy = config.policy(base_dir).map_err(RunError::Config)?;
+    if config.store.kind == StoreKind::Memory {
+        in_memory(&mut policy);
+    }
+    let authority =
+        JwtAuthority::from_config(&config.auth, base_dir, secret).map_err(RunError::Keys)?;
+    let tls = config.server.tls.as_ref().map(|tls| TlsKeys::load(tls, base_dir));
+    let limits = Arc::new(config.limits.clone());
+    Ok(Node {
+        clock,
+        websocket: tidings_websocket::Config {
+            max_frame: limits.frame,
+            max_message: limits.frame,
+            max_fragments: limits.fragments,
+        },
+        limits,
+        policy: Arc::new(policy),
+        authority: SharedAuthority::new(authority),
+        mailboxes,
+        storage,
+        origins: Origins {
+            listed: config.server.origins.clone(),
+            loopback: config.server.listen.ip().is_loopback(),
+        },
+        tls: tls.transpose().map_err(RunError::Tls)?,
+        compression: config.server.compression,
+        page: config.server.page,
+        connections: Default::default(),
+    })
+}
+
+/// Without a store on disk nothing is durable, and no publisher is told that it was.
+fn in_memory(policy: &mut Policy) {
+    for namespace in policy.namespaces.values_mut() {
+        Arc::make_mut(namespace).policy.history.durable = false;
+    }
+}
+
+fn listen(address: SocketAddr, shards: usize) -> Result<Vec<std::net::TcpListener>, RunError> {
+    let open = |at: SocketAddr| accept::listen(at).map_err(|e| RunError::Listen(at, e));
+    // Sharing a port would let a second server take half of the clients of a first one.
+    drop(std::net::TcpListener::bind(address).map_err(|e| RunError::Listen(address, e))?);
+    let first = open(address)?;
+    let actual = first.local_addr().map_err(RunError::Io)?;
+    let mut listeners = vec![first];
+    for _ in 1..shards {
+        listeners.push(open(actual)?);
+    }
+    Ok(listeners)
+}
+
+fn start_shard(
+    node: Arc<Node>,
+    id: ShardId,
+    store_identity: u64,
+    listener: std::net::TcpListener,
+) -> Result<JoinHandle<()>, RunError> {
+    let config = engine::Config {
+        shard: id,
+        shards: u16::try_from(node.mailboxes.len()).unwrap_or(1),
+        seed: getrandom::u64().map_err(|e| RunError::Io(io::Error::other(e)))?,
+        store_identity,
+        limits: node.limits.clone(),
+        policy: node.policy.clone(),
+        authority: Arc::new(node.authority.clone()),
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(RunError::Io)?;
+    std::thread::Builder::new()
+        .name(format!("shard-{}", id.0))
+        .spawn(move || {
+            let engine = Engine::new(node.clock.now(), config);
+            let shard = Rc::new(Shard::new(node, id, engine));
+            LocalSet::new().block_on(&runtime, live(shard, listener));
+        })
+        .map_err(RunError::Io)
+}
+
+/// One shard from its start to its end.
+async fn live(shard: Rc<Shard>, listener: std::net::TcpListener) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "a shard has no listener"),
+    };
+    tokio::task::spawn_local(accept::accept(shard.clone(), listener));
+    let turning = shard.clone();
+    tokio::task::spawn_local(std::future::poll_fn(move |cx| turning.poll_turns(cx)));
+    let mut ticks = tokio::time::interval(TICK);
+    let mut left = STOP_WITHIN.as_millis() / TICK.as_millis();
+    loop {
+        ticks.tick().await;
+        shard.sweep();
+        if shard.stopping.get() {
+            ticks = tokio::time::interval(TICK / 10);
+            left = left.saturating_sub(1);
+            if shard.is_empty() || left == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// Says where the server is, for people and for programs that started it.
+fn announce(config: &Config, address: SocketAddr) {
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    let host =
+        if address.ip().is_loopback() { "localhost".into() } else { address.ip().to_string() };
+    println!("Tidings listens on {scheme}://{host}:{}", address.port());
+    if config.server.page {
+        println!("Open it in two browser windows and talk. Stop with Ctrl-C.");
+    }
+}
+
+fn wait_for_the_end(node: &Node) -> Result<(), RunError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(RunError::Io)?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Io)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Io)?;
+        let mut certificates = tokio::time::interval(CERTIFICATES_EVERY);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = certificates.tick() => if let Some(tls) = &node.tls { tls.refresh() },
+            }
+        }
+    })
+}

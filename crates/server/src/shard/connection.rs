@@ -1,0 +1,83 @@
+//! One client's connection, after the upgrade. Nothing of HTTP is left.
+
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
+
+use bytes::Bytes;
+use tidings_core::engine::SessionKey;
+use tidings_websocket::{CloseHandshake, Decoder, Role};
+
+use crate::transport::stream::{Queue, Stream};
+
+/// What is kept of a connection: while it is idle no buffer belongs to it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: Stream,
+    /// Its place in the shard's table of all connections.
+    pub(crate) index: usize,
+    /// Its session, until that ends.
+    pub(crate) session: Cell<Option<SessionKey>>,
+    pub(crate) decoder: RefCell<Decoder>,
+    /// What was read and has to wait until the client may go on.
+    pub(crate) held: RefCell<Option<Box<[u8]>>>,
+    pub(crate) queue: RefCell<Queue>,
+    pub(crate) closing: Cell<CloseHandshake>,
+    /// The task that reads from it and waits for it to take more.
+    pub(crate) waker: RefCell<Option<Waker>>,
+    /// When something came last; once it is closing, when that began. Monotonic milliseconds.
+    pub(crate) heard_ms: Cell<u64>,
+    /// A Ping went out, and nothing has come since.
+    pub(crate) pinged: Cell<bool>,
+    /// permessage-deflate was negotiated.
+    pub(crate) deflate: bool,
+    /// It is on the list of those to write to at the end of the turn.
+    pub(crate) touched: Cell<bool>,
+    /// The socket took no more: wait until it does.
+    pub(crate) blocked: Cell<bool>,
+    /// The engine asked to stop reading.
+    pub(crate) paused: Cell<bool>,
+    /// The engine wants to know when all is written.
+    pub(crate) drain: Cell<bool>,
+    /// Nothing more is read or written: the task ends.
+    pub(crate) ended: Cell<bool>,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream, index: usize, deflate: bool, now_ms: u64) -> Self {
+        Self {
+            stream,
+            index,
+            session: Cell::new(None),
+            decoder: RefCell::new(Decoder::new(Role::Server)),
+            held: RefCell::new(None),
+            queue: RefCell::new(Queue::default()),
+            closing: Cell::new(CloseHandshake::new()),
+            waker: RefCell::new(None),
+            heard_ms: Cell::new(now_ms),
+            pinged: Cell::new(false),
+            deflate,
+            touched: Cell::new(false),
+            blocked: Cell::new(false),
+            paused: Cell::new(false),
+            drain: Cell::new(false),
+            ended: Cell::new(false),
+        }
+    }
+
+    /// Queues a frame, which is encoded already.
+    pub(crate) fn push(&self, frame: Bytes) {
+        self.queue.borrow_mut().push(frame);
+    }
+
+    /// Runs its task again.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Whether a close frame was sent or asked for.
+    pub(crate) fn is_closing(&self) -> bool {
+        !self.closing.get().may_send()
+    }
+}

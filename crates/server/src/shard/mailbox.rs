@@ -1,0 +1,57 @@
+//! How shards and the storage thread reach a shard: a queue and a waker.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::task::AtomicWaker;
+use tidings_core::engine::Message;
+use tidings_core::store::{Level, Loaded, StoreError};
+
+/// What a shard is told from outside its thread.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// The store has read a channel.
+    Loaded { channel: Arc<str>, outcome: Result<Option<Loaded>, StoreError> },
+    /// Another shard has something to say.
+    Message(Message),
+    /// The server is being stopped: say good-bye.
+    Stop,
+    /// The store has done with an append.
+    Stored { channel: Arc<str>, outcome: Result<Level, StoreError> },
+}
+
+/// A shard's mailbox. Order is kept for each sender.
+///
+/// It has no limit of its own: a sender that finds [`Mailbox::len`] above the limit reads no more
+/// from its clients until it has shrunk, and what is under way then is bounded by the commands
+/// that sessions may have in flight. Blocking a sender instead could lock two shards up.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    queue: Mutex<Vec<Mail>>,
+    waker: AtomicWaker,
+}
+
+impl Mailbox {
+    /// Adds all of `mail` and wakes the shard.
+    pub(crate) fn post(&self, mail: &mut Vec<Mail>) {
+        if mail.is_empty() {
+            return;
+        }
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).append(mail);
+        self.waker.wake();
+    }
+
+    /// Takes everything there is into `into`, which must be empty.
+    pub(crate) fn take(&self, into: &mut Vec<Mail>) {
+        std::mem::swap(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner), into);
+    }
+
+    /// How much is waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Wakes this task when mail comes.
+    pub(crate) fn register(&self, waker: &std::task::Waker) {
+        self.waker.register(waker);
+    }
+}

@@ -1,0 +1,362 @@
+//! A shard: one thread, its connections, and the engine that has their rules.
+//!
+//! A turn of the loop: tasks of connections read what came and give it to the engine
+//! ([`Shard::read`]); the engine's effects queue frames at connections; then the turn's end
+//! ([`Shard::end_turn`]) takes the mail of other shards and of the store, lets the engine send out what
+//! was committed, joined by channel, and writes to each socket once.
+
+pub(crate) mod connection;
+mod effects;
+pub(crate) mod mailbox;
+mod reading;
+mod sweep;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
+use tidings_core::engine::{Engine, ShardId};
+use tidings_proto::CloseCode;
+use tidings_websocket::{DeflateConfig, Deflater, Inflater};
+
+use crate::node::Node;
+use crate::transport::stream::{Flush, Stream};
+use connection::Connection;
+use mailbox::Mail;
+
+/// What a read may bring at once. Shared by all connections of the shard.
+const SCRATCH: usize = 64 << 10;
+
+/// Reads from one connection before the others have their turn.
+const READS_PER_TURN: usize = 2;
+
+/// The window of compression: RFC 7692's largest.
+const WINDOW_BITS: u8 = 15;
+
+/// Level of compression: each broadcast is compressed once, so speed matters more than size.
+const DEFLATE_LEVEL: u8 = 1;
+
+/// Compression that is shared: without context takeover nothing of it belongs to a connection.
+pub(crate) fn deflate_config() -> DeflateConfig {
+    DeflateConfig { min_server_window_bits: WINDOW_BITS, ..DeflateConfig::default() }
+}
+
+/// One shard. Lives on one thread; tasks hold it by `Rc`.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) node: Arc<Node>,
+    pub(crate) id: ShardId,
+    engine: RefCell<Engine>,
+    /// All connections.
+    connections: RefCell<Slab<Rc<Connection>>>,
+    /// Those with a session, by the session's slot.
+    by_slot: RefCell<Vec<Option<Rc<Connection>>>>,
+    /// Those to write to at the end of the turn.
+    touched: RefCell<Vec<Rc<Connection>>>,
+    /// Mail to other shards, sent at the end of the turn.
+    outgoing: RefCell<Vec<Vec<Mail>>>,
+    incoming: RefCell<Vec<Mail>>,
+    scratch: RefCell<Box<[u8]>>,
+    inflater: RefCell<Inflater>,
+    deflater: RefCell<Deflater>,
+    /// The task that ends turns.
+    turn: RefCell<Option<Waker>>,
+    turn_due: Cell<bool>,
+    /// Another shard or the store cannot keep up: nothing is read from clients.
+    throttled: Cell<bool>,
+    pub(crate) stopping: Cell<bool>,
+}
+
+impl Shard {
+    pub(crate) fn new(node: Arc<Node>, id: ShardId, engine: Engine) -> Self {
+        let shards = node.mailboxes.len();
+        Self {
+            node,
+            id,
+            engine: RefCell::new(engine),
+            connections: RefCell::default(),
+            by_slot: RefCell::default(),
+            touched: RefCell::default(),
+            outgoing: RefCell::new((0..shards).map(|_| Vec::new()).collect()),
+            incoming: RefCell::default(),
+            scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+            inflater: RefCell::new(Inflater::new(WINDOW_BITS, false)),
+            deflater: RefCell::new(Deflater::new(WINDOW_BITS, DEFLATE_LEVEL, false)),
+            turn: RefCell::new(None),
+            turn_due: Cell::new(false),
+            throttled: Cell::new(false),
+            stopping: Cell::new(false),
+        }
+    }
+
+    /// A client's connection was upgraded: from here to its end. `token` is that of its
+    /// `Authorization` header, `early` what it sent right behind its request. A `refusal` is told
+    /// now, because browsers hide the status of a failed upgrade.
+    pub(crate) fn admit(
+        self: &Rc<Self>,
+        stream: Stream,
+        deflate: bool,
+        token: Option<&str>,
+        early: &[u8],
+        refusal: Option<CloseCode>,
+    ) {
+        let now = self.node.clock.now();
+        let connection = {
+            let mut connections = self.connections.borrow_mut();
+            let entry = connections.vacant_entry();
+            let made = Rc::new(Connection::new(stream, entry.key(), deflate, now.mono_ms));
+            entry.insert(made).clone()
+        };
+        let key = self.engine.borrow_mut().open(now, None);
+        connection.session.set(Some(key));
+        {
+            let mut by_slot = self.by_slot.borrow_mut();
+            let slot = key.slot as usize;
+            if by_slot.len() <= slot {
+                by_slot.resize(slot + 1, None);
+            }
+            by_slot[slot] = Some(connection.clone());
+        }
+        if let Some(code) = refusal.or(self.stopping.get().then_some(CloseCode::Draining)) {
+            self.dismiss(&connection, code);
+        } else if let Some(token) = token {
+            self.engine.borrow_mut().identify(now, key, token);
+            self.carry_out();
+        }
+        if !early.is_empty() {
+            self.handle(&connection, &mut early.to_vec());
+        }
+        let shard = self.clone();
+        tokio::task::spawn_local(std::future::poll_fn(move |cx| shard.poll(&connection, cx)));
+    }
+
+    /// One connection's task: read what came, write what the socket would not take before.
+    fn poll(&self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
+        {
+            let mut waker = connection.waker.borrow_mut();
+            if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                *waker = Some(cx.waker().clone());
+                // hyper's task, which is over, still holds the socket's slot for a writer's waker
+                // and with it 900 bytes. This takes the slot over.
+                let _ = connection.stream.poll_writable(cx);
+            }
+        }
+        while connection.blocked.get() && !connection.ended.get() {
+            match connection.stream.poll_writable(cx) {
+                Poll::Pending => break,
+                Poll::Ready(_) => {
+                    connection.blocked.set(false);
+                    self.heard(connection);
+                    self.flush(connection);
+                    self.after_flush();
+                }
+            }
+        }
+        for round in 0.. {
+            if !self.may_go_on(connection) {
+                break;
+            }
+            if round == READS_PER_TURN {
+                // Others have their turn before one that never stops.
+                cx.waker().wake_by_ref();
+                break;
+            }
+            if self.read(connection, cx).is_pending() {
+                break;
+            }
+        }
+        if !connection.ended.get() {
+            return Poll::Pending;
+        }
+        self.forget(connection);
+        Poll::Ready(())
+    }
+
+    /// Asks for the end of this turn, once all that is ready has been handled.
+    fn turn_is_due(&self) {
+        if !self.turn_due.replace(true)
+            && let Some(waker) = &*self.turn.borrow()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// The task that ends turns: runs after the tasks that were ready before it.
+    pub(crate) fn poll_turns(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.turn.replace(Some(cx.waker().clone()));
+        self.node.mailboxes[usize::from(self.id.0)].register(cx.waker());
+        self.end_turn();
+        Poll::Pending
+    }
+
+    fn end_turn(&self) {
+        self.turn_due.set(false);
+        self.take_mail();
+        let now = self.node.clock.now();
+        self.engine.borrow_mut().end_turn(now);
+        self.carry_out();
+        self.flush_touched();
+        self.after_flush();
+        self.send_mail();
+        self.throttle();
+    }
+
+    fn take_mail(&self) {
+        let mut mail = self.incoming.take();
+        self.node.mailboxes[usize::from(self.id.0)].take(&mut mail);
+        let now = self.node.clock.now();
+        for one in mail.drain(..) {
+            match one {
+                Mail::Loaded { channel, outcome } => {
+                    self.engine.borrow_mut().loaded(now, &channel, outcome);
+                }
+                Mail::Message(message) => self.engine.borrow_mut().message(now, message),
+                Mail::Stop => self.stop(),
+                Mail::Stored { channel, outcome } => {
+                    self.engine.borrow_mut().stored(now, &channel, &outcome);
+                }
+            }
+            self.carry_out();
+        }
+        self.incoming.replace(mail);
+    }
+
+    fn send_mail(&self) {
+        for (to, mail) in self.outgoing.borrow_mut().iter_mut().enumerate() {
+            self.node.mailboxes[to].post(mail);
+        }
+    }
+
+    /// Reads nothing from clients while another shard has too much mail.
+    fn throttle(&self) {
+        let limit = self.node.limits.mailbox;
+        let full = self.node.mailboxes.iter().any(|mailbox| mailbox.len() > limit);
+        if self.throttled.replace(full) && !full {
+            for (_, connection) in self.connections.borrow().iter() {
+                connection.wake();
+            }
+        }
+    }
+
+    /// Puts a connection on the list of those to write to.
+    fn touch(&self, connection: &Rc<Connection>) {
+        if !connection.touched.replace(true) {
+            self.touched.borrow_mut().push(connection.clone());
+            self.turn_is_due();
+        }
+    }
+
+    fn flush_touched(&self) {
+        let mut touched = self.touched.take();
+        for connection in touched.drain(..) {
+            connection.touched.set(false);
+            self.flush(&connection);
+        }
+        // Spare the allocation, unless effects of flushing have begun a new list.
+        if self.touched.borrow().is_empty() {
+            self.touched.replace(touched);
+        }
+    }
+
+    /// Flushing may have made slow consumers leave and drained readers ask for more.
+    fn after_flush(&self) {
+        self.carry_out();
+        if !self.touched.borrow().is_empty() {
+            self.turn_is_due();
+        }
+    }
+
+    /// Writes what waits for a connection.
+    fn flush(&self, connection: &Rc<Connection>) {
+        if connection.ended.get() || connection.blocked.get() {
+            self.check_backlog(connection);
+            return;
+        }
+        let outcome = connection.stream.flush(&mut connection.queue.borrow_mut());
+        match outcome {
+            Ok(Flush::Done) => self.flushed(connection),
+            Ok(Flush::Blocked) => {
+                connection.blocked.set(true);
+                connection.wake();
+                self.check_backlog(connection);
+            }
+            Err(_) => self.lost(connection),
+        }
+    }
+
+    fn flushed(&self, connection: &Rc<Connection>) {
+        use tidings_websocket::{CloseStep, Role};
+        if connection.closing.get().step(Role::Server) == CloseStep::EndTransport {
+            self.end(connection);
+        } else if connection.drain.replace(false)
+            && let Some(key) = connection.session.get()
+        {
+            self.engine.borrow_mut().drained(self.node.clock.now(), key);
+        }
+    }
+
+    /// A consumer that falls too far behind is told so and has to come back.
+    fn check_backlog(&self, connection: &Rc<Connection>) {
+        let waiting = connection.queue.borrow().bytes();
+        if waiting > self.node.limits.backlog && connection.session.get().is_some() {
+            connection.queue.borrow_mut().cut();
+            self.dismiss(connection, CloseCode::SlowConsumer);
+        }
+    }
+
+    /// Says `bye` and closes, for a reason of the driver's.
+    fn dismiss(&self, connection: &Rc<Connection>, code: CloseCode) {
+        let Some(key) = connection.session.get() else { return };
+        let retry_ms = (code == CloseCode::Draining).then(|| self.node.spread_ms());
+        self.engine.borrow_mut().dismiss(self.node.clock.now(), key, code, retry_ms);
+        self.carry_out();
+    }
+
+    /// The peer is gone, or nothing more can be said to it.
+    fn lost(&self, connection: &Rc<Connection>) {
+        self.end(connection);
+    }
+
+    /// Ends a connection: its task takes it apart.
+    fn end(&self, connection: &Rc<Connection>) {
+        if connection.ended.replace(true) {
+            return;
+        }
+        if let Some(key) = self.detach(connection) {
+            self.engine.borrow_mut().close(self.node.clock.now(), key);
+            self.turn_is_due();
+        }
+        connection.wake();
+    }
+
+    /// Parts a connection from its session.
+    fn detach(&self, connection: &Rc<Connection>) -> Option<tidings_core::engine::SessionKey> {
+        let key = connection.session.take()?;
+        self.by_slot.borrow_mut()[key.slot as usize] = None;
+        Some(key)
+    }
+
+    /// Takes an ended connection out of the table; its socket closes with it.
+    fn forget(&self, connection: &Rc<Connection>) {
+        self.carry_out();
+        self.connections.borrow_mut().try_remove(connection.index);
+        connection.waker.replace(None);
+        self.node.connection_ended();
+    }
+
+    /// Every session is told that the server is being stopped.
+    fn stop(&self) {
+        self.stopping.set(true);
+        let all: Vec<_> = self.connections.borrow().iter().map(|(_, c)| c.clone()).collect();
+        for connection in all {
+            self.dismiss(&connection, CloseCode::Draining);
+        }
+    }
+
+    /// Whether no connection is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.connections.borrow().is_empty()
+    }
+}

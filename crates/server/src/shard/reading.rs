@@ -1,0 +1,129 @@
+//! What a client sends, from the socket to the engine.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tidings_proto::CloseCode;
+use tidings_websocket::{Close, Item, encode};
+
+use super::Shard;
+use super::connection::Connection;
+
+impl Shard {
+    /// Whether a client may be heard now: no shard has to catch up, it has not too many commands
+    /// under way, and takes what it is sent. Small commands have large answers, so this is asked
+    /// behind each.
+    pub(super) fn may_go_on(&self, connection: &Rc<Connection>) -> bool {
+        if connection.ended.get() || connection.paused.get() || self.throttled.get() {
+            return false;
+        }
+        let much = self.node.limits.backlog / 2;
+        if connection.queue.borrow().bytes() > much && !connection.blocked.get() {
+            self.flush(connection);
+            self.after_flush();
+        }
+        connection.queue.borrow().bytes() <= much && !connection.ended.get()
+    }
+
+    /// Reads once, or goes on with what was held, and handles what came. `Pending`: nothing
+    /// there; the task will be woken.
+    pub(super) fn read(&self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(mut held) = connection.held.take() {
+            self.handle(connection, &mut held);
+            return Poll::Ready(());
+        }
+        // Effects never read, so the scratch is free whenever this runs.
+        let mut scratch = self.scratch.borrow_mut();
+        match connection.stream.poll_read(cx, &mut scratch) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(count)) if count > 0 => self.handle(connection, &mut scratch[..count]),
+            Poll::Ready(_) => self.lost(connection),
+        }
+        Poll::Ready(())
+    }
+
+    /// A sign of life. Taking what it is sent is one too: meanwhile it may not be read.
+    pub(super) fn heard(&self, connection: &Rc<Connection>) {
+        if !connection.is_closing() {
+            connection.heard_ms.set(self.node.clock.now().mono_ms);
+            connection.pinged.set(false);
+        }
+    }
+
+    pub(super) fn handle(&self, connection: &Rc<Connection>, bytes: &mut [u8]) {
+        let now = self.node.clock.now();
+        self.heard(connection);
+        let mut inflater = self.inflater.borrow_mut();
+        let inflater = connection.deflate.then_some(&mut *inflater);
+        let mut decoder = connection.decoder.borrow_mut();
+        let mut reader = decoder.read(&self.node.websocket, bytes, inflater);
+        loop {
+            match reader.next_item() {
+                Ok(None) => break,
+                Ok(Some(Item::Text(text))) => {
+                    if let Some(key) = connection.session.get() {
+                        self.engine.borrow_mut().receive(now, key, text);
+                        self.carry_out();
+                    }
+                }
+                Ok(Some(Item::Binary(_))) => self.dismiss(connection, CloseCode::BadFrame),
+                Ok(Some(Item::Ping(payload))) => self.pong(connection, payload),
+                Ok(Some(Item::Pong(_))) => {}
+                Ok(Some(Item::Close(close))) => {
+                    self.closed_by_peer(connection, close);
+                    break;
+                }
+                Err(error) => {
+                    self.protocol_fault(connection, error.close_code());
+                    break;
+                }
+            }
+            if !self.may_go_on(connection) {
+                let rest = reader.unread();
+                connection.held.replace((!rest.is_empty()).then(|| rest.into()));
+                break;
+            }
+        }
+    }
+
+    fn pong(&self, connection: &Rc<Connection>, payload: &[u8]) {
+        // A Pong waits in the queue like all else: a flood of Pings that is not read ends as any
+        // slow consumer does.
+        if connection.is_closing() {
+            return;
+        }
+        let mut frame = Vec::with_capacity(2 + payload.len());
+        if encode::put_pong(&mut frame, payload, None).is_ok() {
+            connection.push(frame.into());
+            self.touch(connection);
+        }
+    }
+
+    /// The client says good-bye, or answers ours.
+    fn closed_by_peer(&self, connection: &Rc<Connection>, close: Option<Close<'_>>) {
+        if let Some(key) = self.detach(connection) {
+            self.engine.borrow_mut().close(self.node.clock.now(), key);
+            self.carry_out();
+        }
+        self.send_close(connection, close.map(|close| (close.code, "")));
+        let mut closing = connection.closing.get();
+        // The answer is out already, see above.
+        let _ = closing.handle_close();
+        connection.closing.set(closing);
+        self.touch(connection);
+    }
+
+    /// The client broke RFC 6455: it is told with which code, and nothing more is read.
+    fn protocol_fault(&self, connection: &Rc<Connection>, code: u16) {
+        let reason = match code {
+            1007 => CloseCode::InvalidPayload,
+            1009 => CloseCode::MessageTooBig,
+            _ => CloseCode::ProtocolError,
+        };
+        self.dismiss(connection, reason);
+        let mut closing = connection.closing.get();
+        let _ = closing.handle_error();
+        connection.closing.set(closing);
+        self.touch(connection);
+    }
+}

@@ -1,0 +1,55 @@
+//! What time alone brings: Pings, dead peers, connections that do not close.
+
+use std::rc::Rc;
+
+use tidings_proto::CloseCode;
+use tidings_websocket::encode;
+
+use super::Shard;
+use super::connection::Connection;
+
+impl Shard {
+    /// Called every half second.
+    pub(crate) fn sweep(&self) {
+        let now = self.node.clock.now();
+        self.engine.borrow_mut().tick(now);
+        self.carry_out();
+        let limits = &self.node.limits;
+        let mut due: Vec<(Rc<Connection>, Due)> = Vec::new();
+        for (_, connection) in self.connections.borrow().iter() {
+            let silent_ms = now.mono_ms.saturating_sub(connection.heard_ms.get());
+            let what = if connection.is_closing() {
+                (silent_ms >= limits.close_timeout.ms).then_some(Due::End)
+            } else if silent_ms >= limits.heartbeat.ms + limits.pong_timeout.ms {
+                Some(Due::NoPong)
+            } else {
+                (silent_ms >= limits.heartbeat.ms && !connection.pinged.get()).then_some(Due::Ping)
+            };
+            due.extend(what.map(|what| (connection.clone(), what)));
+        }
+        for (connection, what) in due {
+            match what {
+                Due::End => self.lost(&connection),
+                Due::NoPong => self.dismiss(&connection, CloseCode::NoPong),
+                Due::Ping => self.ping(&connection),
+            }
+        }
+        self.turn_is_due();
+    }
+
+    fn ping(&self, connection: &Rc<Connection>) {
+        connection.pinged.set(true);
+        let mut frame = Vec::with_capacity(2);
+        if encode::put_ping(&mut frame, &[], None).is_ok() {
+            connection.push(frame.into());
+            self.touch(connection);
+        }
+    }
+}
+
+/// What a connection's silence has come to.
+enum Due {
+    End,
+    NoPong,
+    Ping,
+}

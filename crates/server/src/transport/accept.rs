@@ -1,0 +1,117 @@
+//! Accepting connections: each shard has a listener of its own on the same port.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::http;
+use crate::shard::Shard;
+
+/// Connections that the system holds until they are accepted: a return of all clients at once.
+const BACKLOG: i32 = 8192;
+
+/// How long accepting rests when the process is out of descriptors.
+const REST: Duration = Duration::from_millis(100);
+
+/// Opens a listener that shares its port with the other shards'.
+///
+/// # Errors
+/// When the address is taken or not this machine's.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts until the shard stops.
+pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((tcp, _)) if shard.stopping.get() => drop(tcp),
+            Ok((tcp, _)) => {
+                let _ = tcp.set_nodelay(true);
+                tokio::task::spawn_local(greet(shard.clone(), tcp));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections; trying again");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// Errors that concern the connection that was to be accepted, not the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as E;
+    matches!(error.kind(), E::ConnectionAborted | E::ConnectionReset | E::Interrupted)
+}
+
+async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
+    if !shard.node.connection_begins() {
+        return http::refuse_busy(tcp).await;
+    }
+    let counted = Counted(Some(shard.clone()));
+    let limit = Duration::from_millis(shard.node.limits.header_timeout.ms);
+    match shard.node.tls.as_ref().map(super::tls::TlsKeys::acceptor) {
+        None => serve(shard, counted, TokioIo::new(tcp)).await,
+        Some(acceptor) => match tokio::time::timeout(limit, acceptor.accept(tcp)).await {
+            Ok(Ok(tls)) => serve(shard, counted, TokioIo::new(tls)).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        },
+    }
+}
+
+/// A counted connection; given up when it becomes a WebSocket, which is counted on.
+pub(super) struct Counted(Option<Rc<Shard>>);
+
+impl Counted {
+    /// The connection goes on as a WebSocket.
+    pub(super) fn keep(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(shard) = &self.0 {
+            shard.node.connection_ended();
+        }
+    }
+}
+
+/// Speaks HTTP/1.1 until the connection is upgraded or ends.
+async fn serve<I>(shard: Rc<Shard>, counted: Counted, io: TokioIo<I>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = shard.node.limits.clone();
+    let counted = Rc::new(std::cell::RefCell::new(counted));
+    let service = service_fn(move |request| {
+        let (shard, counted) = (shard.clone(), counted.clone());
+        async move { http::respond(&shard, &counted, request) }
+    });
+    let outcome = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.header_timeout.ms))
+        .max_buf_size(limits.header_bytes)
+        .max_headers(limits.headers)
+        .serve_connection(io, service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}

@@ -1,0 +1,185 @@
+//! Any bytes as what a client sends, through the WebSocket decoder into a session of the engine.
+//!
+//! Nothing panics, and what one message causes is bounded: in number and in size. The first byte of
+//! the input says in how large pieces it arrives, the second after how many of them a turn ends.
+
+#![no_main]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use tidings_core::Limits;
+use tidings_core::engine::{Config, Effect, Engine, Now, SessionKey, ShardId};
+use tidings_core::identity::{Authority, Identity, TokenError};
+use tidings_core::policy::PresencePolicy;
+use tidings_core::policy::{Access, HistoryPolicy, Namespace, NamespacePolicy, Policy};
+use tidings_core::store::{Level, StoreError};
+use tidings_websocket::{Decoder, Item, Role};
+
+/// When it all happens.
+const WALL_MS: u64 = 1_777_636_800_000;
+
+/// Effects of one message, with all that comes of them.
+const EFFECTS_MAX: usize = 1024;
+
+/// Believes a token that is `user:NAME`, and a ticket that is a number.
+#[derive(Debug)]
+struct Believer;
+
+impl Authority for Believer {
+    fn verify(&self, token: &str, _wall_ms: u64) -> Result<Identity, TokenError> {
+        let user = token.strip_prefix("user:").filter(|user| !user.starts_with("anon-"));
+        let user = user.ok_or_else(|| TokenError::Refused("it names no user".into()))?;
+        let expires_at_ms = user.starts_with("short").then_some(WALL_MS + 60_000);
+        Ok(Identity { user: user.into(), anonymous: false, expires_at_ms, grants: None })
+    }
+
+    fn sign_ticket(&self, session: u64, _expires_ms: u64) -> String {
+        format!("{session:016x}.0")
+    }
+
+    fn read_ticket(&self, ticket: &str, _wall_ms: u64) -> Option<u64> {
+        u64::from_str_radix(ticket.split('.').next()?, 16).ok()
+    }
+}
+
+/// `a` is in memory and `b` durable; everybody may do everything in both.
+fn policy() -> Policy {
+    let mut policy = Policy { anonymous: true, ..Policy::default() };
+    for (name, durable) in [("a", false), ("b", true)] {
+        let history = HistoryPolicy { size: 20, durable, ..HistoryPolicy::default() };
+        let presence = PresencePolicy { access: Access::Anyone, ..PresencePolicy::default() };
+        let (subscribe, publish) = (Access::Anyone, Access::Anyone);
+        let rules = NamespacePolicy { subscribe, publish, history, presence, schema_file: None };
+        let namespace = Namespace { name: name.into(), policy: rules, schema: None };
+        policy.namespaces.insert(name.into(), Arc::new(namespace));
+    }
+    policy
+}
+
+fn engine(now: Now) -> Engine {
+    let limits = Limits { frame: 4096, data: 1024, page_bytes: 4096, ..Limits::default() };
+    let config = Config {
+        shard: ShardId(0),
+        shards: 1,
+        seed: 7,
+        store_identity: 7,
+        limits: Arc::new(limits),
+        policy: Arc::new(policy()),
+        authority: Arc::new(Believer),
+    };
+    Engine::new(now, config)
+}
+
+/// The engine, the session that sends and one that only listens.
+struct Driver {
+    engine: Engine,
+    now: Now,
+    session: SessionKey,
+    open: bool,
+    /// Appends so far: every seventh fails.
+    appends: u64,
+}
+
+impl Driver {
+    fn new() -> Self {
+        let now = Now { mono_ms: 1000, wall_ms: WALL_MS };
+        let mut engine = engine(now);
+        let listener = engine.open(now, None);
+        for channel in ["a:1", "b:1"] {
+            let text =
+                format!(r#"{{"type":"subscribe","id":1,"channel":"{channel}","presence":true}}"#);
+            engine.receive(now, listener, &text);
+        }
+        let session = engine.open(now, None);
+        let mut driver = Self { engine, now, session, open: true, appends: 0 };
+        driver.carry_out();
+        driver
+    }
+
+    /// Carries effects out until none is left. What the store and the socket say comes behind all
+    /// effects of a call, as with a real driver.
+    fn carry_out(&mut self) {
+        let (mut due, mut count) = (VecDeque::new(), 0);
+        loop {
+            for effect in self.engine.effects() {
+                count += 1;
+                assert!(count <= EFFECTS_MAX, "no end of effects: {effect:?}");
+                due.extend(self.effect(effect));
+            }
+            let Some(outcome) = due.pop_front() else { break };
+            self.outcome(outcome);
+        }
+    }
+
+    /// Carries one effect out; gives it back if something will come of it.
+    fn effect(&mut self, effect: Effect) -> Option<Effect> {
+        match effect {
+            Effect::Append(_) | Effect::Drain { .. } | Effect::Load { .. } => return Some(effect),
+            Effect::Close { session, .. } => self.open &= session != self.session,
+            Effect::Fanout { topic, upto, batch } => {
+                assert!(upto <= self.engine.subscribers(topic).len());
+                assert!(batch.iter().all(|delivery| delivery.text.len() <= 8192));
+            }
+            Effect::Message { .. } => panic!("there is no other shard"),
+            // Here all that has come is handed on.
+            Effect::Pause { .. } | Effect::Resume { .. } => {}
+            Effect::Send { text, .. } => assert!(text.len() <= 64 << 10, "{} bytes", text.len()),
+        }
+        None
+    }
+
+    /// What comes of an effect.
+    fn outcome(&mut self, effect: Effect) {
+        match effect {
+            Effect::Append(append) => {
+                self.appends += 1;
+                let failed = self.appends % 7 == 0;
+                let outcome = if failed { Err(StoreError::Full) } else { Ok(Level::Fsync) };
+                self.engine.stored(self.now, &append.channel, &outcome);
+            }
+            Effect::Drain { session } => self.engine.drained(self.now, session),
+            Effect::Load { channel } => self.engine.loaded(self.now, &channel, Ok(None)),
+            other => panic!("nothing comes of {other:?}"),
+        }
+    }
+
+    /// Time passes, and a turn ends.
+    fn turn(&mut self) {
+        self.now.mono_ms += 700;
+        self.now.wall_ms += 700;
+        self.engine.tick(self.now);
+        self.carry_out();
+        self.engine.end_turn(self.now);
+        self.carry_out();
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let [size, turns, bytes @ ..] = input else { return };
+    let mut driver = Driver::new();
+    let config = tidings_websocket::Config { max_frame: 4096, max_message: 4096, max_fragments: 8 };
+    let mut decoder = Decoder::new(Role::Server);
+    for (index, piece) in bytes.chunks(usize::from(*size).max(1)).enumerate() {
+        let mut piece = piece.to_vec();
+        let mut reader = decoder.read(&config, &mut piece, None);
+        while let Ok(Some(item)) = reader.next_item() {
+            if let Item::Text(text) = item {
+                driver.engine.receive(driver.now, driver.session, text);
+                driver.carry_out();
+            }
+        }
+        if index % (usize::from(*turns) + 1) == 0 {
+            driver.turn();
+        }
+        if decoder.is_stopped() || !driver.open {
+            break;
+        }
+    }
+    driver.turn();
+    driver.engine.close(driver.now, driver.session);
+    driver.carry_out();
+    driver.turn();
+    assert_eq!(driver.engine.counts().sessions, 1, "the listener is left");
+});
