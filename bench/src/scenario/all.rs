@@ -20,7 +20,7 @@ pub struct AllArgs {
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[expect(missing_docs, reason = "the fields are options that clap documents")]
     pub server: ServerArgs,
 }
 

@@ -34,7 +34,7 @@ pub struct FanoutArgs {
     #[arg(long, default_value_t = 50.0, conflicts_with = "in_flight")]
     pub rate: f64,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[expect(missing_docs, reason = "the fields are options that clap documents")]
     pub common: BroadcastArgs,
 }
 
@@ -51,7 +51,7 @@ pub struct RoomsArgs {
     #[arg(long, default_value_t = 2000.0, conflicts_with = "in_flight")]
     pub rate: f64,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[expect(missing_docs, reason = "the fields are options that clap documents")]
     pub common: BroadcastArgs,
 }
 
@@ -81,7 +81,7 @@ pub struct BroadcastArgs {
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[expect(missing_docs, reason = "the fields are options that clap documents")]
     pub server: ServerArgs,
 }
 

@@ -30,7 +30,7 @@ pub struct IdleArgs {
     #[arg(long, default_value_t = 10.0)]
     pub rest: f64,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[expect(missing_docs, reason = "the fields are options that clap documents")]
     pub server: ServerArgs,
 }
 

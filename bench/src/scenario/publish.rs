@@ -29,7 +29,7 @@ pub struct PublishArgs {
     #[arg(long, default_value_t = 64)]
     pub pad: usize,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[expect(missing_docs, reason = "the fields are options that clap documents")]
     pub server: ServerArgs,
 }
 

@@ -41,7 +41,7 @@ pub struct StormArgs {
     #[arg(long, default_value_t = 60.0)]
     pub timeout: f64,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[expect(missing_docs, reason = "the fields are options that clap documents")]
     pub server: ServerArgs,
 }
 

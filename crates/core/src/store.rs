@@ -15,7 +15,8 @@
 //! 3. **Durable before `Ok`.** [`Store::commit`] returns `Ok(level)` for an append only after it
 //!    has reached that level. All appends of one call share one sync.
 //! 4. **Never wrong.** A stored record that fails its checksum is never returned. If
-//!    acknowledged history was lost, the channel has another epoch afterwards, decided while opening.
+//!    acknowledged history was lost, the channel has another epoch afterwards: decided while
+//!    opening, or by the `load` that finds it.
 //! 5. **Forgets only by rule.** Events leave by the channel's [`Retention`]; dedup records stay
 //!    for the dedup window even when their event has gone; a channel's epoch and last offset stay
 //!    when all its events have expired.

@@ -158,7 +158,8 @@ impl Presence {
         Some(self.after_leaving(user, remember))
     }
 
-    /// A session's connection was lost: its place is held until `until_mono_ms`. Whether it had one.
+    /// A session's connection was lost: its place is held until `until_mono_ms`. Whether it had
+    /// one.
     pub(crate) fn hold(
         &mut self,
         at: Address,

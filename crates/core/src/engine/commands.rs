@@ -18,6 +18,10 @@ use crate::policy::Namespace;
 use crate::reject::Reject;
 use crate::store::Scoped;
 
+/// Subscriptions of one session that may have a page under way at once: together they stay well
+/// below the backlog at which a consumer is too slow.
+pub(super) const PAGES_UNDER_WAY: usize = 2;
+
 /// A channel that a command named, and its rules.
 struct Target {
     channel: Arc<str>,
@@ -269,6 +273,7 @@ impl Engine {
         if session.subscriptions.len() >= max {
             return Err(Reject::limit("too many subscriptions", "channels", max));
         }
+        let wait = session.pages_under_way() >= PAGES_UNDER_WAY;
         let nonce = session.next_nonce;
         session.next_nonce = nonce.wrapping_add(1);
         let topic = self.topics.hold(&target.channel);
@@ -281,7 +286,7 @@ impl Engine {
             (since.epoch.parse().ok(), epoch, since.offset)
         });
         let rewind = rewind.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
-        let body = Subscribe { nonce, since, rewind, presence };
+        let body = Subscribe { nonce, since, rewind, presence, wait };
         self.ask(key, id, target.channel, RequestBody::Subscribe(body));
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! The engine of one shard: sessions whose connections are here, and channels whose home is here.
 //!
 //! A driver calls one method for each thing that happened, then carries out the
-//! [`Effect`]s in order ([`Engine::effects`]), then goes on. At the end of each turn of its loop it calls
-//! [`Engine::end_turn`], which sends out all that the turn committed, joined by channel.
+//! [`Effect`]s in order ([`Engine::effects`]), then goes on. At the end of each turn of its loop it
+//! calls [`Engine::end_turn`], which sends out all that the turn committed, joined by channel.
 //!
-//! A command takes this way: [`Engine::receive`] decodes it, checks the session's rights and sends a
-//! [`Request`] to the channel's home (`home.rs`), which may be on this shard or another; the answer
-//! comes back as a [`Message`]. Requests, answers and events between two shards keep their order, which
-//! is what makes attaching a subscriber and capturing the channel's position one step.
+//! A command takes this way: [`Engine::receive`] decodes it, checks the session's rights and sends
+//! a [`Request`] to the channel's home (`home.rs`), which may be on this shard or another; the
+//! answer comes back as a [`Message`]. Requests, answers and events between two shards keep their
+//! order, which is what makes attaching a subscriber and capturing the channel's position one step.
 
 mod commands;
 mod home;

@@ -52,7 +52,8 @@ impl Scene<'_> {
             count,
         };
         let reply = frame.encode();
-        self.send_page(from, subscribe.nonce, start, gap, Some(reply));
+        let count = if subscribe.wait { 0 } else { self.limits.page_events };
+        self.send_page(from, subscribe.nonce, (start, count), gap, Some(reply));
     }
 
     /// Behind which offset a subscription starts, the gap in front of it, and whether all that was
@@ -102,18 +103,19 @@ impl Scene<'_> {
             let (from, to) = (at(after), at(start));
             gap = Some(Frame::Gap { channel, reason: "expired", from, to }.encode());
         }
-        self.send_page(from, nonce, start, gap, None);
+        let count = self.limits.page_events;
+        self.send_page(from, nonce, (start, count), gap, None);
     }
 
     fn send_page(
         &mut self,
         to: Address,
         nonce: u16,
-        start: u64,
+        (start, count): (u64, usize),
         gap: Option<Bytes>,
         reply: Option<Bytes>,
     ) {
-        let (count, bytes) = (self.limits.page_events, self.limits.page_bytes);
+        let bytes = self.limits.page_bytes;
         let page = self.channel.history.page_after(start, count, bytes);
         let next = (page.end < self.channel.last).then_some(page.end);
         let channel = self.channel.name.clone();

@@ -86,6 +86,12 @@ impl Session {
             .find(|sub| sub.topic == topic && !matches!(sub.stage, Stage::Leaving(_)))
     }
 
+    /// Subscriptions to which the home owes a page.
+    pub(crate) fn pages_under_way(&self) -> usize {
+        let owed = |sub: &&Subscription| !matches!(sub.stage, Stage::Page(_) | Stage::Live(_));
+        self.subscriptions.iter().filter(owed).count()
+    }
+
     pub(crate) fn by_nonce(&mut self, topic: TopicKey, nonce: u16) -> Option<&mut Subscription> {
         self.subscriptions.iter_mut().find(|sub| sub.topic == topic && sub.nonce == nonce)
     }

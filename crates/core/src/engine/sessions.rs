@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tidings_proto::{CloseCode, ErrorCode, Frame};
 
 use super::Engine;
+use super::commands::PAGES_UNDER_WAY;
 use super::session::{Session, Stage, Subscription};
 use super::topics::Subscriber;
 use super::types::{
@@ -57,7 +58,11 @@ impl Engine {
     pub fn drained(&mut self, now: Now, key: SessionKey) {
         let Some(session) = self.session(key) else { return };
         let mut due = Vec::new();
+        let room = PAGES_UNDER_WAY.saturating_sub(session.pages_under_way());
         for sub in &mut session.subscriptions {
+            if due.len() >= room {
+                break;
+            }
             if let Stage::Page(after) = sub.stage {
                 sub.stage = Stage::Waiting;
                 due.push((sub.topic, RequestBody::NextPage { nonce: sub.nonce, after }));
@@ -191,8 +196,13 @@ impl Engine {
         }
         self.topics.stop_paging(topic, to);
         let place = self.topics.join(topic, Subscriber { slot: to.slot, presence });
-        if let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) {
+        let Some(session) = self.session(to) else { return };
+        if let Some(sub) = session.by_nonce(topic, nonce) {
             sub.stage = Stage::Live(place);
+        }
+        // Others may have waited for this one to be done.
+        if session.subscriptions.iter().any(|sub| matches!(sub.stage, Stage::Page(_))) {
+            self.out.effects.push(Effect::Drain { session: to });
         }
     }
 

@@ -205,6 +205,8 @@ pub(crate) struct Subscribe {
     pub(crate) nonce: u16,
     pub(crate) since: Option<(Option<Epoch>, Box<str>, u64)>,
     pub(crate) rewind: usize,
+    /// Send no events yet: other pages are under way to the session.
+    pub(crate) wait: bool,
     pub(crate) presence: bool,
 }
 

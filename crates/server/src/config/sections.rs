@@ -20,8 +20,8 @@ pub struct Server {
     /// Web pages that may connect, each exactly as `scheme://host` or `scheme://host:port`. Empty:
     /// pages of the server's own host and, when it listens on loopback, of any loopback host.
     pub origins: Vec<String>,
-    /// Offers compression of messages (permessage-deflate) to clients that ask for it. It costs up
-    /// to 300 KiB of memory a connection.
+    /// Offers compression of messages (permessage-deflate, without context takeover) to clients
+    /// that ask for it. It costs CPU time: a broadcast is compressed once for all.
     pub compression: bool,
     /// Serves the demo page at `/`.
     pub page: bool,

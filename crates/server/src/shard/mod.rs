@@ -2,8 +2,8 @@
 //!
 //! A turn of the loop: tasks of connections read what came and give it to the engine
 //! ([`Shard::read`]); the engine's effects queue frames at connections; then the turn's end
-//! ([`Shard::end_turn`]) takes the mail of other shards and of the store, lets the engine send out what
-//! was committed, joined by channel, and writes to each socket once.
+//! ([`Shard::end_turn`]) takes the mail of other shards and of the store, lets the engine send out
+//! what was committed, joined by channel, and writes to each socket once.
 
 pub(crate) mod connection;
 mod effects;

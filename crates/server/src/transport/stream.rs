@@ -14,6 +14,9 @@ use tokio_rustls::rustls::ServerConnection;
 /// Buffers that go out in one system call.
 const SLICES: usize = 32;
 
+/// What a frame in a queue costs beside its bytes: a flood of empty Pongs is a flood all the same.
+const FRAME_COST: usize = 64;
+
 /// A connection's socket.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -98,11 +101,11 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn push(&mut self, frame: Bytes) {
-        self.bytes += frame.len();
+        self.bytes += frame.len() + FRAME_COST;
         self.frames.push_back(frame);
     }
 
-    /// How many bytes wait.
+    /// How many bytes of memory wait.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -110,7 +113,7 @@ impl Queue {
     /// Forgets what has not been begun: the rest of a frame that is partly out must follow.
     pub(crate) fn cut(&mut self) {
         self.frames.truncate(usize::from(self.begun));
-        self.bytes = self.frames.iter().map(Bytes::len).sum();
+        self.bytes = self.frames.iter().map(|frame| frame.len() + FRAME_COST).sum();
     }
 
     /// Gives memory back that an idle connection does not need.
@@ -130,6 +133,7 @@ impl Queue {
             }
             written -= front.len();
             self.frames.pop_front();
+            self.bytes -= FRAME_COST;
             self.begun = false;
         }
     }

@@ -1,5 +1,5 @@
 //! A scripted workload and what must be true of a store after it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
