@@ -23,12 +23,6 @@ const SOAKS: &[Soak] = &[
         shell: shell("cargo test --release --package tidings-sim"),
     },
     Soak {
-        name: "store faults",
-        count: "TIDINGS_STORE_SEEDS",
-        seeds_each: 1,
-        shell: shell("cargo test --release --package tidings-store"),
-    },
-    Soak {
         name: "crashes",
         count: "TIDINGS_CRASH_ROUNDS",
         seeds_each: 100,
@@ -36,8 +30,8 @@ const SOAKS: &[Soak] = &[
     },
 ];
 
-/// The seed that a test begins with, so that a second round tries others.
-const FIRST_SEED: &str = "TIDINGS_FIRST_SEED";
+/// The seed that the simulation begins with, so that a second round tries others.
+const FIRST_SEED: &str = "TIDINGS_SIM_FIRST";
 
 /// Runs every soak once, or again and again until the time is up.
 ///

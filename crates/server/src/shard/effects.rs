@@ -111,11 +111,11 @@ impl Shard {
         let subscribers = &engine.subscribers(topic)[..upto];
         let (mut all, mut without_presence) = (Joined::default(), Joined::default());
         let has_presence = batch.iter().any(|delivery| delivery.presence);
+        let has_spared = batch.iter().any(|delivery| delivery.except.is_some());
         for subscriber in subscribers {
             let Some(Some(connection)) = by_slot.get(subscriber.slot as usize) else { continue };
             let me = connection.session.get().map(|session| Address { shard: self.id, session });
-            let spared = batch.iter().any(|delivery| delivery.except.is_some())
-                && batch.iter().any(|delivery| delivery.except == me);
+            let spared = has_spared && batch.iter().any(|delivery| delivery.except == me);
             let deflate = connection.deflate;
             let frames = if spared {
                 let mine = |d: &&Delivery| d.except != me && (subscriber.presence || !d.presence);

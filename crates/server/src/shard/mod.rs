@@ -22,6 +22,7 @@ use tidings_proto::CloseCode;
 use tidings_websocket::{DeflateConfig, Deflater, Inflater};
 
 use crate::node::Node;
+use crate::transport::ring::Ring;
 use crate::transport::stream::{Flush, Stream};
 use connection::Connection;
 use mailbox::Mail;
@@ -31,6 +32,9 @@ const SCRATCH: usize = 64 << 10;
 
 /// Reads from one connection before the others have their turn.
 const READS_PER_TURN: usize = 2;
+
+/// So many sockets to write to are worth a call of their own.
+const TOGETHER_FROM: usize = 4;
 
 /// The window of compression: RFC 7692's largest.
 const WINDOW_BITS: u8 = 15;
@@ -61,6 +65,8 @@ pub(crate) struct Shard {
     scratch: RefCell<Box<[u8]>>,
     inflater: RefCell<Inflater>,
     deflater: RefCell<Deflater>,
+    /// `None`: the system has no io_uring for us.
+    ring: RefCell<Option<Ring>>,
     /// The task that ends turns.
     turn: RefCell<Option<Waker>>,
     turn_due: Cell<bool>,
@@ -84,6 +90,7 @@ impl Shard {
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             inflater: RefCell::new(Inflater::new(WINDOW_BITS, false)),
             deflater: RefCell::new(Deflater::new(WINDOW_BITS, DEFLATE_LEVEL, false)),
+            ring: RefCell::new(Ring::new()),
             turn: RefCell::new(None),
             turn_due: Cell::new(false),
             throttled: Cell::new(false),
@@ -250,6 +257,7 @@ impl Shard {
 
     fn flush_touched(&self) {
         let mut touched = self.touched.take();
+        self.send_together(&touched);
         for connection in touched.drain(..) {
             connection.touched.set(false);
             self.flush(&connection);
@@ -257,6 +265,41 @@ impl Shard {
         // Spare the allocation, unless effects of flushing have begun a new list.
         if self.touched.borrow().is_empty() {
             self.touched.replace(touched);
+        }
+    }
+
+    /// Sends to all that have one plain frame waiting, in one system call. What remains, for
+    /// whatever reason, is left to `flush`.
+    fn send_together(&self, touched: &[Rc<Connection>]) {
+        let mut ring = self.ring.borrow_mut();
+        let Some(working) = ring.as_mut().filter(|_| touched.len() >= TOGETHER_FROM) else {
+            return;
+        };
+        let ready =
+            |connection: &&Rc<Connection>| !connection.blocked.get() && !connection.ended.get();
+        let (mut frames, mut whose) = (Vec::new(), Vec::new());
+        for connection in touched.iter().filter(ready) {
+            let queue = connection.queue.borrow();
+            if let (Some(fd), Some(frame)) = (connection.stream.plain_fd(), queue.only()) {
+                frames.push((fd, frame.clone()));
+                whose.push((connection, false));
+            }
+        }
+        let outcome = working.send(&frames, |place, sent| {
+            let (connection, reported) = &mut whose[place];
+            *reported = true;
+            if let Ok(sent) = sent {
+                connection.queue.borrow_mut().advance(sent);
+            }
+        });
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "io_uring failed; sockets are written to one by one now");
+            *ring = None;
+            drop(ring);
+            // How much of their frame is out is not known: they come back and recover.
+            for (connection, _) in whose.into_iter().filter(|(_, reported)| !reported) {
+                self.lost(connection);
+            }
         }
     }
 

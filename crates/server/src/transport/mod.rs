@@ -3,6 +3,8 @@
 pub(crate) mod accept;
 pub(crate) mod http;
 pub(crate) mod origin;
+#[cfg_attr(not(target_os = "linux"), path = "no_ring.rs")]
+pub(crate) mod ring;
 pub(crate) mod stream;
 pub(crate) mod tls;
 mod upgrade;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -16,6 +17,9 @@ const SLICES: usize = 32;
 
 /// What a frame in a queue costs beside its bytes: a flood of empty Pongs is a flood all the same.
 const FRAME_COST: usize = 64;
+
+/// Room for frames that a connection keeps: 128 bytes, so that a delivery need not allocate.
+const FRAMES_KEPT: usize = 4;
 
 /// A connection's socket.
 #[derive(Debug)]
@@ -70,6 +74,14 @@ impl Stream {
         }
     }
 
+    /// The descriptor, if frames can be sent on it as they are.
+    pub(crate) fn plain_fd(&self) -> Option<RawFd> {
+        match self {
+            Stream::Plain(tcp) => Some(tcp.borrow().as_raw_fd()),
+            Stream::Tls(_) => None,
+        }
+    }
+
     /// Writes as much of `queue` as the socket takes.
     pub(crate) fn flush(&self, queue: &mut Queue) -> io::Result<Flush> {
         match self {
@@ -105,6 +117,11 @@ impl Queue {
         self.frames.push_back(frame);
     }
 
+    /// The frame that waits, if it is one.
+    pub(crate) fn only(&self) -> Option<&Bytes> {
+        self.frames.front().filter(|_| self.frames.len() == 1)
+    }
+
     /// How many bytes of memory wait.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -118,12 +135,13 @@ impl Queue {
 
     /// Gives memory back that an idle connection does not need.
     fn settle(&mut self) {
-        if self.frames.is_empty() && self.frames.capacity() > 0 {
+        if self.frames.capacity() > FRAMES_KEPT {
             self.frames = VecDeque::new();
         }
     }
 
-    fn advance(&mut self, mut written: usize) {
+    /// So many bytes of what waits have been written.
+    pub(crate) fn advance(&mut self, mut written: usize) {
         self.bytes -= written;
         while let Some(front) = self.frames.front_mut() {
             if written < front.len() {
