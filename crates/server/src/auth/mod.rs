@@ -1,5 +1,5 @@
 //! Tokens and session tickets: [`JwtAuthority`] implements the engine's
-//! [`Authority`](tidings_core::identity::Authority).
+//! [`Authority`].
 //!
 //! # What a token looks like
 //!

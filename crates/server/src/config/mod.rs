@@ -3,7 +3,7 @@
 //! - [`Config::load`] reads a file; what does not fit names its file, line and column;
 //! - [`Config::check`] looks at what types cannot say: files, limits that contradict each other;
 //! - [`Config::policy`] compiles the namespaces for the engine;
-//! - [`reference`] writes the documentation and the example file from the types' own comments.
+//! - [`mod@reference`] writes the documentation and the example file from the types' own comments.
 //!
 //! Paths in the file are relative to the file.
 
