@@ -34,7 +34,7 @@ const SCRATCH: usize = 64 << 10;
 const READS_PER_TURN: usize = 2;
 
 /// So many sockets to write to are worth a call of their own.
-const TOGETHER_FROM: usize = 4;
+const TOGETHER_FROM: usize = 16;
 
 /// The window of compression: RFC 7692's largest.
 const WINDOW_BITS: u8 = 15;
