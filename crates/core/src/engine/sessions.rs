@@ -196,14 +196,10 @@ impl Engine {
         }
         self.topics.stop_paging(topic, to);
         let place = self.topics.join(topic, Subscriber { slot: to.slot, presence });
-        let Some(session) = self.session(to) else { return };
-        if let Some(sub) = session.by_nonce(topic, nonce) {
+        if let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) {
             sub.stage = Stage::Live(place);
         }
-        // Others may have waited for this one to be done.
-        if session.subscriptions.iter().any(|sub| matches!(sub.stage, Stage::Page(_))) {
-            self.out.effects.push(Effect::Drain { session: to });
-        }
+        self.go_on_paging(to);
     }
 
     /// A subscription was refused by the channel's home.
@@ -227,6 +223,15 @@ impl Engine {
         let Some(index) = subs.position(|s| s.topic == topic && s.nonce == nonce) else { return };
         let sub = session.subscriptions.swap_remove(index);
         self.release(key, topic, sub.stage);
+        self.go_on_paging(key);
+    }
+
+    /// Asks for the next page of those that waited for another subscription's to be done.
+    fn go_on_paging(&mut self, key: SessionKey) {
+        let Some(session) = self.session(key) else { return };
+        if session.subscriptions.iter().any(|sub| matches!(sub.stage, Stage::Page(_))) {
+            self.out.effects.push(Effect::Drain { session: key });
+        }
     }
 
     /// Takes a subscription out of its topic; the home hears of it when it was the shard's last.
