@@ -66,8 +66,8 @@ struct Room {
     published: u64,
 }
 
-/// Everybody of a run. Connections `0..rooms*members` are subscribers, room by room; the rest
-/// publish.
+/// Everybody of a run. Connections `0..rooms*members` are subscribers, room by room; the rest, if
+/// there are any, only publish.
 #[derive(Debug)]
 pub(crate) struct Audience {
     plan: Plan,
@@ -147,7 +147,7 @@ impl Audience {
         let number = self.next_number;
         self.next_number += 1;
         let index = (number % self.rooms.len() as u64) as usize;
-        let publisher = self.orders.len() + index % self.plan.publishers;
+        let publisher = self.publisher(number, index);
         let room = &mut self.rooms[index];
         room.published += 1;
         self.flight.take_off(self.plan.members);
@@ -163,6 +163,17 @@ impl Audience {
             }
         }
         swarm.peer(publisher).send(&self.out);
+    }
+
+    /// The connection that publishes an event: the room's members by turns, or one of those that
+    /// do nothing else.
+    fn publisher(&self, number: u64, room: usize) -> usize {
+        let Plan { rooms, members, publishers, .. } = self.plan;
+        if publishers == 0 {
+            let turn = number / rooms as u64;
+            return room * members + (turn % members as u64) as usize;
+        }
+        self.orders.len() + room % publishers
     }
 
     /// The size of a typical frame of the floor, to make it as long as one of the server.

@@ -62,7 +62,7 @@ pub struct BroadcastArgs {
     /// subscribers have one.
     #[arg(long)]
     pub in_flight: Option<usize>,
-    /// Connections that publish [default: 1; rooms: one for every ten].
+    /// Connections that publish and do nothing else; 0: the members do [default: 1; rooms: 0].
     #[arg(long)]
     pub publishers: Option<usize>,
     /// How long each measurement takes.
@@ -136,8 +136,7 @@ impl FanoutArgs {
 impl RoomsArgs {
     /// Runs it.
     pub(crate) fn run(&self) -> Result<Outcome> {
-        let publishers = self.rooms.div_ceil(10);
-        let plan = self.common.plan(self.rooms, self.members, self.rate, publishers)?;
+        let plan = self.common.plan(self.rooms, self.members, self.rate, 0)?;
         let pace = plan.pace.text();
         self.common.run(plan, &format!("rooms, {} of {}, {pace}", self.rooms, self.members))
     }
@@ -147,7 +146,7 @@ impl BroadcastArgs {
     fn plan(&self, rooms: usize, members: usize, rate: f64, publishers: usize) -> Result<Plan> {
         let publishers = self.publishers.unwrap_or(publishers);
         let pace = self.in_flight.map_or(Pace::Rate(rate), Pace::InFlight);
-        let sizes = [rooms, members, publishers, self.in_flight.unwrap_or(1), self.rounds];
+        let sizes = [rooms, members, self.in_flight.unwrap_or(1), self.rounds];
         if sizes.contains(&0) || rate <= 0.0 || self.seconds <= 0.0 {
             return Err(Error::usage("nothing to do: one of the numbers is 0"));
         }

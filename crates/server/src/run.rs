@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidings_core::engine::{self, Engine, ShardId};
+use tidings_core::engine::{self, Crowd, Engine, ShardId};
 use tidings_core::policy::Policy;
 use tidings_core::store::Level;
 use tidings_store::{LogStore, Options, RealFs, boot_id};
@@ -66,9 +66,11 @@ pub fn run(config: &Config, base_dir: &Path) -> Result<(), RunError> {
         }
         None => None,
     };
+    let crowd = Arc::new(Crowd::new(u16::try_from(shards).unwrap_or(1)));
     let mut threads = Vec::new();
     for (id, listener) in (0u16..).zip(listeners) {
-        threads.push(start_shard(node.clone(), ShardId(id), identity, listener)?);
+        let crowd = crowd.clone();
+        threads.push(start_shard(node.clone(), ShardId(id), identity, crowd, listener)?);
     }
     announce(config, address);
     wait_for_the_end(&node)?;
@@ -185,6 +187,7 @@ fn start_shard(
     node: Arc<Node>,
     id: ShardId,
     store_identity: u64,
+    crowd: Arc<Crowd>,
     listener: std::net::TcpListener,
 ) -> Result<JoinHandle<()>, RunError> {
     let config = engine::Config {
@@ -195,6 +198,7 @@ fn start_shard(
         limits: node.limits.clone(),
         policy: node.policy.clone(),
         authority: Arc::new(node.authority.clone()),
+        crowd,
     };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(RunError::Io)?;
     std::thread::Builder::new()

@@ -72,7 +72,8 @@ pub struct OpenReport {
 
 /// A failed write or sync in the port's words.
 pub(crate) fn store_error(what: &str, e: &io::Error) -> StoreError {
-    if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+    use io::ErrorKind as E;
+    if matches!(e.kind(), E::FileTooLarge | E::QuotaExceeded | E::StorageFull) {
         return StoreError::Full;
     }
     StoreError::Io(format!("{what}: {e}"))

@@ -10,17 +10,13 @@ use tidings_proto::{
 };
 
 use super::Engine;
-use super::session::{Stage, Subscription};
+use super::session::Stage;
 use super::types::{Effect, Now, RequestBody, SessionKey, Subscribe, own};
 use crate::channel::{Entry, Publish};
 use crate::identity::{Action, TokenError};
 use crate::policy::Namespace;
 use crate::reject::Reject;
 use crate::store::Scoped;
-
-/// Subscriptions of one session that may have a page under way at once: together they stay well
-/// below the backlog at which a consumer is too slow.
-pub(super) const PAGES_UNDER_WAY: usize = 2;
 
 /// A channel that a command named, and its rules.
 struct Target {
@@ -132,7 +128,7 @@ impl Engine {
     }
 
     /// Sends a command home that will be answered from there.
-    fn ask(&mut self, key: SessionKey, id: u64, channel: Arc<str>, body: RequestBody) {
+    pub(super) fn ask(&mut self, key: SessionKey, id: u64, channel: Arc<str>, body: RequestBody) {
         self.count_in_flight(key);
         self.send_home(key, id, channel, body);
     }
@@ -273,21 +269,14 @@ impl Engine {
         if session.subscriptions.len() >= max {
             return Err(Reject::limit("too many subscriptions", "channels", max));
         }
-        let wait = session.pages_under_way() >= PAGES_UNDER_WAY;
-        let nonce = session.next_nonce;
-        session.next_nonce = nonce.wrapping_add(1);
-        let topic = self.topics.hold(&target.channel);
-        if let Some(session) = self.session(key) {
-            let stage = Stage::Joining;
-            session.subscriptions.push(Subscription { topic, nonce, presence, stage });
-        }
         let since = since.map(|since| {
             let epoch: Box<str> = since.epoch.chars().take(32).collect::<String>().into();
             (since.epoch.parse().ok(), epoch, since.offset)
         });
         let rewind = rewind.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
-        let body = Subscribe { nonce, since, rewind, presence, wait };
-        self.ask(key, id, target.channel, RequestBody::Subscribe(body));
+        // The session fills the rest in.
+        let subscribe = Subscribe { nonce: 0, since, rewind, presence, wait: false };
+        self.place(key, id, target.channel, subscribe);
         Ok(())
     }
 

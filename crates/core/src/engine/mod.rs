@@ -13,6 +13,7 @@ mod commands;
 mod home;
 mod homes;
 mod members;
+mod placement;
 mod publishing;
 mod recovery;
 mod session;
@@ -33,6 +34,7 @@ use homes::Homes;
 use session::Session;
 use topics::Topics;
 
+pub use placement::{Crowd, Traveller};
 pub use topics::Subscriber;
 pub use types::{
     Address, Delivery, Effect, Message, Now, PageReply, Request, SessionKey, ShardId, TopicKey,
@@ -56,6 +58,8 @@ pub struct Config {
     pub policy: Arc<Policy>,
     /// Who checks tokens.
     pub authority: Arc<dyn Authority + Send + Sync>,
+    /// How many sessions each shard has.
+    pub crowd: Arc<Crowd>,
 }
 
 /// What an engine holds right now.

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::types::TopicKey;
+use super::types::{Subscribe, TopicKey};
 use crate::identity::Identity;
+
+/// Subscriptions of one session that may have a page under way at once: together they stay well
+/// below the backlog at which a consumer is too slow.
+pub(super) const PAGES_UNDER_WAY: usize = 2;
 
 /// One client's connection. Ten thousand of these are idle: every byte counts.
 #[derive(Debug)]
@@ -62,9 +66,10 @@ pub(crate) enum Stage {
 }
 
 impl Session {
-    pub(crate) fn new(serial: u32, id: u64, opened_ms: u64) -> Self {
+    /// It has no serial yet.
+    pub(crate) fn new(id: u64, opened_ms: u64) -> Self {
         Self {
-            serial,
+            serial: 0,
             open: false,
             paused: false,
             warned: false,
@@ -77,6 +82,22 @@ impl Session {
             in_flight: 0,
             bad_frames: 0,
         }
+    }
+
+    /// Whether nothing ties it to its shard.
+    pub(crate) fn is_free(&self) -> bool {
+        self.subscriptions.is_empty() && self.entered.is_none() && self.in_flight == 0
+    }
+
+    /// Notes a subscription that goes to the channel's home now, and fills in what its home has to
+    /// know of the session.
+    pub(crate) fn begin_subscription(&mut self, topic: TopicKey, wish: Subscribe) -> Subscribe {
+        let nonce = self.next_nonce;
+        self.next_nonce = nonce.wrapping_add(1);
+        let wait = self.pages_under_way() >= PAGES_UNDER_WAY;
+        let (presence, stage) = (wish.presence, Stage::Joining);
+        self.subscriptions.push(Subscription { topic, nonce, presence, stage });
+        Subscribe { nonce, wait, ..wish }
     }
 
     /// The subscription to a channel that is not ending.

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use tidings_proto::{CloseCode, ErrorCode, Frame};
 
 use super::Engine;
-use super::commands::PAGES_UNDER_WAY;
-use super::session::{Session, Stage, Subscription};
+use super::session::{PAGES_UNDER_WAY, Session, Stage, Subscription};
 use super::topics::Subscriber;
 use super::types::{
     Address, Delivery, Effect, Message, Now, PageReply, Request, RequestBody, SessionKey, TopicKey,
@@ -18,11 +17,8 @@ use crate::reject::Reject;
 impl Engine {
     /// A connection was accepted. `token` is that of its `Authorization` header, if it had one.
     pub fn open(&mut self, now: Now, token: Option<&str>) -> SessionKey {
-        self.serials = self.serials.wrapping_add(1);
         let id = self.rng.next();
-        let slot = self.sessions.insert(Session::new(self.serials, id, now.mono_ms));
-        let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-        let key = SessionKey { slot, serial: self.serials };
+        let key = self.insert(Session::new(id, now.mono_ms));
         if let Some(token) = token {
             self.authenticate(now, key, Some(token));
         }
@@ -276,6 +272,7 @@ impl Engine {
             self.release(key, sub.topic, sub.stage);
         }
         let session = self.sessions.remove(key.slot as usize);
+        self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
         for channel in session.entered.map(|list| *list).unwrap_or_default() {
             let body = RequestBody::Gone { user: identity.user.clone() };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_proto::{CloseCode, Epoch};
 
+use super::placement::Traveller;
 use crate::channel::{Entry, Publish};
 use crate::store::Append;
 
@@ -95,6 +96,16 @@ pub enum Effect {
         shard: ShardId,
         /// What.
         message: Message,
+    },
+    /// Hand the connection to another shard, with all that was not read or written yet, and the
+    /// traveller to its [`Engine::arrive`](super::Engine::arrive). The session is gone here.
+    Move {
+        /// Whose.
+        session: SessionKey,
+        /// Where it goes.
+        to: ShardId,
+        /// What is told there.
+        traveller: Box<Traveller>,
     },
     /// Read no more from the connection: too many commands are unanswered.
     Pause {

@@ -1,9 +1,11 @@
 //! An engine alone, its effects in hand.
 
+#![allow(dead_code, reason = "not every test needs all of it")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidings_core::engine::{Config, Effect, Engine, Now, SessionKey, ShardId};
+use tidings_core::engine::{Config, Crowd, Effect, Engine, Now, SessionKey, ShardId};
 use tidings_core::identity::{Authority, Identity, TokenError};
 use tidings_core::policy::{Access, HistoryPolicy, Namespace, NamespacePolicy, Policy};
 
@@ -33,6 +35,15 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new() -> Self {
+        Self::of(0, Arc::new(Crowd::new(1)), 1)
+    }
+
+    /// One of a node of two.
+    pub(crate) fn of_two(shard: u16, crowd: Arc<Crowd>) -> Self {
+        Self::of(shard, crowd, 2)
+    }
+
+    fn of(shard: u16, crowd: Arc<Crowd>, shards: u16) -> Self {
         let history =
             HistoryPolicy { durable: true, read: Access::Anyone, ..HistoryPolicy::default() };
         let policy = NamespacePolicy {
@@ -45,13 +56,14 @@ impl Desk {
         let namespaces = HashMap::from([("chat".into(), Arc::new(chat))]);
         let now = Now { mono_ms: 0, wall_ms: 1_700_000_000_000 };
         let config = Config {
-            shard: ShardId(0),
-            shards: 1,
+            shard: ShardId(shard),
+            shards,
             seed: 1,
             store_identity: 1,
             limits: Arc::default(),
             policy: Arc::new(Policy { anonymous: true, namespaces }),
             authority: Arc::new(Nobody),
+            crowd,
         };
         Self { engine: Engine::new(now, config), now }
     }
@@ -62,6 +74,10 @@ impl Desk {
 
     pub(crate) fn say(&mut self, who: SessionKey, text: &str) {
         self.engine.receive(self.now, who, text);
+    }
+
+    pub(crate) fn subscribe(&mut self, who: SessionKey, channel: &str) {
+        self.say(who, &format!(r#"{{"type":"subscribe","id":1,"channel":"{channel}"}}"#));
     }
 
     pub(crate) fn effects(&mut self) -> Vec<Effect> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tidings_core::engine::SessionKey;
 use tidings_websocket::{CloseHandshake, Decoder, Role};
 
+use super::moving::Departure;
 use crate::transport::stream::{Queue, Stream};
 
 /// What is kept of a connection: while it is idle no buffer belongs to it.
@@ -40,6 +41,8 @@ pub(crate) struct Connection {
     pub(crate) drain: Cell<bool>,
     /// Nothing more is read or written: the task ends.
     pub(crate) ended: Cell<bool>,
+    /// It moves to another shard when its task has ended.
+    pub(crate) leaving: RefCell<Option<Departure>>,
 }
 
 impl Connection {
@@ -61,6 +64,7 @@ impl Connection {
             paused: Cell::new(false),
             drain: Cell::new(false),
             ended: Cell::new(false),
+            leaving: RefCell::new(None),
         }
     }
 

@@ -44,6 +44,9 @@ impl Shard {
                     let mut outgoing = self.outgoing.borrow_mut();
                     outgoing[usize::from(shard.0)].push(Mail::Message(message));
                 }
+                Effect::Move { session, to, traveller } => {
+                    self.with(session, |connection| self.send_off(connection, to, traveller));
+                }
                 Effect::Pause { session } => self.with(session, |c| c.paused.set(true)),
                 Effect::Resume { session } => self.with(session, |connection| {
                     connection.paused.set(false);

@@ -3,12 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::task::AtomicWaker;
-use tidings_core::engine::Message;
+use tidings_core::engine::{Message, Traveller};
 use tidings_core::store::{Level, Loaded, StoreError};
+
+use super::moving::Luggage;
 
 /// What a shard is told from outside its thread.
 #[derive(Debug)]
 pub(crate) enum Mail {
+    /// A connection moves here from another shard.
+    Arrival(Box<Luggage>, Box<Traveller>),
     /// The store has read a channel.
     Loaded { channel: Arc<str>, outcome: Result<Option<Loaded>, StoreError> },
     /// Another shard has something to say.

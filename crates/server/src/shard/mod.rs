@@ -8,6 +8,7 @@
 pub(crate) mod connection;
 mod effects;
 pub(crate) mod mailbox;
+mod moving;
 mod reading;
 mod sweep;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
-use tidings_core::engine::{Engine, ShardId};
+use tidings_core::engine::{Engine, SessionKey, ShardId};
 use tidings_proto::CloseCode;
 use tidings_websocket::{DeflateConfig, Deflater, Inflater};
 
@@ -34,7 +35,7 @@ const SCRATCH: usize = 64 << 10;
 const READS_PER_TURN: usize = 2;
 
 /// So many sockets to write to are worth a call of their own.
-const TOGETHER_FROM: usize = 16;
+const TOGETHER_FROM: usize = 6;
 
 /// The window of compression: RFC 7692's largest.
 const WINDOW_BITS: u8 = 15;
@@ -110,22 +111,9 @@ impl Shard {
         refusal: Option<CloseCode>,
     ) {
         let now = self.node.clock.now();
-        let connection = {
-            let mut connections = self.connections.borrow_mut();
-            let entry = connections.vacant_entry();
-            let made = Rc::new(Connection::new(stream, entry.key(), deflate, now.mono_ms));
-            entry.insert(made).clone()
-        };
+        let connection = self.keep(|index| Connection::new(stream, index, deflate, now.mono_ms));
         let key = self.engine.borrow_mut().open(now, None);
-        connection.session.set(Some(key));
-        {
-            let mut by_slot = self.by_slot.borrow_mut();
-            let slot = key.slot as usize;
-            if by_slot.len() <= slot {
-                by_slot.resize(slot + 1, None);
-            }
-            by_slot[slot] = Some(connection.clone());
-        }
+        self.attach(&connection, key);
         if let Some(code) = refusal.or(self.stopping.get().then_some(CloseCode::Draining)) {
             self.dismiss(&connection, code);
         } else if let Some(token) = token {
@@ -135,8 +123,35 @@ impl Shard {
         if !early.is_empty() {
             self.handle(&connection, &mut early.to_vec());
         }
+        self.start(connection);
+    }
+
+    /// Puts a connection into the table.
+    fn keep(&self, make: impl FnOnce(usize) -> Connection) -> Rc<Connection> {
+        let mut connections = self.connections.borrow_mut();
+        let entry = connections.vacant_entry();
+        let made = Rc::new(make(entry.key()));
+        entry.insert(made).clone()
+    }
+
+    /// Joins a connection with its session.
+    fn attach(&self, connection: &Rc<Connection>, key: SessionKey) {
+        connection.session.set(Some(key));
+        let mut by_slot = self.by_slot.borrow_mut();
+        let slot = key.slot as usize;
+        if by_slot.len() <= slot {
+            by_slot.resize(slot + 1, None);
+        }
+        by_slot[slot] = Some(connection.clone());
+    }
+
+    /// Starts a connection's task.
+    fn start(self: &Rc<Self>, connection: Rc<Connection>) {
         let shard = self.clone();
-        tokio::task::spawn_local(std::future::poll_fn(move |cx| shard.poll(&connection, cx)));
+        tokio::task::spawn_local(async move {
+            std::future::poll_fn(|cx| shard.poll(&connection, cx)).await;
+            shard.forget(connection);
+        });
     }
 
     /// One connection's task: read what came, write what the socket would not take before.
@@ -174,11 +189,7 @@ impl Shard {
                 break;
             }
         }
-        if !connection.ended.get() {
-            return Poll::Pending;
-        }
-        self.forget(connection);
-        Poll::Ready(())
+        if connection.ended.get() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Asks for the end of this turn, once all that is ready has been handled.
@@ -191,14 +202,14 @@ impl Shard {
     }
 
     /// The task that ends turns: runs after the tasks that were ready before it.
-    pub(crate) fn poll_turns(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_turns(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.turn.replace(Some(cx.waker().clone()));
         self.node.mailboxes[usize::from(self.id.0)].register(cx.waker());
         self.end_turn();
         Poll::Pending
     }
 
-    fn end_turn(&self) {
+    fn end_turn(self: &Rc<Self>) {
         self.turn_due.set(false);
         self.take_mail();
         let now = self.node.clock.now();
@@ -210,12 +221,13 @@ impl Shard {
         self.throttle();
     }
 
-    fn take_mail(&self) {
+    fn take_mail(self: &Rc<Self>) {
         let mut mail = self.incoming.take();
         self.node.mailboxes[usize::from(self.id.0)].take(&mut mail);
         let now = self.node.clock.now();
         for one in mail.drain(..) {
             match one {
+                Mail::Arrival(luggage, traveller) => self.arrive(*luggage, *traveller),
                 Mail::Loaded { channel, outcome } => {
                     self.engine.borrow_mut().loaded(now, &channel, outcome);
                 }
@@ -298,7 +310,7 @@ impl Shard {
             drop(ring);
             // How much of their frame is out is not known: they come back and recover.
             for (connection, _) in whose.into_iter().filter(|(_, reported)| !reported) {
-                self.lost(connection);
+                self.end(connection);
             }
         }
     }
@@ -325,7 +337,7 @@ impl Shard {
                 connection.wake();
                 self.check_backlog(connection);
             }
-            Err(_) => self.lost(connection),
+            Err(_) => self.end(connection),
         }
     }
 
@@ -357,12 +369,7 @@ impl Shard {
         self.carry_out();
     }
 
-    /// The peer is gone, or nothing more can be said to it.
-    fn lost(&self, connection: &Rc<Connection>) {
-        self.end(connection);
-    }
-
-    /// Ends a connection: its task takes it apart.
+    /// Ends a connection, whose peer is gone or has been told all: its task takes it apart.
     fn end(&self, connection: &Rc<Connection>) {
         if connection.ended.replace(true) {
             return;
@@ -375,18 +382,23 @@ impl Shard {
     }
 
     /// Parts a connection from its session.
-    fn detach(&self, connection: &Rc<Connection>) -> Option<tidings_core::engine::SessionKey> {
+    fn detach(&self, connection: &Rc<Connection>) -> Option<SessionKey> {
         let key = connection.session.take()?;
         self.by_slot.borrow_mut()[key.slot as usize] = None;
         Some(key)
     }
 
-    /// Takes an ended connection out of the table; its socket closes with it.
-    fn forget(&self, connection: &Rc<Connection>) {
+    /// Takes an ended connection out of the table. It moves on to another shard, or its socket
+    /// closes with it.
+    fn forget(&self, connection: Rc<Connection>) {
         self.carry_out();
         self.connections.borrow_mut().try_remove(connection.index);
         connection.waker.replace(None);
-        self.node.connection_ended();
+        let departure = connection.leaving.take();
+        match departure {
+            Some(departure) => self.depart(connection, departure),
+            None => self.node.connection_ended(),
+        }
     }
 
     /// Every session is told that the server is being stopped.

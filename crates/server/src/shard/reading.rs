@@ -37,7 +37,7 @@ impl Shard {
         match connection.stream.poll_read(cx, &mut scratch) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(count)) if count > 0 => self.handle(connection, &mut scratch[..count]),
-            Poll::Ready(_) => self.lost(connection),
+            Poll::Ready(_) => self.end(connection),
         }
         Poll::Ready(())
     }

@@ -29,7 +29,7 @@ impl Shard {
         }
         for (connection, what) in due {
             match what {
-                Due::End => self.lost(&connection),
+                Due::End => self.end(&connection),
                 Due::NoPong => self.dismiss(&connection, CloseCode::NoPong),
                 Due::Ping => self.ping(&connection),
             }

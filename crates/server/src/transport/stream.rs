@@ -46,13 +46,26 @@ pub(crate) enum Flush {
 }
 
 impl Stream {
-    pub(crate) fn plain(tcp: TcpStream) -> Self {
-        Stream::Plain(RefCell::new(tcp))
+    pub(crate) fn new(tcp: TcpStream, tls: Option<ServerConnection>) -> Self {
+        let tcp = RefCell::new(tcp);
+        match tls {
+            None => Stream::Plain(tcp),
+            Some(tls) => Stream::Tls(Box::new(TlsStream { tcp, tls: RefCell::new(tls) })),
+        }
     }
 
-    pub(crate) fn tls(tcp: TcpStream, tls: ServerConnection) -> Self {
-        let (tcp, tls) = (RefCell::new(tcp), RefCell::new(tls));
-        Stream::Tls(Box::new(TlsStream { tcp, tls }))
+    /// Takes the socket from this thread's runtime, for another's.
+    ///
+    /// # Errors
+    /// Those of taking it out of epoll.
+    pub(crate) fn take_apart(self) -> io::Result<(std::net::TcpStream, Option<ServerConnection>)> {
+        match self {
+            Stream::Plain(tcp) => Ok((tcp.into_inner().into_std()?, None)),
+            Stream::Tls(stream) => {
+                let TlsStream { tcp, tls } = *stream;
+                Ok((tcp.into_inner().into_std()?, Some(tls.into_inner())))
+            }
+        }
     }
 
     fn tcp(&self) -> &RefCell<TcpStream> {

@@ -128,11 +128,11 @@ fn take_over(
     wanted: &Wanted,
 ) {
     let (stream, early) = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => (Stream::plain(parts.io.into_inner()), parts.read_buf),
+        Ok(parts) => (Stream::new(parts.io.into_inner(), None), parts.read_buf),
         Err(upgraded) => match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
             Ok(parts) => {
                 let (tcp, tls) = parts.io.into_inner().into_inner();
-                (Stream::tls(tcp, tls), parts.read_buf)
+                (Stream::new(tcp, Some(tls)), parts.read_buf)
             }
             Err(_) => return tracing::error!("an upgraded connection is of no known kind"),
         },

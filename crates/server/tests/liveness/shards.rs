@@ -57,6 +57,41 @@ fn everybody_sees_the_same_order() {
     }
 }
 
+/// Connections move to the shard of their first channel, with all that they said in one breath:
+/// every command is answered, in the order in which it was given.
+#[test]
+fn who_says_everything_at_once_is_answered_in_order_wherever_it_moves_to() {
+    let server = Server::start(&Setup { server: "shards = 3", ..Setup::default() });
+    for round in 0..30 {
+        let (mut socket, channel) = (server.connect(), format!("cast:breath-{round}"));
+        let mut breath = Vec::new();
+        let commands = [
+            json!({"type": "hello", "id": 1}),
+            json!({"type": "subscribe", "id": 2, "channel": channel}),
+            json!({"type": "publish", "id": 3, "channel": channel, "data": "x".repeat(3000)}),
+            json!({"type": "ping", "id": 4}),
+            json!({"type": "unsubscribe", "id": 5, "channel": channel}),
+        ];
+        for command in commands {
+            breath.extend(crate::common::frame(0x81, command.to_string().as_bytes()));
+        }
+        // The last byte comes later: a frame that is there in part moves too.
+        let (most, last) = breath.split_at(breath.len() - 1);
+        socket.send_raw(most).unwrap();
+        let mut heard: Vec<Value> = (0..5).map(|_| socket.try_next().unwrap()).collect();
+        socket.send_raw(last).unwrap();
+        heard.push(socket.try_next().unwrap());
+        let mut kinds: Vec<_> = heard.iter().map(|one| one["type"].as_str().unwrap()).collect();
+        assert_eq!((kinds[0], kinds[5]), ("welcome", "unsubscribed"), "{kinds:?}");
+        kinds.sort_unstable();
+        assert_eq!(
+            kinds,
+            ["event", "pong", "published", "subscribed", "unsubscribed", "welcome"][..]
+        );
+    }
+    server.still_fine();
+}
+
 /// Reads texts of a connection that negotiated compression, and says how many bytes they took.
 fn read_compressed(mut socket: Socket, count: usize) -> (Vec<Value>, usize) {
     use std::io::Read;

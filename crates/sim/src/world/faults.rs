@@ -101,7 +101,7 @@ impl World {
         self.node.engines.clear();
         self.node.sessions.clear();
         for link in 0..self.links.len() {
-            self.links[link].at = None;
+            (self.links[link].at, self.links[link].moving) = (None, false);
             self.links[link].ended = true;
             if self.links[link].open {
                 self.links[link].cut = true;

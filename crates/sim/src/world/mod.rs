@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidings_core::Engine;
+use tidings_core::engine::Traveller;
 use tidings_core::store::{Loaded, StoreError};
 
 use crate::checker::{History, Op, Violation, check};
@@ -54,6 +55,7 @@ pub struct World {
 #[derive(Debug)]
 pub(crate) enum Event {
     Accept { link: usize },
+    Arrive { link: usize, shard: u16, traveller: Box<Traveller> },
     ClientFrame { link: usize, text: String },
     ClientLost { link: usize, code: Option<u16> },
     Commit,
@@ -202,6 +204,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Accept { link } => self.accept(link),
+            Event::Arrive { link, shard, traveller } => self.arrive(link, shard, *traveller),
             Event::ClientFrame { link, text } => self.client_frame(link, &text),
             Event::ClientLost { link, code } => self.client_lost(link, code),
             Event::Commit => self.commit(),

@@ -16,6 +16,8 @@ pub(super) struct Link {
     pub(super) header: Option<String>,
     /// The session that the node has for it.
     pub(super) at: Option<(u16, SessionKey)>,
+    /// It is on its way from one shard to another.
+    pub(super) moving: bool,
     /// Nothing passes any more.
     pub(super) cut: bool,
     /// The client believes in it.
@@ -66,6 +68,7 @@ impl World {
             client,
             header,
             at: None,
+            moving: false,
             cut: false,
             open: true,
             up: VecDeque::new(),
@@ -98,7 +101,7 @@ impl World {
     /// A frame of a client has come.
     pub(super) fn server_frame(&mut self, link: usize, text: String) {
         let at = &mut self.links[link];
-        if at.cut || at.at.is_none() {
+        if at.cut || (at.at.is_none() && !at.moving) {
             return;
         }
         at.heard_ms = self.now_ms;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use tidings_core::engine::{Config, Delivery, Message, Now, SessionKey, ShardId, TopicKey};
+use tidings_core::engine::{
+    Config, Crowd, Delivery, Message, Now, SessionKey, ShardId, TopicKey, Traveller,
+};
 use tidings_core::{Effect, Engine};
 use tidings_proto::CloseCode;
 
@@ -64,6 +66,7 @@ impl World {
         };
         let limits = Arc::new(self.setup.limits.clone());
         let policy = Arc::new(self.setup.policy.clone());
+        let crowd = Arc::new(Crowd::new(self.setup.shards));
         for shard in 0..self.setup.shards {
             let config = Config {
                 shard: ShardId(shard),
@@ -73,6 +76,7 @@ impl World {
                 limits: limits.clone(),
                 policy: policy.clone(),
                 authority: Arc::new(TestAuthority),
+                crowd: crowd.clone(),
             };
             self.node.engines.push(Engine::new(self.engine_now(), config));
         }
@@ -129,6 +133,14 @@ impl World {
                 self.node.mail.entry((from, to)).or_default().push_back(message);
                 let delay = self.rng.below(3);
                 self.node_after(delay, Event::Mail { from, to });
+            }
+            Effect::Move { session, to, traveller } => {
+                if let Some(link) = self.link_of(shard, session) {
+                    self.node.sessions.remove(&(shard, session.slot));
+                    (self.links[link].at, self.links[link].moving) = (None, true);
+                    let delay = self.rng.below(5);
+                    self.node_after(delay, Event::Arrive { link, shard: to.0, traveller });
+                }
             }
             Effect::Pause { session } => {
                 if let Some(link) = self.link_of(shard, session) {
@@ -208,6 +220,25 @@ impl World {
         self.links[link].heard_ms = self.now_ms;
         self.node.sessions.insert((shard, key.slot), link);
         self.carry_out(shard);
+    }
+
+    /// A connection has come from another shard.
+    pub(super) fn arrive(&mut self, link: usize, shard: u16, traveller: Traveller) {
+        let now = self.engine_now();
+        let key = self.node.engines[usize::from(shard)].arrive(now, traveller);
+        let at = &mut self.links[link];
+        (at.at, at.moving) = (Some((shard, key)), false);
+        let lost = at.cut && !at.open;
+        self.node.sessions.insert((shard, key.slot), link);
+        self.carry_out(shard);
+        if lost {
+            self.server_lost(link);
+        } else if !self.node.accepting {
+            let code = CloseCode::Draining;
+            self.call(shard, |engine, now| engine.dismiss(now, key, code, None));
+        } else {
+            self.read_soon(link);
+        }
     }
 
     pub(super) fn mail(&mut self, from: u16, to: u16) {
