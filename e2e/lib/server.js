@@ -22,7 +22,11 @@ export class Server {
   #port = 0
   #data = newDataDir()
 
-  get url() { return `http://localhost:${this.#port}/` }
+  /** Where it is. */
+  get origin() { return `http://localhost:${this.#port}` }
+
+  /** The page on the bare WebSocket. */
+  get url() { return `${this.origin}/raw` }
 
   /** Starts, on the same port and data as before if it ran before. */
   async start() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use tidings_core::Limits;
-use tidings_core::engine::{Config, Effect, Engine, Now, SessionKey, ShardId};
+use tidings_core::engine::{Config, Crowd, Effect, Engine, Now, SessionKey, ShardId};
 use tidings_core::identity::{Authority, Identity, TokenError};
 use tidings_core::policy::PresencePolicy;
 use tidings_core::policy::{Access, HistoryPolicy, Namespace, NamespacePolicy, Policy};
@@ -68,6 +68,7 @@ fn engine(now: Now) -> Engine {
         limits: Arc::new(limits),
         policy: Arc::new(policy()),
         authority: Arc::new(Believer),
+        crowd: Arc::new(Crowd::new(1)),
     };
     Engine::new(now, config)
 }
@@ -122,7 +123,7 @@ impl Driver {
                 assert!(upto <= self.engine.subscribers(topic).len());
                 assert!(batch.iter().all(|delivery| delivery.text.len() <= 8192));
             }
-            Effect::Message { .. } => panic!("there is no other shard"),
+            Effect::Message { .. } | Effect::Move { .. } => panic!("there is no other shard"),
             // Here all that has come is handed on.
             Effect::Pause { .. } | Effect::Resume { .. } => {}
             Effect::Send { text, .. } => assert!(text.len() <= 64 << 10, "{} bytes", text.len()),

@@ -71,6 +71,13 @@ impl Engine {
         key
     }
 
+    /// A session is tied to this shard by its driver: it never moves.
+    pub fn stay(&mut self, key: SessionKey) {
+        if let Some(session) = self.session(key) {
+            session.stays = true;
+        }
+    }
+
     /// Gives a session a slot and a key.
     pub(super) fn insert(&mut self, session: Session) -> SessionKey {
         self.serials = self.serials.wrapping_add(1);

@@ -17,6 +17,8 @@ pub(crate) struct Session {
     pub(crate) serial: u32,
     /// Whether the client has been told `welcome`, or has gone without.
     pub(crate) open: bool,
+    /// It never moves to another shard.
+    pub(crate) stays: bool,
     /// The driver was told to stop reading.
     pub(crate) paused: bool,
     /// The client was told that its token expires.
@@ -71,6 +73,7 @@ impl Session {
         Self {
             serial: 0,
             open: false,
+            stays: false,
             paused: false,
             warned: false,
             id,
@@ -86,7 +89,8 @@ impl Session {
 
     /// Whether nothing ties it to its shard.
     pub(crate) fn is_free(&self) -> bool {
-        self.subscriptions.is_empty() && self.entered.is_none() && self.in_flight == 0
+        let idle = self.entered.is_none() && self.in_flight == 0;
+        !self.stays && self.subscriptions.is_empty() && idle
     }
 
     /// Notes a subscription that goes to the channel's home now, and fills in what its home has to

@@ -32,6 +32,20 @@ impl Engine {
         self.settle(now);
     }
 
+    /// The token of a connection that can put it into its URL only. It must not live longer than
+    /// `most_ms` from now, lets in once, and does not end the session when it expires: the next
+    /// connection needs another. A bad one ends the session.
+    pub fn admit(&mut self, now: Now, key: SessionKey, token: &str, most_ms: u64) {
+        if self.authenticate(now, key, Some(token)) {
+            let identity = self.session(key).and_then(|session| session.identity.as_mut());
+            let expires = identity.and_then(|identity| identity.expires_at_ms.take());
+            if expires.is_none_or(|at| at > now.wall_ms + most_ms) {
+                self.end_session(key, CloseCode::TokenRefused, None);
+            }
+        }
+        self.settle(now);
+    }
+
     /// The connection has ended, by whichever side.
     pub fn close(&mut self, now: Now, key: SessionKey) {
         self.remove_session(key);

@@ -8,6 +8,8 @@ use tidings_core::engine::SessionKey;
 use tidings_websocket::{CloseHandshake, Decoder, Role};
 
 use super::moving::Departure;
+use super::wire::Wire;
+use crate::transport::link::Link;
 use crate::transport::stream::{Queue, Stream};
 
 /// What is kept of a connection: while it is idle no buffer belongs to it.
@@ -29,8 +31,8 @@ pub(crate) struct Connection {
     pub(crate) heard_ms: Cell<u64>,
     /// A Ping went out, and nothing has come since.
     pub(crate) pinged: Cell<bool>,
-    /// permessage-deflate was negotiated.
-    pub(crate) deflate: bool,
+    /// What its frames look like.
+    pub(crate) wire: Wire,
     /// It is on the list of those to write to at the end of the turn.
     pub(crate) touched: Cell<bool>,
     /// The socket took no more: wait until it does.
@@ -46,7 +48,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, index: usize, deflate: bool, now_ms: u64) -> Self {
+    pub(crate) fn new(stream: Stream, index: usize, wire: Wire, now_ms: u64) -> Self {
         Self {
             stream,
             index,
@@ -58,7 +60,7 @@ impl Connection {
             waker: RefCell::new(None),
             heard_ms: Cell::new(now_ms),
             pinged: Cell::new(false),
-            deflate,
+            wire,
             touched: Cell::new(false),
             blocked: Cell::new(false),
             paused: Cell::new(false),
@@ -71,6 +73,14 @@ impl Connection {
     /// Queues a frame, which is encoded already.
     pub(crate) fn push(&self, frame: Bytes) {
         self.queue.borrow_mut().push(frame);
+    }
+
+    /// What it has instead of a socket, if it is spoken in HTTP requests.
+    pub(crate) fn link(&self) -> Option<&Link> {
+        match &self.stream {
+            Stream::Http(link) => Some(link),
+            Stream::Plain(_) | Stream::Tls(_) => None,
+        }
     }
 
     /// Runs its task again.

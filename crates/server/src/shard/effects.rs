@@ -6,21 +6,12 @@ use bytes::Bytes;
 use tidings_core::Effect;
 use tidings_core::engine::{Address, Delivery, SessionKey, TopicKey};
 use tidings_proto::CloseCode;
-use tidings_websocket::{Close, Head, MAX_HEAD, MessageKind, Opcode, encode};
+use tidings_websocket::{Close, encode};
 
 use super::Shard;
 use super::connection::Connection;
 use super::mailbox::Mail;
-
-/// Shorter messages are not worth compressing.
-const COMPRESS_FROM: usize = 512;
-
-/// Frames of one batch as one piece: with compression and without, made when first asked for.
-#[derive(Debug, Default)]
-struct Joined {
-    plain: Option<Bytes>,
-    compressed: Option<Bytes>,
-}
+use super::wire::{HEAD_ROOM, Joined};
 
 impl Shard {
     /// Carries out the effects of the engine's last call.
@@ -53,7 +44,7 @@ impl Shard {
                     connection.wake();
                 }),
                 Effect::Send { session, text } => self.with(session, |connection| {
-                    connection.push(self.frame(&text, connection.deflate));
+                    connection.push(self.frame(connection, &text));
                     self.touch(connection);
                 }),
             }
@@ -81,7 +72,11 @@ impl Shard {
 
     pub(super) fn send_close(&self, connection: &Rc<Connection>, close: Option<(u16, &str)>) {
         let mut closing = connection.closing.get();
-        if closing.start() {
+        if connection.wire.is_http() {
+            // `bye` was the last frame; the answer ends behind it.
+            let _ = (closing.start(), closing.handle_close());
+            self.touch(connection);
+        } else if closing.start() {
             let mut frame = Vec::with_capacity(32);
             let close = close.map(|(code, reason)| Close { code, reason });
             encode::put_close(&mut frame, close, None);
@@ -91,20 +86,18 @@ impl Shard {
         connection.closing.set(closing);
     }
 
-    /// One WebSocket frame of a server.
-    fn frame(&self, text: &[u8], deflate: bool) -> Bytes {
-        let mut out = Vec::with_capacity(MAX_HEAD + text.len());
-        self.put_frame(&mut out, text, deflate);
+    /// One frame, as the connection wants it.
+    pub(super) fn frame(&self, connection: &Connection, text: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(HEAD_ROOM + text.len());
+        self.put_frame(&mut out, connection, text);
         out.into()
     }
 
-    fn put_frame(&self, out: &mut Vec<u8>, text: &[u8], deflate: bool) {
-        if deflate && text.len() >= COMPRESS_FROM {
-            let mut deflater = self.deflater.borrow_mut();
-            out.extend_from_slice(&encode::compressed(&mut deflater, MessageKind::Text, text));
-        } else {
-            encode::put_frame(out, Head::new(Opcode::Text), text);
+    fn put_frame(&self, out: &mut Vec<u8>, connection: &Connection, text: &[u8]) {
+        if let Some(link) = connection.link() {
+            link.put_id(out, text);
         }
+        connection.wire.put(out, text, &mut self.deflater.borrow_mut());
     }
 
     /// Sends a batch to the subscribers of a channel: encoded once, shared by all.
@@ -119,14 +112,15 @@ impl Shard {
             let Some(Some(connection)) = by_slot.get(subscriber.slot as usize) else { continue };
             let me = connection.session.get().map(|session| Address { shard: self.id, session });
             let spared = has_spared && batch.iter().any(|delivery| delivery.except == me);
-            let deflate = connection.deflate;
             let frames = if spared {
                 let mine = |d: &&Delivery| d.except != me && (subscriber.presence || !d.presence);
-                self.join(batch.iter().filter(mine), deflate)
+                self.join(connection, batch.iter().filter(mine))
             } else if subscriber.presence || !has_presence {
-                self.joined(&mut all, batch, deflate, |_| true)
+                all.get_or_make(connection.wire, || self.join(connection, batch.iter()))
             } else {
-                self.joined(&mut without_presence, batch, deflate, |d| !d.presence)
+                without_presence.get_or_make(connection.wire, || {
+                    self.join(connection, batch.iter().filter(|d| !d.presence))
+                })
             };
             if !frames.is_empty() {
                 connection.push(frames);
@@ -135,22 +129,14 @@ impl Shard {
         }
     }
 
-    fn joined(
+    fn join<'a>(
         &self,
-        cache: &mut Joined,
-        batch: &[Delivery],
-        deflate: bool,
-        wanted: impl Fn(&Delivery) -> bool,
+        connection: &Connection,
+        batch: impl Iterator<Item = &'a Delivery>,
     ) -> Bytes {
-        let slot = if deflate { &mut cache.compressed } else { &mut cache.plain };
-        let made = || self.join(batch.iter().filter(|delivery| wanted(delivery)), deflate);
-        slot.get_or_insert_with(made).clone()
-    }
-
-    fn join<'a>(&self, batch: impl Iterator<Item = &'a Delivery>, deflate: bool) -> Bytes {
         let mut out = Vec::with_capacity(512);
         for delivery in batch {
-            self.put_frame(&mut out, &delivery.text, deflate);
+            self.put_frame(&mut out, connection, &delivery.text);
         }
         out.into()
     }

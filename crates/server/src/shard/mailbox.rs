@@ -7,12 +7,17 @@ use tidings_core::engine::{Message, Traveller};
 use tidings_core::store::{Level, Loaded, StoreError};
 
 use super::moving::Luggage;
+use super::requests::{Batch, Poll};
 
 /// What a shard is told from outside its thread.
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// A connection moves here from another shard.
     Arrival(Box<Luggage>, Box<Traveller>),
+    /// Commands of a client that speaks HTTP.
+    Batch(Box<Batch>),
+    /// A client that speaks HTTP asks for what there is.
+    Poll(Poll),
     /// The store has read a channel.
     Loaded { channel: Arc<str>, outcome: Result<Option<Loaded>, StoreError> },
     /// Another shard has something to say.

@@ -10,7 +10,9 @@ mod effects;
 pub(crate) mod mailbox;
 mod moving;
 mod reading;
+pub(crate) mod requests;
 mod sweep;
+pub(crate) mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -27,6 +29,7 @@ use crate::transport::ring::Ring;
 use crate::transport::stream::{Flush, Stream};
 use connection::Connection;
 use mailbox::Mail;
+use wire::Wire;
 
 /// What a read may bring at once. Shared by all connections of the shard.
 const SCRATCH: usize = 64 << 10;
@@ -105,15 +108,15 @@ impl Shard {
     pub(crate) fn admit(
         self: &Rc<Self>,
         stream: Stream,
-        deflate: bool,
+        wire: Wire,
         token: Option<&str>,
         early: &[u8],
         refusal: Option<CloseCode>,
     ) {
         let now = self.node.clock.now();
-        let connection = self.keep(|index| Connection::new(stream, index, deflate, now.mono_ms));
+        let connection = self.keep(|index| Connection::new(stream, index, wire, now.mono_ms));
         let key = self.engine.borrow_mut().open(now, None);
-        self.attach(&connection, key);
+        self.join_session(&connection, key);
         if let Some(code) = refusal.or(self.stopping.get().then_some(CloseCode::Draining)) {
             self.dismiss(&connection, code);
         } else if let Some(token) = token {
@@ -135,7 +138,7 @@ impl Shard {
     }
 
     /// Joins a connection with its session.
-    fn attach(&self, connection: &Rc<Connection>, key: SessionKey) {
+    fn join_session(&self, connection: &Rc<Connection>, key: SessionKey) {
         connection.session.set(Some(key));
         let mut by_slot = self.by_slot.borrow_mut();
         let slot = key.slot as usize;
@@ -228,6 +231,8 @@ impl Shard {
         for one in mail.drain(..) {
             match one {
                 Mail::Arrival(luggage, traveller) => self.arrive(*luggage, *traveller),
+                Mail::Batch(batch) => self.take_batch(*batch),
+                Mail::Poll(poll) => self.take_poll(poll),
                 Mail::Loaded { channel, outcome } => {
                     self.engine.borrow_mut().loaded(now, &channel, outcome);
                 }
@@ -370,13 +375,16 @@ impl Shard {
     }
 
     /// Ends a connection, whose peer is gone or has been told all: its task takes it apart.
-    fn end(&self, connection: &Rc<Connection>) {
+    pub(crate) fn end(&self, connection: &Rc<Connection>) {
         if connection.ended.replace(true) {
             return;
         }
         if let Some(key) = self.detach(connection) {
             self.engine.borrow_mut().close(self.node.clock.now(), key);
             self.turn_is_due();
+        }
+        if let Some(link) = connection.link() {
+            link.wake();
         }
         connection.wake();
     }

@@ -15,6 +15,7 @@ use tokio_rustls::rustls::ServerConnection;
 use super::Shard;
 use super::connection::Connection;
 use super::mailbox::Mail;
+use super::wire::Wire;
 use crate::transport::stream::{Queue, Stream};
 
 /// Where a connection goes, and its session.
@@ -25,7 +26,7 @@ pub(crate) type Departure = (ShardId, Box<Traveller>);
 pub(crate) struct Luggage {
     tcp: TcpStream,
     tls: Option<ServerConnection>,
-    deflate: bool,
+    wire: Wire,
     decoder: Decoder,
     held: Option<Box<[u8]>>,
     queue: Queue,
@@ -65,7 +66,7 @@ impl Shard {
 
     /// A connection has come from another shard.
     pub(super) fn arrive(self: &Rc<Self>, luggage: Luggage, traveller: Traveller) {
-        let Luggage { tcp, tls, deflate, decoder, held, queue, heard_ms, pinged } = luggage;
+        let Luggage { tcp, tls, wire, decoder, held, queue, heard_ms, pinged } = luggage;
         let stream = match tokio::net::TcpStream::from_std(tcp) {
             Ok(tcp) => Stream::new(tcp, tls),
             Err(error) => {
@@ -73,14 +74,14 @@ impl Shard {
                 return self.node.connection_ended();
             }
         };
-        let connection = self.keep(|index| Connection::new(stream, index, deflate, heard_ms));
+        let connection = self.keep(|index| Connection::new(stream, index, wire, heard_ms));
         connection.decoder.replace(decoder);
         connection.held.replace(held);
         connection.pinged.set(pinged);
         let waiting = queue.bytes() > 0;
         connection.queue.replace(queue);
         let key = self.engine.borrow_mut().arrive(self.node.clock.now(), traveller);
-        self.attach(&connection, key);
+        self.join_session(&connection, key);
         if waiting {
             self.touch(&connection);
         }
@@ -97,7 +98,7 @@ fn pack(connection: Connection) -> Option<Luggage> {
     Some(Luggage {
         tcp,
         tls,
-        deflate: connection.deflate,
+        wire: connection.wire,
         decoder: connection.decoder.into_inner(),
         held: connection.held.into_inner(),
         queue: connection.queue.into_inner(),

@@ -8,6 +8,7 @@ use tidings_websocket::{Close, Item, encode};
 
 use super::Shard;
 use super::connection::Connection;
+use super::wire::Wire;
 
 impl Shard {
     /// Whether a client may be heard now: no shard has to catch up, it has not too many commands
@@ -29,7 +30,11 @@ impl Shard {
     /// there; the task will be woken.
     pub(super) fn read(&self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(mut held) = connection.held.take() {
-            self.handle(connection, &mut held);
+            if connection.wire.is_http() {
+                self.handle_lines(connection, &held);
+            } else {
+                self.handle(connection, &mut held);
+            }
             return Poll::Ready(());
         }
         // Effects never read, so the scratch is free whenever this runs.
@@ -54,7 +59,7 @@ impl Shard {
         let now = self.node.clock.now();
         self.heard(connection);
         let mut inflater = self.inflater.borrow_mut();
-        let inflater = connection.deflate.then_some(&mut *inflater);
+        let inflater = (connection.wire == Wire::Compressed).then_some(&mut *inflater);
         let mut decoder = connection.decoder.borrow_mut();
         let mut reader = decoder.read(&self.node.websocket, bytes, inflater);
         loop {

@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use tidings_proto::CloseCode;
 use tidings_websocket::encode;
 
 use super::Shard;
 use super::connection::Connection;
+use super::wire::Wire;
+use crate::transport::link::Link;
 
 impl Shard {
     /// Called every half second.
@@ -20,15 +23,19 @@ impl Shard {
             let silent_ms = now.mono_ms.saturating_sub(connection.heard_ms.get());
             let what = if connection.is_closing() {
                 (silent_ms >= limits.close_timeout.ms).then_some(Due::End)
+            } else if connection.link().is_some_and(Link::is_polled) {
+                (silent_ms >= limits.heartbeat.ms).then_some(Due::Answer)
             } else if silent_ms >= limits.heartbeat.ms + limits.pong_timeout.ms {
                 Some(Due::NoPong)
             } else {
-                (silent_ms >= limits.heartbeat.ms && !connection.pinged.get()).then_some(Due::Ping)
+                let quiet = silent_ms >= limits.heartbeat.ms && !connection.pinged.get();
+                (quiet && connection.wire != Wire::Lines).then_some(Due::Ping)
             };
             due.extend(what.map(|what| (connection.clone(), what)));
         }
         for (connection, what) in due {
             match what {
+                Due::Answer => self.answer_poll(&connection),
                 Due::End => self.end(&connection),
                 Due::NoPong => self.dismiss(&connection, CloseCode::NoPong),
                 Due::Ping => self.ping(&connection),
@@ -39,16 +46,30 @@ impl Shard {
 
     fn ping(&self, connection: &Rc<Connection>) {
         connection.pinged.set(true);
+        if connection.wire.is_http() {
+            // A comment: it keeps proxies from closing, and a dead peer takes none.
+            connection.push(Bytes::from_static(b":\n\n"));
+            return self.touch(connection);
+        }
         let mut frame = Vec::with_capacity(2);
         if encode::put_ping(&mut frame, &[], None).is_ok() {
             connection.push(frame.into());
             self.touch(connection);
         }
     }
+
+    /// A poll has waited long enough.
+    fn answer_poll(&self, connection: &Rc<Connection>) {
+        if let Some(link) = connection.link() {
+            link.release(&mut connection.queue.borrow_mut());
+            self.heard(connection);
+        }
+    }
 }
 
 /// What a connection's silence has come to.
 enum Due {
+    Answer,
     End,
     NoPong,
     Ping,

@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::http;
+use super::tls::HTTP2;
 use crate::shard::Shard;
 
 /// Connections that the system holds until they are accepted: a return of all clients at once.
@@ -19,6 +21,9 @@ const BACKLOG: i32 = 8192;
 
 /// How long accepting rests when the process is out of descriptors.
 const REST: Duration = Duration::from_millis(100);
+
+/// Requests under way on one HTTP/2 connection: the tabs of one browser, a poll and a batch each.
+const STREAMS: u32 = 128;
 
 /// Opens a listener that shares its port with the other shards'.
 ///
@@ -41,6 +46,11 @@ pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener) {
             Ok((tcp, _)) if shard.stopping.get() => drop(tcp),
             Ok((tcp, _)) => {
                 let _ = tcp.set_nodelay(true);
+                let limits = &shard.node.limits;
+                let patience = limits.heartbeat.ms + limits.pong_timeout.ms;
+                // Whoever takes nothing for so long is gone, also where nothing has to be answered.
+                let patience = Some(Duration::from_millis(patience));
+                let _ = SockRef::from(&tcp).set_tcp_user_timeout(patience);
                 tokio::task::spawn_local(greet(shard.clone(), tcp));
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -67,6 +77,9 @@ async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
     match shard.node.tls.as_ref().map(super::tls::TlsKeys::acceptor) {
         None => serve(shard, counted, TokioIo::new(tcp)).await,
         Some(acceptor) => match tokio::time::timeout(limit, acceptor.accept(tcp)).await {
+            Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(HTTP2) => {
+                serve_http2(shard, counted, TokioIo::new(tls)).await;
+            }
             Ok(Ok(tls)) => serve(shard, counted, TokioIo::new(tls)).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -101,7 +114,7 @@ where
     let counted = Rc::new(std::cell::RefCell::new(counted));
     let service = service_fn(move |request| {
         let (shard, counted) = (shard.clone(), counted.clone());
-        async move { http::respond(&shard, &counted, request) }
+        http::respond(shard, counted, request)
     });
     let outcome = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -113,5 +126,37 @@ where
         .await;
     if let Err(error) = outcome {
         tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
+
+/// Runs what hyper starts on this thread.
+#[derive(Clone, Copy, Debug)]
+struct Here;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Here {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
+    }
+}
+
+/// Speaks HTTP/2, over which many streams of events share one connection. A browser opens another
+/// one for a WebSocket.
+async fn serve_http2<I>(shard: Rc<Shard>, counted: Counted, io: TokioIo<I>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let limits = shard.node.limits.clone();
+    let counted = Rc::new(std::cell::RefCell::new(counted));
+    let service = service_fn(move |request| http::respond(shard.clone(), counted.clone(), request));
+    let outcome = hyper::server::conn::http2::Builder::new(Here)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_millis(limits.heartbeat.ms))
+        .keep_alive_timeout(Duration::from_millis(limits.pong_timeout.ms))
+        .serve_connection(io, service)
+        .await;
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "an HTTP/2 connection ended early");
     }
 }

@@ -1,8 +1,11 @@
 //! From the listening socket to a shard: accepting, TLS, HTTP, the upgrade.
 
 pub(crate) mod accept;
+mod fallback;
 pub(crate) mod http;
+pub(crate) mod link;
 pub(crate) mod origin;
+pub(crate) mod positions;
 #[cfg_attr(not(target_os = "linux"), path = "no_ring.rs")]
 pub(crate) mod ring;
 pub(crate) mod stream;

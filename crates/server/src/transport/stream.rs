@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::ServerConnection;
 
+use super::link::Link;
+
 /// Buffers that go out in one system call.
 const SLICES: usize = 32;
 
@@ -24,6 +26,8 @@ const FRAMES_KEPT: usize = 4;
 /// A connection's socket.
 #[derive(Debug)]
 pub(crate) enum Stream {
+    /// None of its own: it is spoken in HTTP requests.
+    Http(Box<Link>),
     Plain(RefCell<TcpStream>),
     /// Boxed: its state is some 10 KB, which a plain connection must not pay for.
     Tls(Box<TlsStream>),
@@ -60,18 +64,12 @@ impl Stream {
     /// Those of taking it out of epoll.
     pub(crate) fn take_apart(self) -> io::Result<(std::net::TcpStream, Option<ServerConnection>)> {
         match self {
+            Stream::Http(_) => Err(io::ErrorKind::Unsupported.into()),
             Stream::Plain(tcp) => Ok((tcp.into_inner().into_std()?, None)),
             Stream::Tls(stream) => {
                 let TlsStream { tcp, tls } = *stream;
                 Ok((tcp.into_inner().into_std()?, Some(tls.into_inner())))
             }
-        }
-    }
-
-    fn tcp(&self) -> &RefCell<TcpStream> {
-        match self {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(stream) => &stream.tcp,
         }
     }
 
@@ -82,6 +80,7 @@ impl Stream {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match self {
+            Stream::Http(_) => Poll::Pending,
             Stream::Plain(tcp) => read_tcp(&mut tcp.borrow_mut(), cx, buffer),
             Stream::Tls(stream) => stream.poll_read(cx, buffer),
         }
@@ -91,13 +90,14 @@ impl Stream {
     pub(crate) fn plain_fd(&self) -> Option<RawFd> {
         match self {
             Stream::Plain(tcp) => Some(tcp.borrow().as_raw_fd()),
-            Stream::Tls(_) => None,
+            Stream::Http(_) | Stream::Tls(_) => None,
         }
     }
 
     /// Writes as much of `queue` as the socket takes.
     pub(crate) fn flush(&self, queue: &mut Queue) -> io::Result<Flush> {
         match self {
+            Stream::Http(link) => Ok(link.flush(queue)),
             Stream::Plain(tcp) => flush_plain(&tcp.borrow(), queue),
             Stream::Tls(stream) => stream.flush(queue),
         }
@@ -105,7 +105,11 @@ impl Stream {
 
     /// Wakes the task when the socket takes more; at once if it does now.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tcp().borrow().poll_write_ready(cx)
+        match self {
+            Stream::Http(link) => link.poll_drained(),
+            Stream::Plain(tcp) => tcp.borrow().poll_write_ready(cx),
+            Stream::Tls(stream) => stream.tcp.borrow().poll_write_ready(cx),
+        }
     }
 }
 
@@ -130,9 +134,32 @@ impl Queue {
         self.frames.push_back(frame);
     }
 
+    /// Takes frames out as one piece: at least one, if there is any, and not much more than `most`
+    /// bytes.
+    pub(crate) fn take(&mut self, most: usize) -> Option<Bytes> {
+        let first = self.frames.pop_front()?;
+        self.bytes -= first.len() + FRAME_COST;
+        if self.frames.is_empty() || first.len() >= most {
+            self.settle();
+            return Some(first);
+        }
+        let mut piece = Vec::from(first);
+        while let Some(next) = self.frames.pop_front_if(|next| piece.len() + next.len() <= most) {
+            self.bytes -= next.len() + FRAME_COST;
+            piece.extend_from_slice(&next);
+        }
+        self.settle();
+        Some(piece.into())
+    }
+
     /// The frame that waits, if it is one.
     pub(crate) fn only(&self) -> Option<&Bytes> {
         self.frames.front().filter(|_| self.frames.len() == 1)
+    }
+
+    /// All that waits, as text.
+    pub(crate) fn text(&self) -> String {
+        self.frames.iter().map(|frame| String::from_utf8_lossy(frame)).collect()
     }
 
     /// How many bytes of memory wait.

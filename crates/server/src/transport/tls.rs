@@ -12,6 +12,9 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::config::Tls;
 
+/// The name of HTTP/2 in the TLS handshake (RFC 9113 section 3.2).
+pub(crate) const HTTP2: &[u8] = b"h2";
+
 /// The certificate in force, and where it came from.
 pub(crate) struct TlsKeys {
     files: Option<Files>,
@@ -133,6 +136,6 @@ fn server_config(
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, secret)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

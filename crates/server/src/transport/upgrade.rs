@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::Upgraded;
@@ -16,8 +15,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::Counted;
-use super::http::{Answer, text};
+use super::http::{Answer, text, whole};
 use super::stream::Stream;
+use crate::shard::wire::Wire;
 use crate::shard::{Shard, deflate_config};
 
 /// What a good request asked for.
@@ -65,7 +65,7 @@ fn bytes<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a [u8] {
 
 /// The token of an `Authorization` header, empty if there is none behind `Bearer`. Other schemes
 /// belong to somebody else, a proxy for instance.
-fn bearer(value: &HeaderValue) -> Option<String> {
+pub(super) fn bearer(value: &HeaderValue) -> Option<String> {
     let text = value.to_str().ok()?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim().to_owned())
@@ -102,7 +102,7 @@ fn wanted(shard: &Shard, request: &Request<Incoming>) -> Result<Wanted, (StatusC
 }
 
 fn switching(wanted: &Wanted) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::new()));
+    let mut answer = Response::new(whole(Bytes::new()));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -139,6 +139,6 @@ fn take_over(
     };
     counted.borrow_mut().keep();
     let refusal = (wanted.subprotocol == Some(None)).then_some(CloseCode::UnsupportedVersion);
-    let deflate = wanted.deflate.is_some();
-    shard.admit(stream, deflate, wanted.token.as_deref(), &early, refusal);
+    let wire = if wanted.deflate.is_some() { Wire::Compressed } else { Wire::WebSocket };
+    shard.admit(stream, wire, wanted.token.as_deref(), &early, refusal);
 }

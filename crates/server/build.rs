@@ -1,0 +1,36 @@
+//! Embeds the web assets that `npm run build` has made in `web/dist`, if it has.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// File and content type.
+const FILES: [(&str, &str); 4] = [
+    ("index.html", "text/html; charset=utf-8"),
+    ("chat.css", "text/css; charset=utf-8"),
+    ("chat.js", "text/javascript; charset=utf-8"),
+    ("tidings.js", "text/javascript; charset=utf-8"),
+];
+
+fn main() {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let dist = root.join("../../web/dist");
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={}", dist.display());
+    let mut code = String::from("&[");
+    for (name, kind) in FILES {
+        let path = dist.join(name);
+        if let Ok(path) = fs::canonicalize(&path) {
+            let _ = writeln!(code, "({name:?}, {kind:?}, include_bytes!({path:?})),");
+        }
+    }
+    code.push(']');
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    write(&out.join("assets.rs"), &code);
+}
+
+fn write(path: &Path, code: &str) {
+    if let Err(error) = fs::write(path, code) {
+        println!("cargo::error={}: {error}", path.display());
+    }
+}

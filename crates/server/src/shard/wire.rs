@@ -1,0 +1,72 @@
+//! How frames are written to a connection.
+
+use bytes::Bytes;
+use tidings_websocket::{Deflater, Head, MAX_HEAD, MessageKind, Opcode, encode};
+
+/// Shorter messages are not worth compressing.
+const COMPRESS_FROM: usize = 512;
+
+/// What a frame looks like on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// A WebSocket message with permessage-deflate.
+    Compressed,
+    /// A Server-Sent Event.
+    Events,
+    /// A line of a poll's answer.
+    Lines,
+    /// A Server-Sent Event with an id that says where the receiver stands.
+    Source,
+    /// A WebSocket message.
+    WebSocket,
+}
+
+impl Wire {
+    /// Whether frames go out in answers to HTTP requests.
+    pub(crate) fn is_http(self) -> bool {
+        matches!(self, Wire::Events | Wire::Lines | Wire::Source)
+    }
+
+    /// Appends one frame.
+    pub(crate) fn put(self, out: &mut Vec<u8>, text: &[u8], deflater: &mut Deflater) {
+        match self {
+            Wire::Compressed if text.len() >= COMPRESS_FROM => {
+                out.extend_from_slice(&encode::compressed(deflater, MessageKind::Text, text));
+            }
+            Wire::Compressed | Wire::WebSocket => {
+                encode::put_frame(out, Head::new(Opcode::Text), text);
+            }
+            // JSON has no line breaks of its own.
+            Wire::Events | Wire::Source => {
+                out.extend_from_slice(b"data: ");
+                out.extend_from_slice(text);
+                out.extend_from_slice(b"\n\n");
+            }
+            Wire::Lines => {
+                out.extend_from_slice(text);
+                out.push(b'\n');
+            }
+        }
+    }
+}
+
+/// Frames of one batch as one piece for each wire that shares it, made when first asked for.
+#[derive(Debug, Default)]
+pub(super) struct Joined([Option<Bytes>; 4]);
+
+impl Joined {
+    pub(super) fn get_or_make(&mut self, wire: Wire, make: impl FnOnce() -> Bytes) -> Bytes {
+        let slot = match wire {
+            Wire::Compressed => 0,
+            Wire::Events => 1,
+            Wire::Lines => 2,
+            // Each receiver has ids of its own.
+            Wire::Source => return make(),
+            Wire::WebSocket => 3,
+        };
+        self.0[slot].get_or_insert_with(make).clone()
+    }
+}
+
+/// Room for the head of a frame of any wire.
+pub(super) const HEAD_ROOM: usize = MAX_HEAD;

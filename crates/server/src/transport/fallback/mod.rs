@@ -1,0 +1,87 @@
+//! The same session in HTTP requests, for where WebSocket does not pass: Server-Sent Events or
+//! long-polling down, `POST /send` up (docs/protocol.md, "Over HTTP").
+
+mod body;
+mod cors;
+mod open;
+mod poll;
+mod send;
+mod source;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+
+pub(super) use body::EventBody;
+
+use super::http::{Answer, text};
+use crate::shard::Shard;
+
+/// A request's body at most: a batch of many commands.
+const BODY_BYTES: usize = 1 << 20;
+
+/// How long a request's body may take.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Answers requests to `/events`, `/poll` and `/send`.
+pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
+    let path = request.uri().path();
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    if !shard.node.origins.allow(request.headers()) {
+        let why = "pages of this origin may not connect: add it to `origins` in [server]\n";
+        return text(StatusCode::FORBIDDEN, why);
+    }
+    let mut answer = match (request.method(), path) {
+        (&Method::OPTIONS, _) => cors::preflight(),
+        (&Method::POST, "/events") => open::events(shard, request).await,
+        (&Method::GET, "/events") => source::open(shard, &request),
+        (&Method::POST, "/poll") => poll::respond(shard, request).await,
+        (&Method::POST, "/send") => send::respond(shard, request).await,
+        _ => {
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "this takes POST\n");
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+            answer
+        }
+    };
+    cors::allow(answer.headers_mut(), origin);
+    let no_store = HeaderValue::from_static("no-store, no-transform");
+    answer.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    answer
+}
+
+/// The whole body of a request, or the answer to one that is too long or too slow.
+async fn collect(request: Request<Incoming>) -> Result<Bytes, Answer> {
+    let body = Limited::new(request.into_body(), BODY_BYTES).collect();
+    match tokio::time::timeout(BODY_WITHIN, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(text(StatusCode::PAYLOAD_TOO_LARGE, "a request takes 1 MiB at most\n"))
+        }
+        Ok(Err(_)) => Err(text(StatusCode::BAD_REQUEST, "the body ended early\n")),
+        Err(_) => Err(text(StatusCode::REQUEST_TIMEOUT, "the body took longer than 10 s\n")),
+    }
+}
+
+/// The token of an `Authorization` header.
+fn token(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::AUTHORIZATION).and_then(super::upgrade::bearer)
+}
+
+fn busy() -> Answer {
+    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, "too many connections\n");
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}
+
+/// The first line of a request, and the lines behind it.
+fn split_head(body: &Bytes) -> (Bytes, Bytes) {
+    match body.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (body.slice(..end), body.slice(end + 1..)),
+        None => (body.clone(), Bytes::new()),
+    }
+}

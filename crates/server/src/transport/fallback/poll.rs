@@ -1,0 +1,69 @@
+//! Long-polling: the request that opens a session, and those that ask for more.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::{Request, StatusCode};
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::{busy, collect, split_head, token};
+use crate::shard::Shard;
+use crate::shard::requests::{Handle, Poll};
+use crate::shard::wire::Wire;
+use crate::transport::http::{Answer, text};
+
+/// The body of a request for more.
+#[derive(Deserialize)]
+struct Ask<'a> {
+    connection: &'a str,
+    ack: u64,
+}
+
+pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
+    let token = token(request.headers());
+    let body = match collect(request).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    match serde_json::from_slice::<Ask<'_>>(&split_head(&body).0) {
+        Ok(ask) => more(shard, &ask).await,
+        Err(_) => open(shard, token.as_deref(), &body).await,
+    }
+}
+
+async fn open(shard: &Rc<Shard>, token: Option<&str>, lines: &[u8]) -> Answer {
+    if !shard.node.connection_begins() {
+        return busy();
+    }
+    let (poll, answered) = oneshot::channel();
+    {
+        // Not held across the wait: the session may end before its client hears of it.
+        let connection = shard.admit_http(Wire::Lines, token, lines, None);
+        if let Some(link) = connection.link() {
+            link.open(poll);
+        }
+    }
+    answer(answered).await
+}
+
+async fn more(shard: &Rc<Shard>, ask: &Ask<'_>) -> Answer {
+    let Some(handle) = Handle::parse(ask.connection) else { return gone() };
+    let (reply, answered) = oneshot::channel();
+    shard.send_poll(Poll { handle, ack: ask.ack, reply });
+    answer(answered).await
+}
+
+async fn answer(answered: oneshot::Receiver<Bytes>) -> Answer {
+    let Ok(lines) = answered.await else { return gone() };
+    let mut answer = text(StatusCode::OK, lines);
+    let kind = HeaderValue::from_static("application/x-ndjson");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+pub(super) fn gone() -> Answer {
+    text(StatusCode::NOT_FOUND, "there is no such connection: connect anew\n")
+}
