@@ -179,7 +179,7 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     driver.turn();
-    driver.engine.close(driver.now, driver.session);
+    driver.engine.close(driver.now, driver.session, true);
     driver.carry_out();
     driver.turn();
     assert_eq!(driver.engine.counts().sessions, 1, "the listener is left");

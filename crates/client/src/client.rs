@@ -68,6 +68,8 @@ pub struct Welcome {
     pub session: String,
     /// Who the user is.
     pub user: String,
+    /// Whether the session of [`Options::session`] goes on, presence included.
+    pub resumed: bool,
     /// The longest silence of a living connection.
     pub heartbeat: Duration,
     /// When the token ends, from now.
@@ -204,6 +206,7 @@ impl Client {
         let welcome = Welcome {
             session: String::new(),
             user: String::new(),
+            resumed: false,
             heartbeat: Duration::ZERO,
             expires_in: None,
         };
@@ -219,6 +222,7 @@ impl Client {
         client.welcome = Welcome {
             session: reply.session.map(|session| session.to_string()).unwrap_or_default(),
             user: reply.user.map(|user| user.to_string()).unwrap_or_default(),
+            resumed: reply.resumed.unwrap_or(false),
             heartbeat: Duration::from_millis(reply.heartbeat.unwrap_or(25_000)),
             expires_in: reply.expires_in.map(Duration::from_millis),
         };

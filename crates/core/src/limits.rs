@@ -61,6 +61,11 @@ pub struct Limits {
     /// A channel that nobody uses leaves memory after this long (at once readable from disk if it
     /// is durable; a channel in memory also waits until its events and dedup records have expired).
     pub channel_idle: Period,
+    /// How long a session whose connection was lost waits for its client: its presence stays, and
+    /// it goes on without asking anybody. Longer than a tunnel, shorter than a ghost.
+    pub session_window: Period,
+    /// Lost sessions that one shard keeps: the oldest go first.
+    pub lost_sessions: usize,
     /// How long the ticket of a session is honoured.
     pub session_ticket: Period,
     /// Connections of one node.
@@ -105,6 +110,8 @@ impl Default for Limits {
             members_per_channel: 100_000,
             channels_per_shard: 1_000_000,
             channel_idle: Period::secs(60),
+            session_window: Period::secs(60),
+            lost_sessions: 100_000,
             session_ticket: Period::secs(86_400),
             connections: 100_000,
             header_bytes: 16 << 10,

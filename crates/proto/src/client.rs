@@ -64,6 +64,8 @@ pub struct ServerFrame<'a> {
     pub path: Option<Text<'a>>,
     pub expires_in: Option<u64>,
     pub heartbeat: Option<u64>,
+    /// Whether an earlier session goes on.
+    pub resumed: Option<bool>,
 }
 
 /// A frame that no server of this version sends.

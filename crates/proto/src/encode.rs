@@ -169,6 +169,9 @@ pub enum Frame<'a> {
         id: u64,
         session: &'a str,
         user: &'a str,
+        resumed: bool,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        entered: &'a [&'a str],
         heartbeat: u64,
         dedup_window: u64,
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -67,6 +67,8 @@ fn vary(rng: &mut Rng, setup: &mut Setup) {
     setup.limits.page_events = *rng.pick(&[1, 2, 5, 100]);
     setup.limits.in_flight = *rng.pick(&[2, 4, 64]);
     setup.limits.backlog = *rng.pick(&[2 << 10, 16 << 10, 1 << 20]);
+    let windows = [Period::secs(0), Period::secs(5), Period::secs(60)];
+    setup.limits.session_window = *rng.pick(&windows);
     setup.limits.channel_idle = *rng.pick(&[Period::secs(1), Period::secs(60)]);
 }
 

@@ -42,7 +42,12 @@ struct Seat {
     session: u64,
     /// Where it is connected, or until when (monotonic) its place is held.
     at: Result<Address, u64>,
+    /// Where it was connected last.
+    was: Address,
 }
+
+/// Moves of sessions that are remembered until the old connection's end has been heard of.
+const EXPECTED: usize = 16;
 
 /// The members of one channel.
 #[derive(Debug, Default)]
@@ -50,6 +55,9 @@ pub(crate) struct Presence {
     members: BTreeMap<Arc<str>, Member>,
     /// Who left lately, newest at the back, and when they were last seen.
     departed: VecDeque<(Arc<str>, u64)>,
+    /// Sessions that moved, from where to where, before their place here was known: their own
+    /// `enter` was still under way from the old connection.
+    expected: Vec<(Address, Address)>,
     /// The count changed since it was last told, while counts alone are told.
     pub(crate) count_changed: bool,
 }
@@ -113,7 +121,7 @@ impl Presence {
         let Entry { user, session, data } = entry;
         let Some(member) = self.members.get_mut(&user) else {
             self.departed.retain(|(gone, _)| *gone != user);
-            let seats = SmallVec::from_buf([Seat { session, at: Ok(at) }]);
+            let seats = SmallVec::from_buf([Seat { session, at: Ok(at), was: at }]);
             let member = Member { data, since_ms: wall_ms, last_seen_ms: wall_ms, seats };
             self.members.insert(user.clone(), member);
             return Change::Enter(user);
@@ -127,8 +135,8 @@ impl Presence {
             .or_else(|| seat(&|seat| seat.at.is_err() && seat.session == session))
             .or_else(|| seat(&|seat| seat.at.is_err()));
         match place {
-            Some(index) => member.seats[index] = Seat { session, at: Ok(at) },
-            None => member.seats.push(Seat { session, at: Ok(at) }),
+            Some(index) => member.seats[index] = Seat { session, at: Ok(at), was: at },
+            None => member.seats.push(Seat { session, at: Ok(at), was: at }),
         }
         if renewed || place.is_none() { Change::Update(user) } else { Change::Nothing }
     }
@@ -158,8 +166,8 @@ impl Presence {
         Some(self.after_leaving(user, remember))
     }
 
-    /// A session's connection was lost: its place is held until `until_mono_ms`. Whether it had
-    /// one.
+    /// A session's connection was lost: its place is held until `until_mono_ms`, unless it has moved
+    /// to another connection. Whether it is held.
     pub(crate) fn hold(
         &mut self,
         at: Address,
@@ -171,9 +179,31 @@ impl Presence {
         let Some(seat) = member.seats.iter_mut().find(|seat| seat.at == Ok(at)) else {
             return false;
         };
-        seat.at = Err(until_mono_ms);
         member.last_seen_ms = wall_ms;
+        if let Some(index) = self.expected.iter().position(|(old, _)| *old == at) {
+            let (_, new) = self.expected.swap_remove(index);
+            (seat.at, seat.was) = (Ok(new), new);
+            return false;
+        }
+        seat.at = Err(until_mono_ms);
         true
+    }
+
+    /// A session that was connected elsewhere takes its place again.
+    pub(crate) fn come_back(&mut self, old: Address, at: Address, user: &str, wall_ms: u64) {
+        let seats = self.members.get_mut(user).map(|member| {
+            member.last_seen_ms = wall_ms;
+            &mut member.seats
+        });
+        let seat = seats.and_then(|seats| seats.iter_mut().find(|seat| seat.was == old));
+        if let Some(seat) = seat {
+            (seat.at, seat.was) = (Ok(at), at);
+            return;
+        }
+        if self.expected.len() >= EXPECTED {
+            self.expected.remove(0);
+        }
+        self.expected.push((old, at));
     }
 
     /// The places of `user` that nobody came back to.

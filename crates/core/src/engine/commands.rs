@@ -182,28 +182,32 @@ impl Engine {
         let ticket = ticket.filter(|t| t.len() <= 256);
         let known = ticket.and_then(|t| self.config.authority.read_ticket(t, now.wall_ms));
         let Some(session) = self.session(key) else { return };
-        if session.open {
+        if session.open || session.claim.is_some() {
             let reject = Reject::bad_request("`hello` is the first command or none");
             self.send_reject(key, Some(id), None, &reject);
             return;
         }
         if let Some(known) = known {
-            session.id = known;
+            return self.claim(key, id, known, token);
         }
         let named = session.identity.is_some();
         if (!named || token.is_some()) && !self.authenticate(now, key, token) {
             return;
         }
-        self.welcome(now, key, id);
+        self.welcome(now, key, id, false);
     }
 
-    fn welcome(&mut self, now: Now, key: SessionKey, id: u64) {
+    pub(super) fn welcome(&mut self, now: Now, key: SessionKey, id: u64, resumed: bool) {
         let config = self.config.clone();
         let Some(session) = self.session(key) else { return };
         session.open = true;
+        session.ticket = true;
         let Some(identity) = session.identity.clone() else { return };
         let expires_ms = now.wall_ms + config.limits.session_ticket.ms;
-        let ticket = config.authority.sign_ticket(session.id, expires_ms);
+        let entered = session.entered.as_deref().cloned().unwrap_or_default();
+        let present: Vec<&str> = entered.iter().map(|channel| &**channel).collect();
+        let session = session.id;
+        let ticket = config.authority.sign_ticket(session, expires_ms);
         let windows = config.policy.namespaces.values().map(|n| n.policy.history.dedup_window.ms);
         let limits = WelcomeLimits {
             frame: config.limits.frame,
@@ -214,12 +218,15 @@ impl Engine {
             id,
             session: &ticket,
             user: &identity.user,
+            resumed,
+            entered: &present,
             heartbeat: config.limits.heartbeat.ms,
             dedup_window: windows.min().unwrap_or(0),
             expires_in: identity.expires_at_ms.map(|at| at.saturating_sub(now.wall_ms)),
             limits,
         };
         self.send(key, &frame);
+        self.register(key);
     }
 
     fn refresh(&mut self, now: Now, key: SessionKey, id: u64, token: &str) -> Result<(), Reject> {

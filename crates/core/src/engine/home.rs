@@ -179,7 +179,8 @@ fn creates(body: &RequestBody) -> bool {
         | RequestBody::Members
         | RequestBody::Publish(_)
         | RequestBody::Subscribe(_) => true,
-        RequestBody::Detach
+        RequestBody::Back { .. }
+        | RequestBody::Detach
         | RequestBody::Gone { .. }
         | RequestBody::Leave { .. }
         | RequestBody::NextPage { .. }
@@ -202,7 +203,10 @@ fn refuse(out: &mut Out, request: &Request, reject: &Reject) {
             let (to, channel, nonce) = (from.session, channel.clone(), *nonce);
             out.post(from.shard, Message::Refused { to, channel, nonce, text });
         }
-        RequestBody::Detach | RequestBody::Gone { .. } | RequestBody::NextPage { .. } => {}
+        RequestBody::Back { .. }
+        | RequestBody::Detach
+        | RequestBody::Gone { .. }
+        | RequestBody::NextPage { .. } => {}
         RequestBody::Leave { answer: false, .. } => {}
         RequestBody::Enter(_)
         | RequestBody::History { .. }
@@ -230,9 +234,10 @@ impl Scene<'_> {
         self.channel.used_ms = self.now.mono_ms;
         let Request { from, id, body, .. } = request;
         match body {
+            RequestBody::Back { user, old } => self.back(from, &user, old),
             RequestBody::Detach => self.channel.detach(from.shard),
             RequestBody::Enter(entry) => self.enter(from, id, entry),
-            RequestBody::Gone { user } => self.gone(from, &user),
+            RequestBody::Gone { user, resumable } => self.gone(from, &user, resumable),
             RequestBody::History { before, after, limit } => {
                 self.history(from, id, before, after, limit);
             }

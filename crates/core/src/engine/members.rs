@@ -90,12 +90,21 @@ impl Scene<'_> {
     }
 
     /// A session's connection was lost. Its place is held: it may be back in a moment.
-    pub(super) fn gone(&mut self, from: Address, user: &Arc<str>) {
-        let until_ms = self.now.mono_ms + self.rules().leave_delay.ms;
+    pub(super) fn gone(&mut self, from: Address, user: &Arc<str>, resumable: bool) {
+        let window_ms = if resumable { self.limits.session_window.ms } else { 0 };
+        let until_ms = self.now.mono_ms + self.rules().leave_delay.ms.max(window_ms);
         let Some(presence) = self.channel.presence.as_mut() else { return };
         if presence.hold(from, user, self.now.wall_ms, until_ms) {
             let due = (until_ms, self.channel.name.clone(), user.clone());
             self.agenda.departures.push(Reverse(due));
+        }
+    }
+
+    /// A session came back on another connection: its place is its own again. Whoever has lost it
+    /// meanwhile is told by nothing, and enters anew.
+    pub(super) fn back(&mut self, from: Address, user: &Arc<str>, old: Address) {
+        if let Some(presence) = self.channel.presence.as_mut() {
+            presence.come_back(old, from, user, self.now.wall_ms);
         }
     }
 

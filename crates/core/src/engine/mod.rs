@@ -16,6 +16,7 @@ mod members;
 mod placement;
 mod publishing;
 mod recovery;
+mod resuming;
 mod session;
 mod sessions;
 mod topics;
@@ -31,10 +32,12 @@ use crate::identity::Authority;
 use crate::policy::Policy;
 use crate::{Limits, rng::Rng};
 use homes::Homes;
+use resuming::Registry;
 use session::Session;
 use topics::Topics;
 
 pub use placement::{Crowd, Traveller};
+pub use resuming::Legacy;
 pub use topics::Subscriber;
 pub use types::{
     Address, Delivery, Effect, Message, Now, PageReply, Request, SessionKey, ShardId, TopicKey,
@@ -83,6 +86,7 @@ pub struct Engine {
     serials: u32,
     topics: Topics,
     homes: Homes,
+    registry: Registry,
     out: Out,
 }
 
@@ -120,6 +124,7 @@ impl Engine {
             serials: 0,
             topics: Topics::default(),
             homes: Homes::default(),
+            registry: Registry::default(),
             out: Out { shard: config.shard, inbox: VecDeque::new(), effects: Vec::new() },
             config,
         }
@@ -164,6 +169,7 @@ impl Engine {
     /// Something to do every half second: deadlines, expiry, channels that nobody uses.
     pub fn tick(&mut self, now: Now) {
         self.tick_sessions(now);
+        self.tick_registry(now);
         self.settle(now);
         self.tick_homes(now);
         self.settle(now);
@@ -193,13 +199,19 @@ impl Engine {
 
     fn handle(&mut self, now: Now, message: Message) {
         match message {
+            Message::Claim { id, to } => self.claimed(now, id, to),
+            Message::Ended { id, at, legacy } => self.session_ended(now, id, at, legacy),
             Message::Events { channel, batch } => self.events(&channel, batch),
+            Message::Gave { id, to } => self.give(now, id, to),
+            Message::Given { to, legacy } => self.given(now, to, legacy.map(|legacy| *legacy)),
             Message::Page(page) => self.page(*page),
             Message::Refused { to, channel, nonce, text } => {
                 self.refused(to, &channel, nonce, text);
             }
+            Message::Register { id, at } => self.registered(id, at),
             Message::Reply { to, text } => self.answered(to, text),
             Message::Request(request) => self.request(now, request),
+            Message::Surrender { session, id, to } => self.surrender(session, id, to),
         }
     }
 }

@@ -66,6 +66,7 @@ impl Engine {
     pub fn arrive(&mut self, now: Now, traveller: Traveller) -> SessionKey {
         let Traveller { session, id, channel, subscribe } = traveller;
         let key = self.insert(session);
+        self.register(key);
         self.attach(key, id, channel, subscribe);
         self.settle(now);
         key

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::resuming::Claim;
 use super::types::{Subscribe, TopicKey};
 use crate::identity::Identity;
 
@@ -17,6 +18,8 @@ pub(crate) struct Session {
     pub(crate) serial: u32,
     /// Whether the client has been told `welcome`, or has gone without.
     pub(crate) open: bool,
+    /// The client has a ticket, with which another connection can take its place.
+    pub(crate) ticket: bool,
     /// It never moves to another shard.
     pub(crate) stays: bool,
     /// The driver was told to stop reading.
@@ -30,6 +33,8 @@ pub(crate) struct Session {
     /// When it was opened: monotonic milliseconds.
     pub(crate) opened_ms: u64,
     pub(crate) subscriptions: SmallVec<[Subscription; 1]>,
+    /// Its `hello`, while what its ticket names is asked for.
+    pub(crate) claim: Option<Box<Claim>>,
     /// The channels that it has entered. Boxed: most have entered none.
     #[expect(clippy::box_collection, reason = "8 bytes instead of 24 in every idle session")]
     pub(crate) entered: Option<Box<Vec<Arc<str>>>>,
@@ -73,6 +78,8 @@ impl Session {
         Self {
             serial: 0,
             open: false,
+            ticket: false,
+            claim: None,
             stays: false,
             paused: false,
             warned: false,

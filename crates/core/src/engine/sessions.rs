@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tidings_proto::{CloseCode, ErrorCode, Frame};
 
 use super::Engine;
+use super::resuming::Legacy;
 use super::session::{PAGES_UNDER_WAY, Session, Stage, Subscription};
 use super::topics::Subscriber;
 use super::types::{
@@ -46,9 +47,10 @@ impl Engine {
         self.settle(now);
     }
 
-    /// The connection has ended, by whichever side.
-    pub fn close(&mut self, now: Now, key: SessionKey) {
-        self.remove_session(key);
+    /// The connection has ended, by whichever side. `lost`: nobody said good-bye, and the client
+    /// may come back to its session.
+    pub fn close(&mut self, now: Now, key: SessionKey, lost: bool) {
+        self.remove_session(key, lost);
         self.settle(now);
     }
 
@@ -274,10 +276,10 @@ impl Engine {
         let text = Frame::bye(code, retry).encode();
         self.out.effects.push(Effect::Send { session: key, text });
         self.out.effects.push(Effect::Close { session: key, code });
-        self.remove_session(key);
+        self.remove_session(key, code.reconnect() || code == CloseCode::Replaced);
     }
 
-    fn remove_session(&mut self, key: SessionKey) {
+    fn remove_session(&mut self, key: SessionKey, lost: bool) {
         if self.session(key).is_none() {
             return;
         }
@@ -288,9 +290,16 @@ impl Engine {
         let session = self.sessions.remove(key.slot as usize);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
-        for channel in session.entered.map(|list| *list).unwrap_or_default() {
-            let body = RequestBody::Gone { user: identity.user.clone() };
-            self.send_home(key, 0, channel, body);
+        let entered = session.entered.map(|list| *list).unwrap_or_default();
+        let resumable = lost && session.ticket;
+        for channel in &entered {
+            let body = RequestBody::Gone { user: identity.user.clone(), resumable };
+            self.send_home(key, 0, channel.clone(), body);
+        }
+        if session.ticket {
+            let from = Address { shard: self.config.shard, session: key };
+            let legacy = resumable.then_some(Legacy { from, identity, entered });
+            self.deregister(session.id, from, legacy);
         }
     }
 
@@ -335,7 +344,7 @@ impl Engine {
     }
 
     /// After a refresh: nobody is shown as present where they may not be.
-    fn leave_disallowed(&mut self, key: SessionKey) {
+    pub(super) fn leave_disallowed(&mut self, key: SessionKey) {
         let policy = self.config.policy.clone();
         let Some(session) = self.session(key) else { return };
         let Some(identity) = session.identity.clone() else { return };

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tidings_proto::{CloseCode, Epoch};
 
 use super::placement::Traveller;
+use super::resuming::Legacy;
 use crate::channel::{Entry, Publish};
 use crate::store::Append;
 
@@ -131,6 +132,52 @@ pub enum Effect {
 pub enum Message {
     /// To a channel's home.
     Request(Request),
+    /// To a session's registry: another connection claims what it leaves behind.
+    Claim {
+        /// The session's id.
+        id: u64,
+        /// Who claims it.
+        to: Address,
+    },
+    /// To a session's registry: it has ended, and leaves this behind.
+    Ended {
+        /// Its id.
+        id: u64,
+        /// Where it lived.
+        at: Address,
+        /// `None`: it said good-bye, or was refused for good.
+        legacy: Option<Box<Legacy>>,
+    },
+    /// To a session's registry: its shard does not have it any more; see [`Message::Surrender`].
+    Gave {
+        /// Its id.
+        id: u64,
+        /// Who claims it.
+        to: Address,
+    },
+    /// To a session: what its ticket named.
+    Given {
+        /// Who claimed it.
+        to: SessionKey,
+        /// `None`: there is nothing.
+        legacy: Option<Box<Legacy>>,
+    },
+    /// To a session's registry: it lives there now.
+    Register {
+        /// Its id.
+        id: u64,
+        /// Where it lives.
+        at: Address,
+    },
+    /// To a session: another connection takes its place.
+    Surrender {
+        /// Whose place.
+        session: SessionKey,
+        /// Its id.
+        id: u64,
+        /// Who takes it.
+        to: Address,
+    },
     /// To a session: the answer to a command.
     Reply {
         /// Whose command.
@@ -185,12 +232,19 @@ pub struct Request {
 
 #[derive(Debug)]
 pub(crate) enum RequestBody {
+    /// The session takes the place of one that lived elsewhere.
+    Back {
+        user: Arc<str>,
+        old: Address,
+    },
     /// The shard has no more subscriptions to the channel.
     Detach,
     Enter(Entry),
     /// The session ended; its place in the channel is held for a while.
     Gone {
         user: Arc<str>,
+        /// It may come back with its ticket.
+        resumable: bool,
     },
     History {
         before: Option<u64>,

@@ -380,7 +380,8 @@ impl Shard {
             return;
         }
         if let Some(key) = self.detach(connection) {
-            self.engine.borrow_mut().close(self.node.clock.now(), key);
+            let lost = !connection.link().is_some_and(|link| link.leaving.get());
+            self.engine.borrow_mut().close(self.node.clock.now(), key, lost);
             self.turn_is_due();
         }
         if let Some(link) = connection.link() {

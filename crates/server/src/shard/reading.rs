@@ -107,7 +107,7 @@ impl Shard {
     /// The client says good-bye, or answers ours.
     fn closed_by_peer(&self, connection: &Rc<Connection>, close: Option<Close<'_>>) {
         if let Some(key) = self.detach(connection) {
-            self.engine.borrow_mut().close(self.node.clock.now(), key);
+            self.engine.borrow_mut().close(self.node.clock.now(), key, false);
             self.carry_out();
         }
         self.send_close(connection, close.map(|close| (close.code, "")));

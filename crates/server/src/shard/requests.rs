@@ -73,8 +73,7 @@ pub(crate) enum Taken {
 }
 
 impl Shard {
-    /// A session begins in an HTTP request. `lines` are its first commands; the last of the result is
-    /// what its client calls it.
+    /// A session begins in an HTTP request. `lines` are its first commands.
     pub(crate) fn admit_http(
         self: &Rc<Self>,
         wire: Wire,

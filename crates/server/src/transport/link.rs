@@ -85,8 +85,8 @@ impl Link {
         self.poll.replace(Some(poll));
     }
 
-    /// A poll has come, from a client that has all up to the answer numbered `ack`. `false`: that is
-    /// not what it can have.
+    /// A poll has come, from a client that has all up to the answer numbered `ack`. `false`: that
+    /// is not what it can have.
     pub(crate) fn park(&self, poll: oneshot::Sender<Bytes>, ack: u64) -> bool {
         let mut last = self.answer.borrow_mut();
         match &mut *last {

@@ -1,6 +1,6 @@
 //! Coming and coming back.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{Event, World};
 
@@ -72,8 +72,9 @@ impl World {
     }
 
     /// It was told `welcome`: everything is taken up again.
-    pub(crate) fn welcomed(&mut self, client: usize, ticket: String) {
+    pub(crate) fn welcomed(&mut self, client: usize, frame: &Value) {
         let now_ms = self.now();
+        let ticket = frame["session"].as_str().unwrap_or_default().to_owned();
         let at = &mut self.clients[client];
         (at.welcome, at.since_ms, at.ticket) = (true, now_ms, Some(ticket));
         if !at.automatic {
@@ -83,6 +84,11 @@ impl World {
         let wanted: Vec<String> = wanted.map(|(channel, _)| channel.clone()).collect();
         let entered = at.entered.clone();
         let outboxes: Vec<String> = at.outboxes.keys().cloned().collect();
+        let present = frame["entered"].as_array().into_iter().flatten();
+        let present: Vec<_> = present.filter_map(Value::as_str).map(str::to_owned).collect();
+        for channel in present.iter().filter(|channel| !entered.contains_key(*channel)) {
+            self.transmit(client, json!({ "type": "leave", "channel": channel }));
+        }
         for channel in wanted {
             self.subscribe(client, &channel);
         }

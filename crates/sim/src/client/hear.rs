@@ -1,6 +1,6 @@
 //! What a client makes of the frames that it is sent.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Asked, Client, pos, text};
 use crate::checker::{Op, Pos};
@@ -77,10 +77,15 @@ impl World {
             Some(Asked::Enter { channel, data }) if !failed => {
                 self.clients[client].entered.insert(channel, data);
             }
+            // Whoever wants to be seen asks again.
+            Some(Asked::Enter { channel, data }) if frame["retryable"] == true => {
+                let again = json!({ "type": "enter", "channel": channel, "data": data });
+                self.transmit(client, again);
+            }
             Some(Asked::Leave { channel }) if !failed => {
                 self.clients[client].entered.remove(&channel);
             }
-            _ if kind == "welcome" => self.welcomed(client, text(frame, "session")),
+            _ if kind == "welcome" => self.welcomed(client, frame),
             _ => {}
         }
     }

@@ -18,6 +18,8 @@ pub(super) struct Link {
     pub(super) at: Option<(u16, SessionKey)>,
     /// It is on its way from one shard to another.
     pub(super) moving: bool,
+    /// The client says good-bye when it ends it.
+    pub(super) goodbye: bool,
     /// Nothing passes any more.
     pub(super) cut: bool,
     /// The client believes in it.
@@ -69,6 +71,7 @@ impl World {
             header,
             at: None,
             moving: false,
+            goodbye: false,
             cut: false,
             open: true,
             up: VecDeque::new(),
@@ -228,7 +231,8 @@ impl World {
         let Some((shard, key)) = self.links[link].at.take() else { return };
         self.links[link].ended = true;
         self.node.sessions.remove(&(shard, key.slot));
-        self.call(shard, |engine, now| engine.close(now, key));
+        let lost = !self.links[link].goodbye;
+        self.call(shard, |engine, now| engine.close(now, key, lost));
     }
 }
 

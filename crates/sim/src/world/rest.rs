@@ -23,7 +23,7 @@ impl World {
             }
         }
         // Heartbeat, back-off, and places in presence that are held.
-        self.run(Span::from_ms(100_000));
+        self.run(Span::from_ms(200_000));
     }
 
     /// Writes down what is left of these channels and who is in them. After [`heal`](Self::heal).

@@ -187,14 +187,17 @@ impl World {
 
     /// Goes away for good; the node hears of it.
     pub fn leave_for_good(&mut self, who: Who) {
-        self.clients[who.0].stopped = true;
-        self.drop_link(who);
-        self.run(SOON);
+        if let Some(link) = self.clients[who.0].link {
+            self.links[link].goodbye = true;
+        }
+        self.go_away(who);
     }
 
     /// Is away and does not come back before [`come_back`](Self::come_back).
     pub fn go_away(&mut self, who: Who) {
-        self.leave_for_good(who);
+        self.clients[who.0].stopped = true;
+        self.drop_link(who);
+        self.run(SOON);
     }
 
     /// Comes back.

@@ -1,0 +1,261 @@
+//! Sessions that come back: within a window a lost session's user, rights and presence wait for it.
+//!
+//! A session's *registry* is a shard, by its id. It knows where each session lives and what lost
+//! ones leave behind. A `hello` with a ticket claims that: from the registry, or from the shard
+//! that still believes in the old connection, which ends then. Until the answer is there the
+//! driver reads nothing more from the new one.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tidings_proto::CloseCode;
+
+use super::Engine;
+use super::types::{Address, Effect, Message, Now, RequestBody, SessionKey, ShardId};
+use crate::identity::Identity;
+
+/// What a lost session leaves behind for the one that takes its place.
+#[derive(Debug)]
+pub struct Legacy {
+    pub(crate) from: Address,
+    pub(crate) identity: Identity,
+    /// The channels that it has entered.
+    pub(crate) entered: Vec<Arc<str>>,
+}
+
+/// A `hello` that waits for what its ticket names.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) id: u64,
+    pub(crate) token: Option<Box<str>>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Live(Address),
+    Lost { legacy: Box<Legacy>, until_ms: u64 },
+}
+
+/// What a shard knows of the sessions whose registry it is.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    entries: HashMap<u64, Entry>,
+    /// Lost ones, by when their time is up.
+    lost: VecDeque<(u64, u64)>,
+}
+
+impl Registry {
+    /// A session lives here, unless a newer one does.
+    fn register(&mut self, id: u64, at: Address) {
+        self.entries.insert(id, Entry::Live(at));
+    }
+
+    /// A session has ended, and leaves something behind or not.
+    fn close(&mut self, id: u64, at: Address, legacy: Option<Box<Legacy>>, until_ms: u64) {
+        if !matches!(self.entries.get(&id), Some(Entry::Live(known)) if *known == at) {
+            return;
+        }
+        let Some(legacy) = legacy else {
+            self.entries.remove(&id);
+            return;
+        };
+        self.entries.insert(id, Entry::Lost { legacy, until_ms });
+        self.lost.push_back((until_ms, id));
+    }
+
+    /// Forgets those whose time is up, and the oldest above `max`.
+    fn expire(&mut self, now_ms: u64, max: usize) {
+        while let Some(&(until_ms, id)) = self.lost.front() {
+            if until_ms > now_ms && self.lost.len() <= max {
+                break;
+            }
+            self.lost.pop_front();
+            // It may have come back and been lost again meanwhile.
+            let same =
+                |entry: &Entry| matches!(entry, Entry::Lost { until_ms: u, .. } if *u == until_ms);
+            if self.entries.get(&id).is_some_and(same) {
+                self.entries.remove(&id);
+            }
+        }
+        if self.entries.capacity() > 1024 && self.entries.len() * 4 < self.entries.capacity() {
+            self.entries.shrink_to(self.entries.len() * 2);
+        }
+    }
+}
+
+impl Engine {
+    fn registry_of(&self, id: u64) -> ShardId {
+        ShardId((id % u64::from(self.config.shards.max(1))) as u16)
+    }
+
+    fn address(&self, session: SessionKey) -> Address {
+        Address { shard: self.config.shard, session }
+    }
+
+    /// A session that has a ticket lives here from now on.
+    pub(super) fn register(&mut self, key: SessionKey) {
+        let Some(id) = self.session(key).filter(|session| session.ticket).map(|s| s.id) else {
+            return;
+        };
+        let at = self.address(key);
+        self.out.post(self.registry_of(id), Message::Register { id, at });
+    }
+
+    /// Tells the registry that a session has ended.
+    pub(super) fn deregister(&mut self, id: u64, at: Address, legacy: Option<Legacy>) {
+        let legacy = legacy.map(Box::new);
+        self.out.post(self.registry_of(id), Message::Ended { id, at, legacy });
+    }
+
+    /// `hello` with a good ticket: asks for what the session left behind.
+    pub(super) fn claim(&mut self, key: SessionKey, hello: u64, id: u64, token: Option<&str>) {
+        let Some(session) = self.session(key) else { return };
+        session.id = id;
+        session.claim = Some(Box::new(Claim { id: hello, token: token.map(Into::into) }));
+        session.paused = true;
+        self.out.effects.push(Effect::Pause { session: key });
+        let to = self.address(key);
+        self.out.post(self.registry_of(id), Message::Claim { id, to });
+    }
+
+    /// At the registry: somebody claims a session.
+    pub(super) fn claimed(&mut self, now: Now, id: u64, to: Address) {
+        if let Some(&Entry::Live(at)) = self.registry.entries.get(&id)
+            && at != to
+        {
+            let session = at.session;
+            self.out.post(at.shard, Message::Surrender { session, id, to });
+            return;
+        }
+        self.give(now, id, to);
+    }
+
+    /// At the registry: hands over what there is.
+    pub(super) fn give(&mut self, now: Now, id: u64, to: Address) {
+        let until_ms = match self.registry.entries.get(&id) {
+            Some(Entry::Lost { until_ms, .. }) => *until_ms,
+            Some(Entry::Live(_)) | None => 0,
+        };
+        let in_time = until_ms > now.mono_ms;
+        let entry = in_time.then(|| self.registry.entries.remove(&id)).flatten();
+        let legacy = match entry {
+            Some(Entry::Lost { legacy, .. }) => Some(legacy),
+            Some(Entry::Live(_)) | None => None,
+        };
+        self.out.post(to.shard, Message::Given { to: to.session, legacy });
+    }
+
+    /// At the old session's shard: another connection takes its place.
+    pub(super) fn surrender(&mut self, key: SessionKey, id: u64, to: Address) {
+        let open = self.session(key).is_some_and(|session| session.open && session.id == id);
+        if !open {
+            // It has ended, which the registry is told in front of this.
+            self.out.post(self.registry_of(id), Message::Gave { id, to });
+            return;
+        }
+        let from = self.address(key);
+        let legacy = self.sessions.get(key.slot as usize).and_then(|session| {
+            let identity = session.identity.clone()?;
+            let entered = session.entered.as_deref().cloned().unwrap_or_default();
+            Some(Box::new(Legacy { from, identity, entered }))
+        });
+        self.end_session(key, CloseCode::Replaced, None);
+        self.out.post(to.shard, Message::Given { to: to.session, legacy });
+    }
+
+    /// At the new session's shard: what its ticket named is here, or there is nothing.
+    pub(super) fn given(&mut self, now: Now, key: SessionKey, legacy: Option<Legacy>) {
+        let Some(session) = self.session(key) else { return };
+        let Some(claim) = session.claim.take() else { return };
+        let named = session.identity.take();
+        let (identity, entered, from) = match legacy {
+            Some(Legacy { from, identity, entered }) => (Some(identity), entered, Some(from)),
+            None => (None, Vec::new(), None),
+        };
+        let resumed = self.settle_identity(now, key, claim.token.as_deref(), named, identity);
+        if self.session(key).is_none() {
+            return;
+        }
+        if let (true, Some(old)) = (resumed, from) {
+            self.come_back(key, old, entered);
+        }
+        self.welcome(now, key, claim.id, resumed);
+        if let Some(session) = self.session(key) {
+            session.paused = false;
+            self.out.effects.push(Effect::Resume { session: key });
+        }
+    }
+
+    /// Whose session this is: a token's, if there is one; else that of the session it resumes.
+    /// Whether that goes on. Without either the session ends.
+    fn settle_identity(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        token: Option<&str>,
+        named: Option<Identity>,
+        old: Option<Identity>,
+    ) -> bool {
+        let alive = |who: &Identity| who.expires_at_ms.is_none_or(|at| at > now.wall_ms);
+        match (token, named, old) {
+            (None, None, Some(old)) if alive(&old) => {
+                self.set_identity(key, old);
+                true
+            }
+            (None, None, Some(_)) => {
+                self.end_session(key, CloseCode::TokenExpired, None);
+                false
+            }
+            (token, named, old) => {
+                match named.filter(|_| token.is_none()) {
+                    Some(named) => self.set_identity(key, named),
+                    None if !self.authenticate(now, key, token) => return false,
+                    None => {}
+                }
+                let user = self.session(key).and_then(|session| session.identity.as_ref());
+                let same = |old: &Identity| user.is_some_and(|user| user.user == old.user);
+                old.as_ref().is_some_and(same)
+            }
+        }
+    }
+
+    fn set_identity(&mut self, key: SessionKey, identity: Identity) {
+        if let Some(session) = self.session(key) {
+            session.identity = Some(identity);
+        }
+    }
+
+    /// Takes the old session's places.
+    fn come_back(&mut self, key: SessionKey, old: Address, entered: Vec<Arc<str>>) {
+        let Some(session) = self.session(key) else { return };
+        let Some(user) = session.identity.as_ref().map(|who| who.user.clone()) else { return };
+        for channel in &entered {
+            session.note_entered(channel);
+        }
+        for channel in entered {
+            let body = RequestBody::Back { user: user.clone(), old };
+            self.send_home(key, 0, channel, body);
+        }
+        // Rights may have changed with the token.
+        self.leave_disallowed(key);
+    }
+
+    pub(super) fn registered(&mut self, id: u64, at: Address) {
+        self.registry.register(id, at);
+    }
+
+    pub(super) fn session_ended(
+        &mut self,
+        now: Now,
+        id: u64,
+        at: Address,
+        legacy: Option<Box<Legacy>>,
+    ) {
+        let until_ms = now.mono_ms + self.config.limits.session_window.ms;
+        self.registry.close(id, at, legacy, until_ms);
+    }
+
+    pub(super) fn tick_registry(&mut self, now: Now) {
+        self.registry.expire(now.mono_ms, self.config.limits.lost_sessions);
+    }
+}
