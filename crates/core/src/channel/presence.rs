@@ -166,8 +166,8 @@ impl Presence {
         Some(self.after_leaving(user, remember))
     }
 
-    /// A session's connection was lost: its place is held until `until_mono_ms`, unless it has moved
-    /// to another connection. Whether it is held.
+    /// A session's connection was lost: its place is held until `until_mono_ms`, unless it has
+    /// moved to another connection. Whether it is held.
     pub(crate) fn hold(
         &mut self,
         at: Address,
