@@ -170,14 +170,22 @@ impl Shard {
             }
             return;
         }
-        if number != taken + 1 || connection.held.borrow().is_some() {
+        if number != taken + 1 {
             let _ = reply.send(Taken::NotNext(taken + 1));
             return;
         }
         link.taken.set(number);
         link.leaving.set(close);
         link.sender.replace(Some(reply));
-        self.handle_lines(connection, &lines);
+        // Behind what still waits: the commands of the opening request, for instance.
+        let held = connection.held.take();
+        match held {
+            None => self.handle_lines(connection, &lines),
+            Some(held) => {
+                let all = [&held[..], b"\n", &lines].concat();
+                connection.held.replace(Some(all.into()));
+            }
+        }
     }
 
     pub(super) fn take_poll(&self, poll: Poll) {

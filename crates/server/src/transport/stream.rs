@@ -175,7 +175,7 @@ impl Queue {
 
     /// Gives memory back that an idle connection does not need.
     fn settle(&mut self) {
-        if self.frames.capacity() > FRAMES_KEPT {
+        if self.frames.is_empty() && self.frames.capacity() > FRAMES_KEPT {
             self.frames = VecDeque::new();
         }
     }

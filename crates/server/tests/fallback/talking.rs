@@ -84,6 +84,28 @@ fn an_answer_to_a_poll_that_was_lost_comes_again() {
     assert_eq!(poll(&server, &bob.0, bob.1).status, 404, "that is long gone");
 }
 
+/// A queue that was taken in pieces forgot what was behind the first one.
+#[test]
+fn a_long_recovery_comes_whole_by_events_and_by_polls() {
+    let server = Server::start(&Setup::default());
+    let mut ada = server.connect();
+    for number in 0..400 {
+        ada.publish("chat:long", json!([number, "x".repeat(1000)]));
+    }
+    let mut all = subscribe(1, "chat:long");
+    all["rewind"] = 400.into();
+    let (mut bob, _) = Events::open(&server, "", std::slice::from_ref(&all));
+    let (mut carol, mut carols) = (open_poll(&server, &[all], "subscribed"), Vec::new());
+    for number in 0..400 {
+        assert_eq!(bob.wait("event").data["data"][0], number);
+    }
+    while carols.len() < 300 {
+        let frames = poll_until(&server, &mut carol, "event");
+        carols.extend(frames.iter().filter(|f| f["type"] == "event").map(|f| f["offset"].as_u64()));
+    }
+    assert!(carols.windows(2).all(|two| two[1] == two[0].map(|offset| offset + 1)));
+}
+
 #[test]
 fn what_ends_is_told_and_what_is_silent_is_noticed() {
     let limits = "heartbeat = \"1s\"\npong_timeout = \"1s\"";
