@@ -1,14 +1,17 @@
-//! `dev`: a server to work with.
+//! `dev`: a server to work with, and the pages that it serves.
 
 use std::process::{Command, ExitCode};
 
 use crate::project::{Project, Result, shell};
+use crate::web;
 
-/// Builds the server and becomes `tidings dev`: its signals and its exit code are then ours.
+/// Builds the SDK, the demo and the server, and becomes `tidings dev`: its signals and exit code
+/// are then ours.
 ///
 /// # Errors
 /// It cannot be built or started.
 pub fn run(project: &Project, words: &[String]) -> Result<ExitCode> {
+    web::build(project)?;
     project.run(shell("cargo build --release -p tidings"))?;
     let words = match words.split_first() {
         Some((first, rest)) if first == "--" => rest,

@@ -19,6 +19,7 @@ pub mod steps;
 pub mod suite;
 pub mod tidy;
 pub mod tools;
+pub mod web;
 
 use std::process::ExitCode;
 

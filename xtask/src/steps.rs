@@ -1,7 +1,7 @@
 //! The checks of `cargo xtask test`, in order. A new one is one more entry here.
 
 use crate::project::{Project, Result, Shell, shell};
-use crate::{autobahn, fuzz, generate, tidy, tools};
+use crate::{autobahn, fuzz, generate, tidy, tools, web};
 
 /// One check.
 #[derive(Debug)]
@@ -32,6 +32,12 @@ pub const STEPS: &[Step] = &[
         about: "what the checks need is installed",
         needs: &[],
         action: Action::Call(tools::install),
+    },
+    Step {
+        name: "web",
+        about: "the SDK and the demo are built, for the server to have them with it",
+        needs: &["tools"],
+        action: Action::Call(web::build),
     },
     Step {
         name: "fmt",
@@ -83,7 +89,7 @@ pub const STEPS: &[Step] = &[
     Step {
         name: "release",
         about: "the program builds as it is shipped",
-        needs: &[],
+        needs: &["web"],
         action: Action::Run(&[shell("cargo build --release --package tidings")]),
     },
     Step {
@@ -91,6 +97,14 @@ pub const STEPS: &[Step] = &[
         about: "all 517 WebSocket conformance cases pass",
         needs: &["tools"],
         action: Action::Call(autobahn::run),
+    },
+    Step {
+        name: "sdk",
+        about: "the SDK holds what it promises, against a real server",
+        needs: &["web", "release"],
+        action: Action::Run(&[shell("npm test")
+            .within("sdk")
+            .env(&[("TIDINGS_BIN", "{target}/release/tidings")])]),
     },
     Step {
         name: "browser",

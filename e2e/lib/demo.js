@@ -1,0 +1,88 @@
+// Stories about the chat demo, which the server has at /.
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { after, test } from 'node:test'
+import { chromium } from 'playwright-core'
+import { Server } from './server.js'
+import { Person, until } from './story.js'
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  // A page that a test serves is from no address, so localhost would be foreign to it.
+  '--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets']
+const WIDE = { width: 1440, height: 900 }
+
+let browser
+after(() => browser?.close())
+
+async function launch() {
+  if (!existsSync(CHROMIUM)) {
+    throw new Error(`${CHROMIUM} is missing; install it with: apt-get install chromium`)
+  }
+  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS })
+}
+
+/**
+ * Where the demo is: at the server's own address, or, while one works on it, at that of
+ * `web/serve.mjs` (in `DEMO`), which is told of the server.
+ */
+function addressOf(server, room, transport) {
+  const url = new URL(process.env.DEMO ?? server.origin)
+  if (process.env.DEMO) url.searchParams.set('server', new URL(server.url).origin)
+  if (transport) url.searchParams.set('transport', transport)
+  url.hash = room
+  return url.href
+}
+
+/** Declares a test; `run` gets `{ server, guest }`. */
+export function demo(name, run) {
+  test(`demo: ${name}`, { timeout: 240_000 }, async () => {
+    const server = new Server()
+    const guests = []
+    try {
+      await server.start()
+      browser ??= await launch()
+      await run({
+        server,
+        async guest(name, { room = '', transport, ...options } = {}) {
+          const context = await browser.newContext({ viewport: WIDE, ...options })
+          await context.addInitScript(name => {
+            if (localStorage.getItem('tidings.name') === null) localStorage.setItem('tidings.name', name)
+          }, name)
+          const guest = new Guest(name, await context.newPage())
+          guests.push(guest)
+          await guest.page.goto(addressOf(server, room, transport))
+          await guest.connected()
+          return guest
+        },
+      })
+      for (const guest of guests) assert.deepEqual(guest.faults, [], `${guest.name}'s console`)
+    } finally {
+      for (const guest of guests) await guest.page.context().close()
+      await server.dispose()
+    }
+  })
+}
+
+export class Guest extends Person {
+  #rows(kind) { return this.page.locator(`#log .row${kind} .text`) }
+
+  disconnected() { return this.status.getByText(/^(Reconnecting|Connecting…|Offline)$/).waitFor() }
+
+  texts() { return this.#rows(':not(.waiting):not(.failed)').allTextContents() }
+  pending() { return this.#rows('.waiting').allTextContents() }
+  refused() { return this.page.locator('#log .failed').allInnerTexts() }
+  notes() { return this.page.locator('#log .rule.gap').allTextContents() }
+  here() { return this.page.locator('#people .label').allTextContents() }
+
+  reads(text) { return this.#rows(':not(.waiting):not(.failed)').filter({ hasText: text }).first().waitFor() }
+  waitsWith(text) { return this.#rows('.waiting').filter({ hasText: text }).first().waitFor() }
+  notices(text) { return this.sees('#log .rule.gap', text) }
+  room(name) { return this.page.getByRole('link', { name: new RegExp(`^${name}`) }) }
+  typing() { return this.page.locator('#typing').textContent() }
+  hasTexts(texts) {
+    return until(`${this.name} has ${texts.length} texts`, () => this.texts(),
+      got => JSON.stringify(got) === JSON.stringify(texts))
+  }
+}

@@ -1,0 +1,48 @@
+// dist/: ES modules and types by tsc, and dist/tidings.js, one file for pages without a bundler.
+// With --tests: .tests/, every test with what it imports, for node --test.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+// Internal names, in no frame and no public type, that the one file may shorten. The file has a
+// limit of 10 KiB; e2e/bundle.test.ts runs the result.
+const INTERNAL = [
+  // the state of the machine
+  'phase', 'failures', 'faults', 'refused', 'ask', 'expires_at', 'chosen_at', 'tries', 'proven', 'asleep',
+  'heard', 'hidden', 'probed', 'retry_at', 'close_code',
+  // an entry of the outbox and its lane
+  'back', 'doubt', 'entries', 'flying', 'goBack', 'maxAge', 'number', 'producer', 'rename', 'saving', 'sent', 'seq',
+  'trouble', 'until', 'use', 'used', 'view', 'writer',
+  // what parts of the client call each other by
+  'alive', 'answer', 'commands', 'ended', 'failed', 'flight', 'goodbye', 'keep', 'link', 'lost', 'pump', 'ready', 'refusal', 'room',
+  'snapshot', 'sync', 'tell', 'told', 'tooLarge', 'wanted',
+]
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+process.chdir(here)
+
+const files = folder => existsSync(folder)
+  ? readdirSync(folder, { recursive: true }).map(name => join(folder, name))
+  : []
+
+if (process.argv.includes('--tests')) {
+  rmSync('.tests', { recursive: true, force: true })
+  await build({
+    entryPoints: files('test').filter(name => /\.test\.tsx?$/.test(name)),
+    outdir: '.tests', outbase: 'test', outExtension: { '.js': '.mjs' },
+    bundle: true, packages: 'external', platform: 'node', format: 'esm', target: 'node20',
+    jsx: 'automatic', sourcemap: 'inline', logLevel: 'warning',
+  })
+} else {
+  rmSync('dist', { recursive: true, force: true })
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc')
+  execFileSync(process.execPath, [tsc, '-p', '.'], { stdio: 'inherit' })
+  await build({
+    entryPoints: ['src/index.ts'], outfile: 'dist/tidings.js',
+    bundle: true, minify: true, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'warning',
+    mangleProps: new RegExp(`^(${INTERNAL.join('|')})$`),
+  })
+}

@@ -1,0 +1,252 @@
+import { TidingsError } from './error.js'
+import type { Host } from './host.js'
+import { Listeners, Value } from './observable.js'
+import { PresenceImpl } from './presence.js'
+import type {
+  Ack, Channel, ChannelEvents, ChannelStatus, Gap, HistoryQuery, Page, Position, PublishOptions,
+  SubscribeOptions, Unsubscribe,
+} from './types.js'
+import { ackOf, byteLength, errorOf, messageOf, type Frame } from './wire/frames.js'
+
+/** A component that is unmounted and mounted again in one go does not leave. */
+const LINGER = 1000
+const RETRY = 1000
+
+export class ChannelImpl<M, P> implements Channel<M, P> {
+  readonly name: string
+  readonly status = new Value<ChannelStatus>({ state: 'idle' })
+  readonly presence: PresenceImpl<P>
+  readonly #host: Host
+  readonly #listeners: { [E in keyof ChannelEvents<M>]: Listeners<ChannelEvents<M>[E]> } =
+    { message: new Listeners(), gap: new Listeners() }
+  /** Releases that are still to come; what lingers has none. */
+  #held = 0
+  #linger: unknown = null
+  #wanted = false
+  #options: SubscribeOptions = {}
+  /** How far the server has come with what is wanted. */
+  #stage: 'off' | 'joining' | 'on' | 'leaving' = 'off'
+  /** Leave and join again, behind the last position. */
+  #again = false
+  #failed = false
+  /** The newest event that was told, or what the subscription began with. */
+  #last: Position | null = null
+  /** `#last` is only a lower bound: the rewind that follows may begin later. */
+  #loose = false
+  /** Offsets of our own events that the server does not echo: nothing is missing there. */
+  readonly #quiet = new Set<number>()
+  /** Up to here events are older than the subscription. */
+  #began: Position | null = null
+  /** History may not be read here: what was missed cannot be asked for. */
+  #blind = false
+
+  constructor(name: string, host: Host) {
+    this.name = name
+    this.#host = host
+    this.presence = new PresenceImpl(name, host, () => this.#withPresence())
+  }
+
+  subscribe(options: SubscribeOptions = {}): Unsubscribe {
+    this.#host.runtime.clearTimeout(this.#linger)
+    this.#held++
+    if (!this.#wanted || this.#failed) {
+      if (!this.#wanted) [this.#options, this.#last, this.#loose] = [options, options.since ?? null, false]
+      this.#wanted = true
+      this.#failed = false
+      this.status.set({ state: 'joining' })
+      // In this turn somebody may still begin to listen to presence: then it is one command.
+      queueMicrotask(() => this.sync())
+    }
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      if (--this.#held === 0) this.#linger = this.#host.runtime.setTimeout(() => this.#release(), LINGER)
+    }
+  }
+
+  on<E extends keyof ChannelEvents<M>>(event: E, listener: (value: ChannelEvents<M>[E]) => void): Unsubscribe {
+    return this.#listeners[event].add(listener)
+  }
+
+  async publish(data: M, options: PublishOptions = {}): Promise<Ack> {
+    const { event, key, ephemeral, echo, offline } = options
+    const { link, outbox, runtime } = this.#host
+    let body
+    try {
+      body = JSON.stringify({ type: 'publish', channel: this.name, event, key, ephemeral, echo, data: data ?? null })
+    } catch (cause) {
+      throw new TidingsError('invalid_data', 'not JSON', { cause })
+    }
+    const acked = (ack: Ack): Ack => {
+      if (echo === false && ack.position) {
+        this.#quiet.add(ack.position.offset)
+        this.#skip()
+      }
+      return ack
+    }
+    if (!ephemeral && offline !== 'fail') return outbox.add(this.name, body, data, options, acked)
+    const error = outbox.tooLarge(byteLength(body))
+    if (error) throw error
+    if (!link.ready) throw link.refusal()
+    return new Promise((done, failed) => link.commands.push({
+      body, failed,
+      done: frame => done(acked(ackOf(frame, key ?? runtime.uuid()))),
+    }))
+  }
+
+  async history({ before, after, limit }: HistoryQuery = {}): Promise<Page<M>> {
+    const { epoch, events, more } = await this.#host.link.read({
+      type: 'history', channel: this.name, before: before?.offset, after: after?.offset, limit,
+    })
+    const from = before ?? after
+    if (from && from.epoch !== epoch) throw new TidingsError('not_found', 'another epoch')
+    return { messages: events.map((event: Frame) => messageOf(event, epoch, true)), more }
+  }
+
+  /** Brings the server's idea of the subscription closer to what is wanted, by one command. */
+  sync(): void {
+    const { commands } = this.#host.link
+    if (!commands.open || this.#failed) return
+    if (this.#stage === 'off' && this.#wanted) this.#join()
+    else if (this.#stage === 'on' && (!this.#wanted || this.#again)) {
+      this.#stage = 'leaving'
+      const left = (): void => {
+        this.#stage = 'off'
+        this.#again = false
+        this.presence.left()
+        this.sync()
+      }
+      const body = JSON.stringify({ type: 'unsubscribe', channel: this.name })
+      commands.push({ body, done: left, failed: error => error.code !== 'network' && left() })
+    }
+  }
+
+  /** A frame of this channel that is no answer. */
+  push(frame: Frame): void {
+    if (frame.type === 'event') this.#event(frame)
+    else if (frame.type === 'gap') this.#gap(frame as unknown as Gap & Frame)
+    else if (frame.type === 'presence') this.presence.push(frame)
+    else if (frame.type === 'error') { // The server has ended the subscription.
+      this.#stage = 'off'
+      this.#fail(errorOf(frame))
+    }
+  }
+
+  /** The connection is gone. */
+  lost(): void {
+    this.#stage = 'off'
+    this.#again = this.#failed = false
+    if (this.#wanted) this.status.set({ state: 'joining' })
+  }
+
+  /** Forgets everything, listeners aside. */
+  clear(): void {
+    this.#host.runtime.clearTimeout(this.#linger)
+    this.#release()
+    this.#blind = false
+    this.presence.clear()
+  }
+
+  #release(): void {
+    this.#wanted = this.#failed = false
+    this.#last = null
+    this.status.set({ state: 'idle' })
+    this.sync()
+  }
+
+  #withPresence(): void {
+    if (this.#stage !== 'on' || this.presence.told) return
+    this.#again = true
+    queueMicrotask(() => this.sync())
+  }
+
+  #join(): void {
+    const since = this.#blind ? null : this.#last
+    this.#stage = 'joining'
+    this.presence.told = this.presence.wanted
+    this.#host.link.commands.push({
+      body: JSON.stringify({
+        type: 'subscribe', channel: this.name, since: since ?? undefined,
+        rewind: this.#blind ? undefined : this.#options.rewind, presence: this.presence.told || undefined,
+      }),
+      done: frame => this.#joined(frame, since),
+      failed: error => error.code !== 'network' && this.#refused(error, since),
+    })
+  }
+
+  #joined(frame: Frame, since: Position | null): void {
+    const { epoch, offset, recovered } = frame
+    const missed = this.#last
+    this.#stage = 'on'
+    this.#began = { epoch, offset }
+    this.#quiet.clear()
+    if (this.#wanted) {
+      if (!since) {
+        const rewind = this.#blind ? 0 : this.#options.rewind ?? 0
+        this.#last = { epoch, offset: Math.max(0, offset - rewind) }
+        this.#loose = rewind > 0
+      }
+      this.status.set({ state: 'live', position: this.#began, recovered })
+      this.presence.snapshot(frame)
+      if (!since && missed && (missed.epoch !== epoch || missed.offset !== offset)) {
+        this.#listeners.gap.tell({ from: missed, to: this.#began, reason: missed.epoch === epoch ? 'expired' : 'new_epoch' })
+      }
+    }
+    this.sync()
+  }
+
+  #refused(error: TidingsError, since: Position | null): void {
+    this.#stage = 'off'
+    if (error.code === 'already_subscribed') {
+      this.#stage = 'on'
+      this.#again = true
+    } else if (error.code === 'forbidden' && since && since !== this.#options.since) {
+      // We were let in before, without `since`.
+      this.#blind = true
+    } else if (error.retryable) {
+      return void this.#host.runtime.setTimeout(() => this.sync(), error.retryAfterMs ?? RETRY)
+    } else return this.#fail(error)
+    this.sync()
+  }
+
+  #fail(cause: TidingsError): void {
+    if (!this.#wanted) return
+    this.#failed = true
+    this.status.set({ state: 'failed', cause })
+  }
+
+  #event(frame: Frame): void {
+    const last = this.#last
+    if (!this.#wanted || !last) return
+    if (frame.ephemeral) return this.#listeners.message.tell(messageOf(frame, '', false))
+    const { offset } = frame
+    if (offset <= last.offset) return
+    if (!this.#loose && offset !== last.offset + 1) {
+      // Something is missing in between: ask for it again from where we are.
+      this.#again = true
+      return this.sync()
+    }
+    this.#loose = false
+    this.#last = { epoch: last.epoch, offset }
+    this.#skip()
+    const { epoch, offset: began } = this.#began!
+    this.#listeners.message.tell(messageOf(frame, last.epoch, epoch === last.epoch && offset <= began))
+  }
+
+  #skip(): void {
+    while (this.#last && this.#quiet.delete(this.#last.offset + 1)) {
+      this.#last = { epoch: this.#last.epoch, offset: this.#last.offset + 1 }
+    }
+  }
+
+  #gap({ from, to, reason }: Gap): void {
+    if (!this.#wanted) return
+    const [loose, last] = [this.#loose, this.#last]
+    this.#last = to
+    this.#loose = false
+    if (this.#began?.epoch !== to.epoch) this.#began = to
+    // A rewind that was cut off before its first event: nobody has seen anything yet.
+    if (!loose || !last) this.#listeners.gap.tell({ from, to, reason })
+  }
+}

@@ -1,0 +1,54 @@
+import { ChannelImpl } from './channel.js'
+import { Link } from './connection/link.js'
+import { TidingsError } from './error.js'
+import type { Host } from './host.js'
+import { Outbox } from './outbox.js'
+import { runtimeWith } from './runtime.js'
+import type { Client, ClientOptions, Schema, SchemaOf } from './types.js'
+
+/**
+ * A client of one server. It does nothing until `connect()`; make one per app and keep it.
+ * Throws `bad_request` for a URL that is none, and where no transport can work.
+ */
+export function createClient<S extends SchemaOf<S> = Schema>(options: ClientOptions): Client<S> {
+  if (!/^https?:\/\/[^/]/.test(options.url)) {
+    throw new TidingsError('bad_request', `url: ${options.url}`)
+  }
+  const runtime = runtimeWith(options.runtime)
+  const channels = new Map<string, ChannelImpl<any, any>>()
+  const every = (call: (channel: ChannelImpl<any, any>) => void): void => channels.forEach(call)
+
+  const link: Link = new Link(options, runtime, {
+    flight: () => every(channel => channel.sync()),
+    welcome(frame) {
+      outbox.welcome(frame)
+      every(channel => channel.presence.welcome(!!frame.resumed))
+    },
+    push: frame => channels.get(frame.channel)?.push(frame),
+    more: () => outbox.pump(),
+    lost() {
+      outbox.lost()
+      every(channel => channel.lost())
+    },
+  })
+  const outbox: Outbox = new Outbox(options.outbox, runtime, link.commands)
+  const host: Host = { runtime, link, outbox }
+
+  return {
+    status: link.status,
+    outbox: outbox.entries,
+    channel(name: string) {
+      const channel = channels.get(name) ?? new ChannelImpl<any, any>(name, host)
+      channels.set(name, channel)
+      return channel
+    },
+    connect: () => link.tell({ type: 'connect' }),
+    disconnect: () => link.tell({ type: 'disconnect' }),
+    retryNow: () => link.tell({ type: 'retry' }),
+    async logout() {
+      link.logout()
+      every(channel => channel.clear())
+      await outbox.clear()
+    },
+  }
+}

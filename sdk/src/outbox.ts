@@ -1,0 +1,300 @@
+// What is published and not known to be stored. Each channel is a lane of its own: entries are numbered
+// and sent in order, many at a time, and every answer either settles the entry, or sends the lane back to
+// its first entry once all that is under way has been answered. The server stores a number only behind
+// the one before it, so whatever is lost or refused on the way, nothing is stored twice or out of order.
+
+import { TidingsError } from './error.js'
+import { Listeners, report } from './observable.js'
+import { type Entry, entryOf, keep, Lane, UNSENT, view, writerOf } from './outbox-lane.js'
+import type { Ack, ClientOptions, Observable, OutboxEntry, OutboxStore, PublishOptions, Runtime } from './types.js'
+import type { Commands } from './connection/commands.js'
+import { ackOf, byteLength, type Frame } from './wire/frames.js'
+
+/** What `id`, `producer` and `seq` add to a frame, and some. */
+const ENVELOPE = 160
+/** The server's default, until `welcome` says. */
+const FRAME = 65_536
+/** Of the server's dedup window: the rest is for clocks that run differently. */
+const SAFE_PART = 0.9
+
+export class Outbox {
+  readonly entries: Observable<readonly OutboxEntry[]>
+  readonly #lanes = new Map<string, Lane>()
+  /** Lanes with entries; the one that was served last is last. */
+  readonly #busy = new Set<Lane>()
+  readonly #runtime: Runtime
+  readonly #commands: Commands
+  readonly #store: OutboxStore | undefined
+  readonly #max: { entries: number; bytes: number; age: number }
+  readonly #listeners = new Listeners<readonly OutboxEntry[]>()
+  #views: readonly OutboxEntry[] | null = []
+  #loading: Promise<void> | null = null
+  /** The last thing that the store was told. */
+  #saved: Promise<unknown> | undefined
+  /** Begins the ids of entries, which sort as they were made. */
+  readonly #name: string
+  #made = 1e9
+  #count = 0
+  #bytes = 0
+  #frame: number | undefined
+  /** Who we are; unknown before the first welcome. */
+  #writer: string | null = null
+
+  constructor(options: ClientOptions['outbox'] = {}, runtime: Runtime, commands: Commands) {
+    this.#runtime = runtime
+    this.#commands = commands
+    this.#store = options.store
+    this.#name = runtime.uuid()
+    this.#max = {
+      entries: options.maxEntries ?? 1000, bytes: options.maxBytes ?? 1_048_576, age: options.maxAgeMs ?? 600_000,
+    }
+    const read = (): readonly OutboxEntry[] => this.#views ??= this.#read()
+    this.entries = {
+      get current() { return read() },
+      subscribe: listener => this.#listeners.add(listener),
+    }
+    if (this.#store) {
+      this.#loading = this.#load(this.#store).catch(report).finally(() => {
+        this.#loading = null
+        this.pump()
+      })
+    }
+  }
+
+  /** Queues; resolves when it is stored. `acked` is called at once, before any other frame is read. */
+  add(channel: string, frame: string, data: unknown, options: PublishOptions, acked: (ack: Ack) => Ack): Promise<Ack> {
+    return new Promise((done, failed) => {
+      const { event, key, maxAgeMs, signal } = options
+      const size = byteLength(frame) + ENVELOPE
+      const error = this.tooLarge(size) ?? this.#full(size)
+      if (signal?.aborted) return failed(signal.reason)
+      if (error) return failed(error)
+      const entry: Entry = {
+        id: `${this.#name}-${++this.#made}`, channel, frame, data, event, key, size, writer: this.#writer,
+        createdAt: this.#runtime.now(), maxAge: Math.min(maxAgeMs ?? Infinity, this.#max.age),
+        ...UNSENT, done: ack => done(acked(ack)), failed,
+      }
+      this.#insert(entry, false)
+      const withdraw = (): void => {
+        if (!entry.flying && !entry.doubt) this.#settle(entry, signal!.reason)
+      }
+      signal?.addEventListener('abort', withdraw, { once: true })
+      entry.end = () => signal?.removeEventListener('abort', withdraw)
+      this.pump()
+      if (!entry.saving) this.#save(entry)
+    })
+  }
+
+  /** Why a frame of this size cannot be sent, if that is known. */
+  tooLarge(size: number): TidingsError | null {
+    return size > (this.#frame ?? Infinity)
+      ? new TidingsError('too_large', `over ${this.#frame} bytes`, { limit: 'frame' })
+      : null
+  }
+
+  welcome({ user, dedup_window, limits }: Frame): void {
+    this.#frame = limits?.frame ?? FRAME
+    this.#writer = writerOf(user)
+    // A window of 0: the server remembers nothing, so waiting for less long would not help.
+    if (dedup_window) this.#max.age = Math.min(this.#max.age, dedup_window * SAFE_PART)
+    this.pump()
+  }
+
+  /** The connection is gone; what it carried may have been stored or not. */
+  lost(): void {
+    const flying = this.#all().filter(entry => entry.flying)
+    for (const entry of flying) [entry.flying, entry.doubt] = [false, true]
+    for (const lane of this.#busy) lane.goBack()
+    for (const entry of flying) if (this.#runtime.now() >= this.#expiry(entry)) this.#expire(entry)
+    this.#changed()
+  }
+
+  /** Sends as much as may be sent, one of each lane in turn. */
+  pump(): void {
+    for (let moved = true; moved && this.#commands.room > 0 && !this.#loading;) {
+      moved = false
+      for (const lane of [...this.#busy]) {
+        if (this.#commands.room <= 0) break
+        if (!this.#advance(lane)) continue
+        moved = true
+        if (this.#busy.delete(lane) && lane.entries.length) this.#busy.add(lane)
+      }
+    }
+  }
+
+  /** Forgets everything; what waited is rejected. */
+  async clear(): Promise<void> {
+    await this.#loading
+    const error = new TidingsError('closed', 'logged out')
+    for (const entry of this.#all()) this.#settle(entry, error)
+    this.#lanes.clear()
+    this.#writer = null
+    await this.#saved
+  }
+
+  /** Does one thing for a lane: whether there was something to do. */
+  #advance(lane: Lane): boolean {
+    const now = this.#runtime.now()
+    if (now < lane.until || (lane.back && lane.open)) return false
+    if (lane.back) lane.goBack()
+    const entry = lane.entries[lane.sent]
+    if (!entry || !this.#mayGo(entry)) return false
+    if (now >= this.#expiry(entry)) return this.#expire(entry)
+    const error = this.tooLarge(entry.size)
+    if (error) return this.#settle(entry, error)
+    for (const next of lane.number(this.#store ? this.#commands.limit : 1)) this.#save(next)
+    // Another producer's numbers do not hold these back: only waiting keeps the order.
+    if (entry.saving || (lane.open && lane.entries[0]!.producer !== entry.producer)) return false
+    this.#send(lane, entry)
+    return true
+  }
+
+  #mayGo(entry: Entry): boolean {
+    if (this.#writer === null) {
+      // In the first flight: neither another user's, nor what may be too large for this server.
+      return entry.writer === null && entry.size <= FRAME
+    }
+    if (entry.writer === null || entry.writer === this.#writer) return true
+    return !this.#settle(entry, new TidingsError('unauthorized', 'of another user'))
+  }
+
+  #send(lane: Lane, entry: Entry): void {
+    lane.sent++
+    lane.open++
+    entry.flying = true
+    this.#changed()
+    const number = `{"producer":${JSON.stringify(entry.producer)},"seq":${entry.seq},`
+    this.#commands.push({
+      body: number + entry.frame.slice(1),
+      done: frame => this.#answered(lane, entry) && this.#published(lane, entry, frame),
+      failed: (error, frame) => error.code !== 'network' && this.#answered(lane, entry) &&
+        this.#refused(lane, entry, error, frame),
+    })
+  }
+
+  /** False for what was settled meanwhile, by `clear`. */
+  #answered(lane: Lane, entry: Entry): boolean {
+    if (!entry.flying) return false
+    lane.open--
+    entry.flying = false
+    return true
+  }
+
+  #published(lane: Lane, entry: Entry, frame: Frame): void {
+    lane.trouble = 0
+    if (frame.duplicate && !entry.doubt && entry.key === undefined) {
+      // It was sent once, so this is another's number: someone uses our name. Take a new one.
+      if (entry.producer === lane.producer) lane.rename()
+      entry.seq = 0
+      return this.#again(lane, 0)
+    }
+    this.#settle(entry, null, ackOf(frame, entry.key ?? entry.id))
+  }
+
+  #refused(lane: Lane, entry: Entry, error: TidingsError, frame: Frame | undefined): void {
+    const backoff = Math.min(30_000, 1000 * 2 ** lane.trouble)
+    if (error.code === 'out_of_sequence') {
+      const first = lane.entries[0] === entry
+      if (first && entry.producer === lane.producer) lane.used = frame!.expected - 1
+      if (!entry.doubt) entry.seq = 0 // The answer says that it was not stored, so it may be renumbered.
+      else if (first) {
+        const why = 'sent, and perhaps stored'
+        return void this.#settle(entry, new TidingsError('unconfirmed', why, { cause: error }))
+      }
+      return this.#again(lane, first && ++lane.trouble > 3 ? backoff : 0)
+    }
+    if (!error.retryable) {
+      if (error.code === 'invalid_data' || error.code === 'too_large') lane.use(entry)
+      return void this.#settle(entry, error)
+    }
+    lane.trouble++
+    // These do not say that nothing was stored.
+    entry.doubt ||= error.code === 'unavailable' || error.code === 'server'
+    this.#again(lane, error.retryAfterMs ?? backoff)
+  }
+
+  /** The lane begins again from its first entry when all answers are there and `ms` have passed. */
+  #again(lane: Lane, ms: number): void {
+    lane.back = true
+    this.#changed()
+    if (!ms) return
+    lane.until = Math.max(lane.until, this.#runtime.now() + ms)
+    this.#runtime.setTimeout(() => this.pump(), ms)
+  }
+
+  #insert(entry: Entry, first: boolean): void {
+    const lane = this.#lanes.get(entry.channel) ?? new Lane(this.#runtime.uuid)
+    this.#lanes.set(entry.channel, lane)
+    this.#busy.add(lane)
+    lane.entries.splice(first ? 0 : Infinity, 0, entry)
+    this.#count++
+    this.#bytes += entry.size
+    entry.timer = this.#runtime.setTimeout(() => this.#expire(entry), this.#expiry(entry) - this.#runtime.now())
+    this.#changed()
+  }
+
+  #expiry({ createdAt, maxAge }: Entry): number { return createdAt + Math.min(maxAge, this.#max.age) }
+
+  /** What is under way may still be answered. */
+  #expire(entry: Entry): boolean {
+    return !entry.flying && this.#settle(entry, new TidingsError('expired', 'waited too long'))
+  }
+
+  #full(size: number): TidingsError | null {
+    return this.#count < this.#max.entries && this.#bytes + size <= this.#max.bytes
+      ? null : new TidingsError('outbox_full', 'too much is waiting')
+  }
+
+  /** The one place where an entry ends. Always true. */
+  #settle(entry: Entry, error: unknown, ack?: Ack): true {
+    const lane = this.#lanes.get(entry.channel)!
+    const at = lane.entries.indexOf(entry)
+    if (at < 0) return true
+    lane.entries.splice(at, 1)
+    if (ack || entry.doubt) lane.use(entry)
+    if (at < lane.sent) lane.sent--
+    if (entry.flying) this.#answered(lane, entry)
+    if (!lane.entries.length) this.#busy.delete(lane)
+    this.#count--
+    this.#bytes -= entry.size
+    this.#runtime.clearTimeout(entry.timer)
+    entry.end?.()
+    this.#saved = this.#store?.remove(entry.id).catch(report)
+    this.#changed()
+    if (ack) entry.done(ack)
+    else entry.failed(error)
+    return true
+  }
+
+  /** With a store, an entry is sent only after the store has it, its number included. */
+  #save(entry: Entry): void {
+    if (!this.#store) return
+    entry.saving++
+    this.#saved = this.#store.put(keep(entry)).catch(report).then(() => {
+      entry.saving--
+      this.pump()
+    })
+  }
+
+  async #load(store: OutboxStore): Promise<void> {
+    const known = new Set(this.#all().map(entry => entry.id))
+    for (const record of [...await store.load()].reverse()) {
+      const entry = known.has(record.key) ? null : entryOf(record)
+      if (entry) this.#insert(entry, true)
+    }
+  }
+
+  #all(): Entry[] {
+    return [...this.#busy].flatMap(lane => lane.entries)
+  }
+
+  #read(): readonly OutboxEntry[] {
+    return this.#all().sort((a, b) => a.createdAt - b.createdAt).map(view)
+  }
+
+  /** Listeners are told once per turn; `current` is right at once. */
+  #changed(): void {
+    if (this.#views) queueMicrotask(() => this.#listeners.tell(this.entries.current))
+    this.#views = null
+  }
+}

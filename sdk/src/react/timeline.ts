@@ -1,0 +1,158 @@
+// What a list of messages shows: history, then what arrives, then what is still on its way.
+import type { Channel, ChannelStatus, Client, Gap, Message, OutboxEntry, PublishOptions }
+  from '../types.js'
+import type { TidingsError } from '../error.js'
+import { UNJOINED } from './channel.js'
+import { createStore, EMPTY, noop, type Store } from './observe.js'
+
+export interface MessagesOptions {
+  /** At most this many are kept, besides those that `loadEarlier` brought. Default 1,000. */
+  readonly limit?: number | undefined
+  /** Start with this many of the newest, 1 to 100. Also the size of the pages of `loadEarlier`. Default 50. */
+  readonly rewind?: number | undefined
+}
+
+/** What was sent with `send` and will not arrive. */
+export interface FailedMessage<M> {
+  readonly key: string
+  readonly data: M
+  readonly createdAt: number
+  readonly error: TidingsError
+  /** Sends it again with the same key, so that it cannot be stored twice. */
+  readonly retry: () => void
+  readonly discard: () => void
+}
+
+export interface MessagesView<M> {
+  /** Oldest first, each once. Ephemeral ones are not here: see `useChannel`. */
+  readonly messages: readonly Message<M>[]
+  /**
+   * Of this client, and not among `messages` yet. An entry's `key` is that of the message that it
+   * becomes: use it as React's `key` and nothing flickers.
+   */
+  readonly pending: readonly OutboxEntry[]
+  readonly failed: readonly FailedMessage<M>[]
+  /** Where messages are missing. */
+  readonly gaps: readonly Gap[]
+  readonly status: ChannelStatus
+  readonly hasEarlier: boolean
+  /** Puts a page of history in front. Calls during a call are that call. */
+  readonly loadEarlier: () => Promise<void>
+  /** Publishes; what becomes of it is in `pending`, `messages` or `failed`. */
+  readonly send: (data: M, options?: PublishOptions) => void
+}
+
+export const NO_MESSAGES: MessagesView<any> = {
+  messages: EMPTY, pending: EMPTY, failed: EMPTY, gaps: EMPTY, status: UNJOINED, hasEarlier: false,
+  loadEarlier: async () => {}, send: noop,
+}
+
+export function createTimeline<M>(
+  client: Client<any>,
+  channel: Channel<M>,
+  { limit = 1000, rewind = 50 }: MessagesOptions,
+): Store<MessagesView<M>> {
+  let messages: readonly Message<M>[] = EMPTY
+  let failed: readonly FailedMessage<M>[] = EMPTY
+  let gaps: readonly Gap[] = EMPTY
+  let stored: readonly (OutboxEntry & { offset: number })[] = EMPTY   // but the message is not here yet
+  let complete = false                         // nothing is before the first message
+  let kept = limit
+  let page: Promise<void> | undefined
+
+  const offsetOf = (message: Message<M> | undefined) => message?.position?.offset ?? 0
+
+  const store = createStore<MessagesView<M>>(read, changed => {
+    const joined = channel.status.current.state
+    // Whoever joins first says where to start. If somebody has, ask for what we should begin with.
+    let late = joined === 'live' || joined === 'joining'
+    if (late) messages = EMPTY
+    const since = messages.at(-1)?.position ?? undefined
+    const catchUp = () => {
+      if (!late || channel.status.current.state !== 'live') return
+      late = false
+      channel.history({ limit: rewind }).then(({ messages: newest, more }) => {
+        const end = offsetOf(newest.at(-1))
+        messages = [...newest, ...messages.filter(message => offsetOf(message) > end)]
+        complete = !more
+        changed()
+      }, () => { late = true })
+    }
+    const ends = [
+      channel.on('message', append),
+      channel.on('gap', gap => {
+        gaps = [...gaps, gap]
+        stored = EMPTY
+        complete ||= gap.from.epoch !== gap.to.epoch
+        changed()
+      }),
+      channel.status.subscribe(() => { catchUp(); changed() }),
+      client.outbox.subscribe(changed),
+      channel.subscribe({ since, rewind }),
+    ]
+    catchUp()
+    changed()
+    return () => ends.forEach(end => end())
+  })
+
+  function append(message: Message<M>) {
+    if (!message.position) return
+    const last = messages.at(-1)
+    if (last?.position?.epoch === message.position.epoch && offsetOf(message) <= offsetOf(last)) return
+    messages = [...messages, message]
+    if (messages.length > kept) {
+      messages = messages.slice(-kept)
+      complete = false
+    }
+    store.changed()
+  }
+
+  function read(): MessagesView<M> {
+    const status = channel.status.current
+    const here = new Set(messages.map(message => message.key))
+    const isPending = ({ key, channel: name }: OutboxEntry) => name === channel.name && !here.has(key)
+    stored = stored.filter(entry => isPending(entry) && entry.offset > offsetOf(messages.at(-1)))
+    const newest = status.state === 'live' ? status.position.offset : 0
+    return {
+      messages, failed, gaps, status, loadEarlier, send,
+      pending: [...stored, ...client.outbox.current.filter(isPending)],
+      hasEarlier: !complete && (messages[0] ? offsetOf(messages[0]) > 1 : newest > 0),
+    }
+  }
+
+  function loadEarlier() {
+    const first = messages[0]
+    const before = first?.position ?? undefined
+    return page ??= channel.history({ before, limit: rewind }).then(({ messages: older, more }) => {
+      if (first && first !== messages[0]) return   // a page in front of what is gone would leave a hole
+      const start = messages.length ? offsetOf(messages[0]) : Infinity
+      older = older.filter(message => offsetOf(message) < start)
+      messages = [...older, ...messages]
+      kept += older.length
+      complete = !more
+      store.changed()
+    }).finally(() => { page = undefined })
+  }
+
+  function send(data: M, options: PublishOptions = {}) {
+    // Random, not from `crypto.randomUUID`, which pages without TLS do not have.
+    const key = options.key ?? `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`
+    const createdAt = Date.now()
+    channel.publish(data, { ...options, key }).then(({ position }) => {
+      if (!position || options.echo === false) return
+      const { offset } = position
+      stored = [...stored, { key, channel: channel.name, data, state: 'sent', createdAt, offset }]
+      store.changed()
+    }, error => {
+      const remove = () => {
+        failed = failed.filter(entry => entry.key !== key)
+        store.changed()
+      }
+      const retry = () => { remove(); send(data, { ...options, key }) }
+      failed = [...failed, { key, data, createdAt, error, retry, discard: remove }]
+      store.changed()
+    })
+  }
+
+  return store
+}

@@ -1,0 +1,37 @@
+// The one file for pages without a bundler is minified harder than the rest: it must chat all the same.
+import assert from 'node:assert/strict'
+import { pathToFileURL } from 'node:url'
+import { fromSdk } from '../support/paths.js'
+import { Proxy } from '../support/proxy.js'
+import { runtime, sleep, story, until } from '../support/story.js'
+
+story('dist/tidings.js publishes, recovers, is present and reads history', async ({ server, transport }) => {
+  const { createClient, TidingsError } = await import(pathToFileURL(fromSdk('dist/tidings.js')).href) as typeof import('../../src/index.js')
+  const proxy = await Proxy.start(server.port)
+  const make = () => createClient<any>({ url: proxy.url, transports: [transport], backoff: { baseMs: 30, maxMs: 200 }, runtime })
+  const [ada, bob] = [make(), make()]
+  const heard: unknown[] = []
+  const room = bob.channel('chat:x')
+  room.on('message', message => heard.push([message.data, message.event, message.user === (ada.status.current as any).user]))
+  room.presence.members.subscribe(() => {})
+  room.subscribe()
+  for (const client of [ada, bob]) client.connect()
+  await until(() => room.status.current.state === 'live', 'live')
+  await ada.channel('chat:x').presence.enter({ name: 'Ada' })
+  for (let i = 0; i < 5; i++) {
+    const acks = [1, 2, 3].map(n => ada.channel('chat:x').publish({ n }, { event: 'text', key: `${i}-${n}` }))
+    proxy.cut()
+    assert.deepEqual((await Promise.all(acks)).map(ack => ack.position!.offset), [1, 2, 3].map(n => i * 3 + n))
+  }
+  await until(() => heard.length === 15, () => `15 messages, not ${heard.length}`)
+  await sleep(50)
+  assert.equal(heard.length, 15)
+  assert.deepEqual(heard[14], [{ n: 3 }, 'text', true])
+  await until(() => (room.presence.members.current[0]?.data as any)?.name === 'Ada', 'ada is here')
+  assert.equal((await room.history({ limit: 4 })).messages.length, 4)
+  await assert.rejects(ada.channel('no:x').publish(1), error => error instanceof TidingsError && error.code === 'not_found')
+  await ada.logout()
+  assert.equal(ada.status.current.state, 'idle')
+  bob.disconnect()
+  proxy.close()
+})

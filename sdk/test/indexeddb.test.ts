@@ -1,0 +1,94 @@
+// The outbox in IndexedDB: what a page leaves behind, the next one sends, and only one of them.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { IDBFactory } from 'fake-indexeddb'
+import { indexedDbOutbox } from '../src/outbox-indexeddb.js'
+import type { OutboxStore } from '../src/index.js'
+import { fake, settle } from './support/fake.js'
+
+/** Web Locks of one origin, held by pages that can die. */
+class Locks {
+  readonly #held = new Map<string, Page>()
+  page(): Page { return new Page(this.#held) }
+}
+class Page {
+  readonly #held: Map<string, Page>
+  constructor(held: Map<string, Page>) { this.#held = held }
+  request = async (name: string, _: unknown, call: (lock: unknown) => unknown): Promise<void> => {
+    if (this.#held.has(name)) return void call(null)
+    this.#held.set(name, this)
+    await call({ name })
+  }
+  die(): void {
+    for (const [name, page] of this.#held) if (page === this) this.#held.delete(name)
+  }
+}
+
+interface Tab { readonly store: OutboxStore; readonly page: Page }
+const origin = (): (() => Tab) => {
+  const [indexedDB, locks] = [new IDBFactory(), new Locks()]
+  return () => {
+    const page = locks.page()
+    return { page, store: indexedDbOutbox({ indexedDB, locks: page as never }) }
+  }
+}
+const record = (key: string, createdAt = 1): Parameters<OutboxStore['put']>[0] => ({ key, channel: 'chat:x', body: '[]', createdAt })
+const rest = async (): Promise<void> => { for (let i = 0; i < 30; i++) await settle() }
+
+test('records are there for the next page, oldest first, and not for a page next to it', async () => {
+  const open = origin()
+  const [ada, bob] = [open(), open()]
+  assert.deepEqual(await ada.store.load(), [])
+  await ada.store.put(record('a-1000000002', 7))
+  await ada.store.put(record('a-1000000001', 7))
+  await ada.store.put(record('a-0999999999', 9))
+  await ada.store.put(record('a-1000000003', 7))
+  await ada.store.remove('a-1000000003')
+  assert.deepEqual(await bob.store.load(), [], 'ada lives')
+  ada.page.die()
+  const next = open()
+  assert.deepEqual((await next.store.load()).map(({ key }) => key), ['a-1000000001', 'a-1000000002', 'a-0999999999'])
+  assert.deepEqual(await open().store.load(), [], 'they are the next one\'s now')
+  next.page.die()
+  assert.equal((await open().store.load()).length, 3, 'and after it, the one\'s after that')
+})
+
+test('a record is replaced by its key', async () => {
+  const open = origin()
+  const tab = open()
+  await tab.store.put(record('a'))
+  await tab.store.put({ ...record('a'), body: '[1]' })
+  tab.page.die()
+  assert.deepEqual(await open().store.load(), [{ ...record('a'), body: '[1]' }])
+})
+
+test('without Web Locks nothing is taken over, for its owner might live', async () => {
+  const indexedDB = new IDBFactory()
+  const store = indexedDbOutbox({ indexedDB, locks: undefined as never })
+  await store.put(record('a'))
+  assert.deepEqual(await indexedDbOutbox({ indexedDB, locks: undefined as never }).load(), [])
+})
+
+test('ada writes offline and closes the tab; the next one sends it, once, though two are opened', async () => {
+  const open = origin()
+  const tab = open()
+  const before = fake({ outbox: { store: tab.store } })
+  void before.client.channel('chat:x').publish('written in a tunnel')
+  await rest()
+  tab.page.die()
+  const sent: unknown[] = []
+  for (const { store } of [open(), open()]) {
+    const after = fake({ outbox: { store } }, (line, frame) => {
+      if (frame.type !== 'publish') return
+      sent.push(frame.data)
+      setImmediate(() => line.tell({ type: 'published', id: frame.id, channel: 'chat:x', epoch: 'e', offset: 1, duplicate: false }))
+    })
+    await rest()
+    after.client.connect()
+    await after.up()
+    await rest()
+    assert.equal(after.client.outbox.current.length, 0)
+  }
+  assert.deepEqual(sent, ['written in a tunnel'])
+  assert.deepEqual(await open().store.load(), [])
+})

@@ -1,0 +1,29 @@
+// What a page has to load, and what the package is made of.
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { fromSdk } from './support/paths.js'
+
+test('the core, with all three transports, is at most 10 KiB (gzip)', t => {
+  const file = readFileSync(fromSdk('dist/tidings.js'))
+  const size = gzipSync(file, { level: 9 }).length
+  t.diagnostic(`dist/tidings.js: ${file.length} bytes, ${size} with gzip -9`)
+  assert.ok(size <= 10_240, `${size} bytes`)
+})
+
+test('the core imports nothing but itself, and no file is longer than 300 lines', () => {
+  for (const name of readdirSync(fromSdk('src'), { recursive: true }) as string[]) {
+    if (!name.endsWith('.ts') || name.startsWith('react')) continue
+    const text = readFileSync(fromSdk(`src/${name}`), 'utf8')
+    for (const [, from] of text.matchAll(/^(?:import|export)[^'"\n]* from '([^']+)'/gm)) assert.match(from!, /^\.\.?\//, name)
+    if (name !== 'types.ts') assert.ok(text.split('\n').length <= 301, `${name}: ${text.split('\n').length} lines`)
+  }
+})
+
+test('every entry of package.json is there', () => {
+  const { exports } = JSON.parse(readFileSync(fromSdk('package.json'), 'utf8'))
+  for (const entry of Object.values<any>(exports)) {
+    for (const path of typeof entry === 'string' ? [entry] : Object.values<string>(entry)) readFileSync(fromSdk(path))
+  }
+})

@@ -1,0 +1,11 @@
+export type Random = () => number
+
+/** The same numbers for the same seed (mulberry32). */
+export function seeded(seed: number): Random {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+  }
+}

@@ -1,0 +1,43 @@
+// Builds the chat demo into web/dist: what the server embeds and serves at /.
+import { access, copyFile, mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+
+const web = fileURLToPath(new URL('.', import.meta.url))
+const sdk = join(web, '../sdk')
+const dist = join(web, 'dist')
+
+await mkdir(dist, { recursive: true })
+
+await build({
+  entryPoints: { chat: join(web, 'src/main.tsx') },
+  outdir: dist,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: ['es2022', 'chrome111', 'firefox113', 'safari16.4'],
+  jsx: 'automatic',
+  define: { 'process.env.NODE_ENV': '"production"' },
+  legalComments: 'none',
+  // The SDK from its sources, so that it need not be published first; and one React for both.
+  alias: {
+    'tidings/react': join(sdk, 'src/react/index.ts'),
+    'tidings/outbox-indexeddb': join(sdk, 'src/outbox-indexeddb.ts'),
+    tidings: join(sdk, 'src/index.ts'),
+    react: join(web, 'node_modules/react'),
+  },
+})
+await copyFile(join(web, 'src/index.html'), join(dist, 'index.html'))
+
+const bundle = join(sdk, 'dist/tidings.js')
+await access(bundle).catch(() => {
+  throw new Error(`${bundle} is missing; build the SDK first: cd sdk && npm ci && npm run build`)
+})
+await copyFile(bundle, join(dist, 'tidings.js'))
+
+for (const file of ['index.html', 'chat.js', 'chat.css', 'tidings.js']) {
+  const bytes = await readFile(join(dist, file))
+  console.log(`${file.padEnd(12)} ${bytes.length} bytes, ${gzipSync(bytes, { level: 9 }).length} gzip`)
+}
