@@ -29,7 +29,7 @@ export class Outbox {
   readonly #listeners = new Listeners<readonly OutboxEntry[]>()
   #views: readonly OutboxEntry[] | null = []
   #loading: Promise<void> | null = null
-  /** The last thing that the store was told. */
+  /** The last write to the store. */
   #saved: Promise<unknown> | undefined
   /** Begins the ids of entries, which sort as they were made. */
   readonly #name: string
@@ -45,10 +45,10 @@ export class Outbox {
     this.#commands = commands
     this.#store = options.store
     this.#name = runtime.uuid()
-    this.#max = {
-      entries: options.maxEntries ?? 1000, bytes: options.maxBytes ?? 1_048_576, age: options.maxAgeMs ?? 600_000,
-    }
-    const read = (): readonly OutboxEntry[] => this.#views ??= this.#read()
+    const { maxEntries = 1000, maxBytes = 1_048_576, maxAgeMs = 600_000 } = options
+    this.#max = { entries: maxEntries, bytes: maxBytes, age: maxAgeMs }
+    const read = (): readonly OutboxEntry[] =>
+      this.#views ??= this.#all().sort((a, b) => a.createdAt - b.createdAt).map(view)
     this.entries = {
       get current() { return read() },
       subscribe: listener => this.#listeners.add(listener),
@@ -105,7 +105,7 @@ export class Outbox {
     const flying = this.#all().filter(entry => entry.flying)
     for (const entry of flying) [entry.flying, entry.doubt] = [false, true]
     for (const lane of this.#busy) lane.goBack()
-    for (const entry of flying) if (this.#runtime.now() >= this.#expiry(entry)) this.#expire(entry)
+    for (const entry of flying) this.#expire(entry)
     this.#changed()
   }
 
@@ -125,8 +125,7 @@ export class Outbox {
   /** Forgets everything; what waited is rejected. */
   async clear(): Promise<void> {
     await this.#loading
-    const error = new TidingsError('closed', 'logged out')
-    for (const entry of this.#all()) this.#settle(entry, error)
+    for (const entry of this.#all()) this.#settle(entry, new TidingsError('closed', 'logged out'))
     this.#lanes.clear()
     this.#writer = null
     await this.#saved
@@ -134,14 +133,12 @@ export class Outbox {
 
   /** Does one thing for a lane: whether there was something to do. */
   #advance(lane: Lane): boolean {
-    const now = this.#runtime.now()
-    if (now < lane.until || (lane.back && lane.open)) return false
+    if (this.#runtime.now() < lane.until || (lane.back && lane.open)) return false
     if (lane.back) lane.goBack()
     const entry = lane.entries[lane.sent]
     if (!entry || !this.#mayGo(entry)) return false
-    if (now >= this.#expiry(entry)) return this.#expire(entry)
-    const error = this.tooLarge(entry.size)
-    if (error) return this.#settle(entry, error)
+    if (this.#expire(entry)) return true
+    if (this.tooLarge(entry.size)) return this.#settle(entry, this.tooLarge(entry.size))
     for (const next of lane.number(this.#store ? this.#commands.limit : 1)) this.#save(next)
     // Another producer's numbers do not hold these back: only waiting keeps the order.
     if (entry.saving || (lane.open && lane.entries[0]!.producer !== entry.producer)) return false
@@ -174,10 +171,10 @@ export class Outbox {
 
   /** False for what was settled meanwhile, by `clear`. */
   #answered(lane: Lane, entry: Entry): boolean {
-    if (!entry.flying) return false
-    lane.open--
+    const { flying } = entry
+    if (flying) lane.open--
     entry.flying = false
-    return true
+    return flying
   }
 
   #published(lane: Lane, entry: Entry, frame: Frame): void {
@@ -198,8 +195,7 @@ export class Outbox {
       if (first && entry.producer === lane.producer) lane.used = frame!.expected - 1
       if (!entry.doubt) entry.seq = 0 // The answer says that it was not stored, so it may be renumbered.
       else if (first) {
-        const why = 'sent, and perhaps stored'
-        return void this.#settle(entry, new TidingsError('unconfirmed', why, { cause: error }))
+        return void this.#settle(entry, new TidingsError('unconfirmed', 'sent, and perhaps stored', { cause: error }))
       }
       return this.#again(lane, first && ++lane.trouble > 3 ? backoff : 0)
     }
@@ -229,20 +225,27 @@ export class Outbox {
     lane.entries.splice(first ? 0 : Infinity, 0, entry)
     this.#count++
     this.#bytes += entry.size
-    entry.timer = this.#runtime.setTimeout(() => this.#expire(entry), this.#expiry(entry) - this.#runtime.now())
+    this.#watch(entry, -this.#overdue(entry))
     this.#changed()
   }
 
-  #expiry({ createdAt, maxAge }: Entry): number { return createdAt + Math.min(maxAge, this.#max.age) }
+  #overdue({ createdAt, maxAge }: Entry): number {
+    return this.#runtime.now() - createdAt - Math.min(maxAge, this.#max.age)
+  }
 
-  /** What is under way may still be answered. */
+  /** Timers come early, by little or, above 2^31 ms, by much: then it is looked at again. */
+  #watch(entry: Entry, ms: number): void {
+    entry.timer = this.#runtime.setTimeout(() => this.#expire(entry) || this.#watch(entry, 1000), Math.min(ms, 2 ** 31 - 1))
+  }
+
+  /** Whether its time was up. What is under way may still be answered. */
   #expire(entry: Entry): boolean {
-    return !entry.flying && this.#settle(entry, new TidingsError('expired', 'waited too long'))
+    return !entry.flying && this.#overdue(entry) >= 0 && this.#settle(entry, new TidingsError('expired'))
   }
 
   #full(size: number): TidingsError | null {
     return this.#count < this.#max.entries && this.#bytes + size <= this.#max.bytes
-      ? null : new TidingsError('outbox_full', 'too much is waiting')
+      ? null : new TidingsError('outbox_full')
   }
 
   /** The one place where an entry ends. Always true. */
@@ -253,7 +256,7 @@ export class Outbox {
     lane.entries.splice(at, 1)
     if (ack || entry.doubt) lane.use(entry)
     if (at < lane.sent) lane.sent--
-    if (entry.flying) this.#answered(lane, entry)
+    this.#answered(lane, entry)
     if (!lane.entries.length) this.#busy.delete(lane)
     this.#count--
     this.#bytes -= entry.size
@@ -286,10 +289,6 @@ export class Outbox {
 
   #all(): Entry[] {
     return [...this.#busy].flatMap(lane => lane.entries)
-  }
-
-  #read(): readonly OutboxEntry[] {
-    return this.#all().sort((a, b) => a.createdAt - b.createdAt).map(view)
   }
 
   /** Listeners are told once per turn; `current` is right at once. */

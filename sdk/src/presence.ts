@@ -54,7 +54,7 @@ export class PresenceImpl<P> implements Presence<P> {
     const { link } = this.#host
     const was = this.#mine
     this.#mine = null
-    for (const { failed } of this.#waiting.splice(0)) failed(new TidingsError('closed', 'left'))
+    for (const { failed } of this.#waiting.splice(0)) failed(new TidingsError('closed'))
     if (!was) return
     if (link.ready) await this.#leave()
     else this.#gone = true
@@ -125,7 +125,7 @@ export class PresenceImpl<P> implements Presence<P> {
     this.#mine = null
     this.#known = this.#gone = false
     this.#set([], 0)
-    for (const { failed } of this.#waiting.splice(0)) failed(new TidingsError('closed', 'logged out'))
+    for (const { failed } of this.#waiting.splice(0)) failed(new TidingsError('closed'))
   }
 
   #set(members: readonly Member<P>[], count: number): void {

@@ -159,6 +159,16 @@ test('full is said at once, to the newest; old is said when it is', async () => 
   assert.equal(await codeOf(bytes.publish('é'.repeat(200))), 'outbox_full')
 })
 
+test('an age of a year is no age of a millisecond', async () => {
+  const clock = { setTimeout: (call: () => void, ms: number) => setTimeout(call, ms).unref(), clearTimeout: (timer: any) => clearTimeout(timer), now: Date.now }
+  const { client } = fake({ outbox: { maxAgeMs: 365 * 86_400_000 }, runtime: clock })
+  const published = codeOf(client.channel('chat:x').publish('a'))
+  await new Promise(done => setTimeout(done, 20))
+  assert.equal(client.outbox.current.length, 1)
+  await client.logout()
+  assert.equal(await published, 'closed')
+})
+
 test('the age is limited by what the server remembers', async () => {
   const { client, clock, up } = fake()
   client.connect()

@@ -11,7 +11,7 @@ const MEANINGS: Record<number, ErrorCode> = {
 }
 
 /** One sentence to remember: 44xx stops, everything else comes back. */
-export const isTerminal = (code: number): boolean => code >= 4400 && code < 4500
+export const isTerminal = (code: number): boolean => Math.floor(code / 100) === 44
 
 /** What a close code says in words of errors. */
 export const meaning = (code: number): ErrorCode =>

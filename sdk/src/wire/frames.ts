@@ -26,14 +26,12 @@ const encoder = new TextEncoder()
 /** In UTF-8, as limits are counted. */
 export const byteLength = (text: string): number => encoder.encode(text).length
 
-/** The frame in `text`, or `null` if there is none. */
-export function parse(text: string): Frame | null {
+/** The frame in `text`, if there is one. */
+export function parse(text: string): Frame | undefined {
   try {
     const frame = JSON.parse(text)
-    return typeof frame?.type === 'string' ? frame : null
-  } catch {
-    return null
-  }
+    if (frame.type) return frame
+  } catch { /* The caller knows what to do without one. */ }
 }
 
 export const errorOf = (frame: Frame): TidingsError =>

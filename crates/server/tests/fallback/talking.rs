@@ -71,10 +71,12 @@ fn an_answer_to_a_poll_that_was_lost_comes_again() {
     let server = Server::start(&Setup::default());
     let bob = open_poll(&server, &[subscribe(1, "cast:lobby")], "subscribed");
     let mut ada = server.connect();
-    // Bob's link is gone while he waits; what is said then is neither lost nor doubled.
     let body = json!({"connection": bob.0, "ack": bob.1}).to_string();
-    drop(begin(&server, "POST /poll", "", body.as_bytes()));
+    let link = begin(&server, "POST /poll", "", body.as_bytes());
     ada.publish("cast:lobby", json!("one"));
+    // Bob's link is gone once the answer has left, and before he reads it.
+    assert_eq!(link.peek(&mut [0]).unwrap(), 1);
+    drop(link);
     let first = poll(&server, &bob.0, bob.1).lines();
     assert_eq!((first.len(), &first[1]["data"]), (2, &json!("one")));
     ada.publish("cast:lobby", json!("two"));
