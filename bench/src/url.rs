@@ -33,6 +33,16 @@ impl Url {
         Ok(Self { address, authority: authority.to_owned(), path: path.to_owned() })
     }
 
+    /// A request of HTTP/1.1 with a body, to a path beside the WebSocket's.
+    pub(crate) fn post(&self, path: &str, body: &str) -> String {
+        let (authority, length) = (&self.authority, body.len());
+        let beside = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!(
+            "POST {beside}/{path} HTTP/1.1\r\nHost: {authority}\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+    }
+
     /// The request that opens a WebSocket.
     pub(crate) fn upgrade_request(&self) -> String {
         let Self { authority, path, .. } = self;
@@ -55,6 +65,10 @@ mod tests {
         assert_eq!(url.address, SocketAddr::from(([127, 0, 0, 1], 8000)));
         assert!(
             url.upgrade_request().starts_with("GET /socket HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n")
+        );
+        assert_eq!(
+            url.post("poll", "{}"),
+            "POST /poll HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nContent-Length: 2\r\n\r\n{}"
         );
         assert_eq!(Url::parse("ws://127.0.0.1").unwrap().address.port(), 80);
         assert_eq!(Url::parse("ws://127.0.0.1:81").unwrap().path, "/socket");

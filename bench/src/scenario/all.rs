@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::broadcast::{BroadcastArgs, FanoutArgs, RoomsArgs};
-use super::idle::IdleArgs;
+use super::idle::{IdleArgs, Transport};
 use super::publish::PublishArgs;
 use super::storm::StormArgs;
 use crate::error::{Error, Result};
@@ -45,14 +45,14 @@ impl AllArgs {
                 show(&outcome);
                 table.add(what, outcome, name, &bound, unit);
             };
-        let idle = IdleArgs {
-            connections: 10_000,
-            channels: None,
-            rest: 10.0,
-            server: self.server.clone(),
-        };
         let memory = "memory per connection";
-        take("idle connection, 10,000", idle.run(), memory, Bound::AtMost(2048.0), "B");
+        let idle = |transport| self.idle(transport).run();
+        let by = idle(Transport::Websocket);
+        take("idle connection, 10,000", by, memory, Bound::AtMost(2048.0), "B");
+        let by = idle(Transport::Sse);
+        take("idle by SSE, 10,000", by, memory, Bound::AtMost(3072.0), "B");
+        let by = idle(Transport::Poll);
+        take("parked poll, 10,000", by, memory, Bound::AtMost(3072.0), "B");
 
         let fanout = self.fanout(None).run();
         take("fan-out, 1,000, 50/s", fanout, ratio, Bound::AtMost(1.1), "x floor");
@@ -83,6 +83,11 @@ impl AllArgs {
         let back = "all are back after";
         take("return of 10,000 x 50 missed", storm.run(), back, Bound::AtMost(10.0), "s");
         Ok((table.outcomes, table.verdicts))
+    }
+
+    fn idle(&self, transport: Transport) -> IdleArgs {
+        let server = self.server.clone();
+        IdleArgs { connections: 10_000, channels: None, rest: 5.0, transport, server }
     }
 
     fn fanout(&self, in_flight: Option<usize>) -> FanoutArgs {

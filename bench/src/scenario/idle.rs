@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use super::waiting::Waiting;
 use super::{Watched, gather, linger, run_id};
 use crate::error::{Error, Result};
 use crate::options::{Need, ServerArgs, Target};
+use crate::process::Process;
 use crate::report::Outcome;
 use crate::swarm::{Behaviour, Peer, Swarm};
 use crate::wire::{self, Message, Reader};
@@ -16,6 +18,18 @@ use crate::wire::{self, Message, Reader};
 const WARM_UP: usize = 200;
 /// How long the warmed-up server may tidy.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// What clients speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// WebSocket.
+    #[default]
+    Websocket,
+    /// Server-Sent Events.
+    Sse,
+    /// Long-polling: each client has a poll that waits.
+    Poll,
+}
 
 /// The memory of idle connections, each with a token of its own and subscribed to one channel.
 #[derive(Args, Clone, Debug)]
@@ -29,6 +43,9 @@ pub struct IdleArgs {
     /// How long they rest before the server is weighed.
     #[arg(long, default_value_t = 10.0)]
     pub rest: f64,
+    /// What they speak.
+    #[arg(long, value_enum, default_value_t)]
+    pub transport: Transport,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the fields are options that clap documents")]
     pub server: ServerArgs,
@@ -47,23 +64,55 @@ impl IdleArgs {
             .process
             .ok_or_else(|| Error::usage("the server's process is not known: --server-pid"))?;
 
-        drop(crowd(&target, WARM_UP.min(count), channels)?);
-        std::thread::sleep(SETTLE);
-        let empty = server.pss()?;
-        let (mut swarm, mut crowd) = crowd(&target, count, channels)?;
-        let full_at_once = server.pss()?;
-        linger(&mut swarm, Duration::from_secs_f64(self.rest), &mut crowd, |_| false)?;
-        let full = server.pss()?;
+        let weights = match self.transport {
+            Transport::Websocket => self.sockets(&target, server, channels)?,
+            Transport::Sse | Transport::Poll => self.requests(&target, server, channels)?,
+        };
+        let Weights { empty, full_at_once, full, fault } = weights;
 
-        let mut outcome = Outcome::new(format!("idle, {count} connections, {channels} channels"));
+        let name = self.transport.to_possible_value();
+        let name = name.as_ref().map_or("?", |name| name.get_name());
+        let title = format!("idle, {count} connections by {name}, {channels} channels");
+        let mut outcome = Outcome::new(title);
         let each = |full: u64| (full as f64 - empty as f64) / count as f64;
         outcome.figure("memory per connection", each(full), "B");
         outcome.figure("memory per connection, before rest", each(full_at_once), "B");
         outcome.figure("the empty server", empty as f64 / 1024.0, "KiB");
         outcome.figure("the full server", full as f64 / 1024.0, "KiB");
-        outcome.faults.extend(crowd.broken);
+        outcome.faults.extend(fault);
         Ok(outcome)
     }
+
+    fn sockets(&self, target: &Target, server: Process, channels: usize) -> Result<Weights> {
+        drop(crowd(target, WARM_UP.min(self.connections), channels)?);
+        std::thread::sleep(SETTLE);
+        let empty = server.pss()?;
+        let (mut swarm, mut crowd) = crowd(target, self.connections, channels)?;
+        let full_at_once = server.pss()?;
+        linger(&mut swarm, Duration::from_secs_f64(self.rest), &mut crowd, |_| false)?;
+        Ok(Weights { empty, full_at_once, full: server.pss()?, fault: crowd.broken })
+    }
+
+    fn requests(&self, target: &Target, server: Process, channels: usize) -> Result<Weights> {
+        let run = run_id();
+        let gather = |count| Waiting::gather(target, self.transport, &run, count, channels);
+        gather(WARM_UP.min(self.connections))?.leave()?;
+        std::thread::sleep(SETTLE);
+        let empty = server.pss()?;
+        let mut waiting = gather(self.connections)?;
+        let full_at_once = server.pss()?;
+        std::thread::sleep(Duration::from_secs_f64(self.rest));
+        let full = server.pss()?;
+        Ok(Weights { empty, full_at_once, full, fault: waiting.fault() })
+    }
+}
+
+/// What the server weighed, in bytes.
+struct Weights {
+    empty: u64,
+    full_at_once: u64,
+    full: u64,
+    fault: Option<String>,
 }
 
 fn crowd<'a>(target: &'a Target, count: usize, channels: usize) -> Result<(Swarm, Crowd<'a>)> {

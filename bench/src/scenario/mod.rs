@@ -14,6 +14,7 @@ pub(crate) mod broadcast;
 pub(crate) mod idle;
 pub(crate) mod publish;
 pub(crate) mod storm;
+mod waiting;
 
 /// How many upgrades are on their way at once, when nobody is in a hurry.
 const UPGRADES_MAX: usize = 256;

@@ -10,7 +10,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::transport::http::{Answer, text, whole};
+use crate::transport::http::{Answer, Content, text};
 
 const RAW: &str = include_str!("../../../web/raw.html");
 
@@ -82,7 +82,7 @@ pub(crate) fn sdk() -> Answer {
 }
 
 fn answer(kind: &'static str, content: &'static [u8]) -> Answer {
-    let mut answer = Response::new(whole(Bytes::from_static(content)));
+    let mut answer = Response::new(Content::Whole(Bytes::from_static(content)));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

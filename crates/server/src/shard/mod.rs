@@ -349,8 +349,13 @@ impl Shard {
     fn flushed(&self, connection: &Rc<Connection>) {
         use tidings_websocket::{CloseStep, Role};
         if connection.closing.get().step(Role::Server) == CloseStep::EndTransport {
-            self.end(connection);
-        } else if connection.drain.replace(false)
+            return self.end(connection);
+        }
+        if connection.link().is_some_and(|link| link.socket().is_some()) {
+            // Nothing comes up on its socket; one that is dead takes nothing before long.
+            self.heard(connection);
+        }
+        if connection.drain.replace(false)
             && let Some(key) = connection.session.get()
         {
             self.engine.borrow_mut().drained(self.node.clock.now(), key);

@@ -41,6 +41,8 @@ impl Shard {
         let mut scratch = self.scratch.borrow_mut();
         match connection.stream.poll_read(cx, &mut scratch) {
             Poll::Pending => return Poll::Pending,
+            // Nothing belongs behind the request for a stream of events.
+            Poll::Ready(Ok(count)) if count > 0 && connection.wire.is_http() => {}
             Poll::Ready(Ok(count)) if count > 0 => self.handle(connection, &mut scratch[..count]),
             Poll::Ready(_) => self.end(connection),
         }

@@ -111,6 +111,20 @@ impl Shard {
         connection
     }
 
+    /// The answer of an opening request goes on without hyper, behind this head.
+    pub(crate) fn carry(&self, connection: &Rc<Connection>, socket: Stream, head: Bytes) {
+        if let Some(link) = connection.link() {
+            link.carry(socket);
+            connection.queue.borrow_mut().push_front(head);
+            connection.blocked.set(false);
+            self.touch(connection);
+        }
+        // Its task takes the socket's waker slots over from hyper's, which would stay in memory.
+        if let Some(waker) = connection.waker.take() {
+            waker.wake();
+        }
+    }
+
     /// Commands that the server gives in a client's name.
     pub(crate) fn hear_lines(&self, connection: &Rc<Connection>, lines: &[u8]) {
         self.handle_lines(connection, lines);

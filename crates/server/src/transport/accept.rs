@@ -1,18 +1,23 @@
 //! Accepting connections: each shard has a listener of its own on the same port.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::http;
+use super::socket::Socket;
+use super::takeover::{self, Slot};
 use super::tls::HTTP2;
 use crate::shard::Shard;
 
@@ -30,7 +35,8 @@ const STREAMS: u32 = 128;
 /// # Errors
 /// When the address is taken or not this machine's.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let domain = Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
@@ -72,15 +78,15 @@ async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
     if !shard.node.connection_begins() {
         return http::refuse_busy(tcp).await;
     }
-    let counted = Counted(Some(shard.clone()));
+    let counted = Rc::new(RefCell::new(Counted(Some(shard.clone()))));
     let limit = Duration::from_millis(shard.node.limits.header_timeout.ms);
     match shard.node.tls.as_ref().map(super::tls::TlsKeys::acceptor) {
-        None => serve(shard, counted, TokioIo::new(tcp)).await,
+        None => serve(shard, counted, tcp.into()).await,
         Some(acceptor) => match tokio::time::timeout(limit, acceptor.accept(tcp)).await {
             Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(HTTP2) => {
                 serve_http2(shard, counted, TokioIo::new(tls)).await;
             }
-            Ok(Ok(tls)) => serve(shard, counted, TokioIo::new(tls)).await,
+            Ok(Ok(tls)) => serve(shard, counted, tls.into()).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         },
@@ -105,28 +111,48 @@ impl Drop for Counted {
     }
 }
 
-/// Speaks HTTP/1.1 until the connection is upgraded or ends.
-async fn serve<I>(shard: Rc<Shard>, counted: Counted, io: TokioIo<I>)
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+/// Speaks HTTP/1.1 until the connection is upgraded, ends, or goes on without hyper.
+async fn serve(shard: Rc<Shard>, counted: Rc<RefCell<Counted>>, socket: Socket) {
     let limits = shard.node.limits.clone();
-    let counted = Rc::new(std::cell::RefCell::new(counted));
-    let service = service_fn(move |request| {
-        let (shard, counted) = (shard.clone(), counted.clone());
-        http::respond(shard, counted, request)
-    });
-    let outcome = hyper::server::conn::http1::Builder::new()
+    let slot = Rc::new(Slot::default());
+    let service = {
+        let (shard, counted, slot) = (shard.clone(), counted.clone(), slot.clone());
+        service_fn(move |request| {
+            http::respond(shard.clone(), counted.clone(), Some(slot.clone()), request)
+        })
+    };
+    let mut connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits.header_timeout.ms))
         .max_buf_size(limits.header_bytes)
         .max_headers(limits.headers)
-        .serve_connection(io, service)
-        .with_upgrades()
-        .await;
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "an HTTP connection ended early");
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    let taken = std::future::poll_fn(|cx| {
+        let outcome = Pin::new(&mut connection).poll(cx);
+        match slot.take() {
+            Some(takeover) => Poll::Ready(Some(takeover)),
+            None => outcome.map(|outcome| {
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "an HTTP connection ended early");
+                }
+                None
+            }),
+        }
+    })
+    .await;
+    if let Some(takeover) = taken
+        && let Some(parts) = connection.into_parts()
+    {
+        let mut socket = parts.io.into_inner();
+        socket.unread(parts.read_buf);
+        takeover::go_on(&shard, counted, socket, takeover);
     }
+}
+
+/// Goes on with a socket whose last answer was not hyper's.
+pub(super) fn serve_again(shard: Rc<Shard>, counted: Rc<RefCell<Counted>>, socket: Socket) {
+    tokio::task::spawn_local(serve(shard, counted, socket));
 }
 
 /// Runs what hyper starts on this thread.
@@ -141,13 +167,13 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Here {
 
 /// Speaks HTTP/2, over which many streams of events share one connection. A browser opens another
 /// one for a WebSocket.
-async fn serve_http2<I>(shard: Rc<Shard>, counted: Counted, io: TokioIo<I>)
+async fn serve_http2<I>(shard: Rc<Shard>, counted: Rc<RefCell<Counted>>, io: TokioIo<I>)
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let limits = shard.node.limits.clone();
-    let counted = Rc::new(std::cell::RefCell::new(counted));
-    let service = service_fn(move |request| http::respond(shard.clone(), counted.clone(), request));
+    let service =
+        service_fn(move |request| http::respond(shard.clone(), counted.clone(), None, request));
     let outcome = hyper::server::conn::http2::Builder::new(Here)
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)

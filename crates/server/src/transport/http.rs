@@ -11,30 +11,82 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 use super::accept::Counted;
 use super::fallback::{self, EventBody};
+use super::takeover::{self, Slot, Takeover, Waiting};
 use super::upgrade;
 use crate::page;
 use crate::shard::Shard;
 
-/// An answer: a whole body, or a stream of events.
-pub(crate) type Answer = Response<Either<Full<Bytes>, EventBody>>;
-
-/// A body that is there already.
-pub(crate) fn whole(body: Bytes) -> Either<Full<Bytes>, EventBody> {
-    Either::Left(Full::new(body))
+/// What an answer has behind its head.
+pub(crate) enum Content {
+    Events(EventBody),
+    /// The lines for a poll, or that its session is no more, once that is known.
+    Waiting(oneshot::Receiver<Bytes>),
+    Whole(Bytes),
 }
 
-/// Answers one request.
+/// An answer.
+pub(crate) type Answer = Response<Content>;
+
+/// As hyper takes it.
+type Sent = Response<Either<Full<Bytes>, EventBody>>;
+
+/// Answers one request. What takes long leaves hyper by `slot`.
 pub(super) async fn respond(
     shard: Rc<Shard>,
     counted: Rc<RefCell<Counted>>,
+    slot: Option<Rc<Slot>>,
     request: Request<Incoming>,
-) -> Result<Answer, Infallible> {
+) -> Result<Sent, Infallible> {
+    let keep = takeover::keeps(request.version(), request.headers());
+    let answer = route(&shard, &counted, request).await;
+    Ok(match slot {
+        Some(slot) => send(&shard, &slot, keep, answer).await,
+        None => finish(answer).await,
+    })
+}
+
+/// Hands an answer to hyper, or leaves it.
+async fn send(shard: &Shard, slot: &Slot, keep: bool, answer: Answer) -> Sent {
+    let (parts, content) = answer.into_parts();
+    let lines = || takeover::header_lines(&parts.headers, shard.node.clock.now().wall_ms);
+    match content {
+        Content::Whole(body) => Response::from_parts(parts, Either::Left(Full::new(body))),
+        Content::Events(events) => slot.leave(Takeover::Events(events, lines())).await,
+        Content::Waiting(answered) => {
+            let lines = lines().into_boxed_slice();
+            slot.leave(Takeover::Poll(Waiting { answered, lines, keep })).await
+        }
+    }
+}
+
+/// Waits for what an answer waits for.
+async fn finish(answer: Answer) -> Sent {
+    let (mut parts, content) = answer.into_parts();
+    let body = match content {
+        Content::Whole(body) => body,
+        Content::Events(events) => return Response::from_parts(parts, Either::Right(events)),
+        Content::Waiting(answered) => {
+            let (status, kind, body) = fallback::poll_answer(answered.await.ok());
+            parts.status = status;
+            parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            body
+        }
+    };
+    Response::from_parts(parts, Either::Left(Full::new(body)))
+}
+
+async fn route(
+    shard: &Rc<Shard>,
+    counted: &Rc<RefCell<Counted>>,
+    request: Request<Incoming>,
+) -> Answer {
     let mut answer = match request.uri().path() {
-        "/events" | "/poll" | "/send" => fallback::respond(&shard, request).await,
-        "/socket" => upgrade::upgrade(&shard, &counted, request),
+        "/events" | "/poll" | "/send" => fallback::respond(shard, request).await,
+        "/socket" => upgrade::upgrade(shard, counted, request),
         _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is known here\n");
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -53,12 +105,12 @@ pub(super) async fn respond(
     let headers = answer.headers_mut();
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(answer)
+    answer
 }
 
 /// A short plain answer.
 pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(whole(body.into()));
+    let mut answer = Response::new(Content::Whole(body.into()));
     *answer.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     answer.headers_mut().insert(header::CONTENT_TYPE, plain);

@@ -3,7 +3,7 @@
 //! What goes down waits in the connection's queue until somebody takes it: the body of one long
 //! answer (Server-Sent Events), or the answer to a poll. What comes up arrives in numbered batches.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::task::{Poll, Waker};
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::positions::Positions;
-use super::stream::{Flush, Queue};
+use super::stream::{Flush, Queue, Stream};
 use crate::shard::requests::Taken;
 
 /// What one answer to a poll holds at most, about: the rest follows in the next.
@@ -28,6 +28,8 @@ pub(crate) struct Link {
     pub(crate) sender: RefCell<Option<oneshot::Sender<Taken>>>,
     /// The client says good-bye behind what it has sent.
     pub(crate) leaving: Cell<bool>,
+    /// The socket of one long answer over HTTP/1.1, which is written to without hyper.
+    socket: OnceCell<Stream>,
     /// All that there was has been taken.
     drained: Cell<bool>,
     /// The body that takes what there is.
@@ -50,6 +52,16 @@ impl Link {
         if let Some(positions) = &self.positions {
             positions.borrow_mut().advance(text, out);
         }
+    }
+
+    /// What goes down leaves by this socket from now on.
+    pub(crate) fn carry(&self, socket: Stream) {
+        // A link has one opening request, so there is one answer.
+        let _ = self.socket.set(socket);
+    }
+
+    pub(crate) fn socket(&self) -> Option<&Stream> {
+        self.socket.get()
     }
 
     /// Lets whoever takes frames know that there are some.

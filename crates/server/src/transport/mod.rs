@@ -8,6 +8,8 @@ pub(crate) mod origin;
 pub(crate) mod positions;
 #[cfg_attr(not(target_os = "linux"), path = "no_ring.rs")]
 pub(crate) mod ring;
+mod socket;
 pub(crate) mod stream;
+mod takeover;
 pub(crate) mod tls;
 mod upgrade;

@@ -26,7 +26,7 @@ const FRAMES_KEPT: usize = 4;
 /// A connection's socket.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    /// None of its own: it is spoken in HTTP requests.
+    /// It is spoken in HTTP requests.
     Http(Box<Link>),
     Plain(RefCell<TcpStream>),
     /// Boxed: its state is some 10 KB, which a plain connection must not pay for.
@@ -80,7 +80,10 @@ impl Stream {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Stream::Http(_) => Poll::Pending,
+            Stream::Http(link) => match link.socket() {
+                Some(socket) => socket.poll_read(cx, buffer),
+                None => Poll::Pending,
+            },
             Stream::Plain(tcp) => read_tcp(&mut tcp.borrow_mut(), cx, buffer),
             Stream::Tls(stream) => stream.poll_read(cx, buffer),
         }
@@ -90,14 +93,18 @@ impl Stream {
     pub(crate) fn plain_fd(&self) -> Option<RawFd> {
         match self {
             Stream::Plain(tcp) => Some(tcp.borrow().as_raw_fd()),
-            Stream::Http(_) | Stream::Tls(_) => None,
+            Stream::Http(link) => link.socket().and_then(Stream::plain_fd),
+            Stream::Tls(_) => None,
         }
     }
 
     /// Writes as much of `queue` as the socket takes.
     pub(crate) fn flush(&self, queue: &mut Queue) -> io::Result<Flush> {
         match self {
-            Stream::Http(link) => Ok(link.flush(queue)),
+            Stream::Http(link) => match link.socket() {
+                Some(socket) => socket.flush(queue),
+                None => Ok(link.flush(queue)),
+            },
             Stream::Plain(tcp) => flush_plain(&tcp.borrow(), queue),
             Stream::Tls(stream) => stream.flush(queue),
         }
@@ -106,7 +113,10 @@ impl Stream {
     /// Wakes the task when the socket takes more; at once if it does now.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Http(link) => link.poll_drained(),
+            Stream::Http(link) => match link.socket() {
+                Some(socket) => socket.poll_writable(cx),
+                None => link.poll_drained(),
+            },
             Stream::Plain(tcp) => tcp.borrow().poll_write_ready(cx),
             Stream::Tls(stream) => stream.tcp.borrow().poll_write_ready(cx),
         }
@@ -132,6 +142,12 @@ impl Queue {
     pub(crate) fn push(&mut self, frame: Bytes) {
         self.bytes += frame.len() + FRAME_COST;
         self.frames.push_back(frame);
+    }
+
+    /// Queues a piece in front of all others, of which none has been begun.
+    pub(crate) fn push_front(&mut self, frame: Bytes) {
+        self.bytes += frame.len() + FRAME_COST;
+        self.frames.push_front(frame);
     }
 
     /// Takes frames out as one piece: at least one, if there is any, and not much more than `most`

@@ -11,12 +11,10 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tidings_proto::{CloseCode, SUBPROTOCOL};
 use tidings_websocket::{DeflateParams, handshake};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use super::accept::Counted;
-use super::http::{Answer, text, whole};
-use super::stream::Stream;
+use super::http::{Answer, Content, text};
+use super::socket::Socket;
 use crate::shard::wire::Wire;
 use crate::shard::{Shard, deflate_config};
 
@@ -102,7 +100,7 @@ fn wanted(shard: &Shard, request: &Request<Incoming>) -> Result<Wanted, (StatusC
 }
 
 fn switching(wanted: &Wanted) -> Answer {
-    let mut answer = Response::new(whole(Bytes::new()));
+    let mut answer = Response::new(Content::Whole(Bytes::new()));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -127,16 +125,12 @@ fn take_over(
     upgraded: Upgraded,
     wanted: &Wanted,
 ) {
-    let (stream, early) = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => (Stream::new(parts.io.into_inner(), None), parts.read_buf),
-        Err(upgraded) => match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-            Ok(parts) => {
-                let (tcp, tls) = parts.io.into_inner().into_inner();
-                (Stream::new(tcp, Some(tls)), parts.read_buf)
-            }
-            Err(_) => return tracing::error!("an upgraded connection is of no known kind"),
-        },
+    let Ok(parts) = upgraded.downcast::<TokioIo<Socket>>() else {
+        return tracing::error!("an upgraded connection is of no known kind");
     };
+    let mut socket = parts.io.into_inner();
+    socket.unread(parts.read_buf);
+    let (stream, early) = socket.into_stream();
     counted.borrow_mut().keep();
     let refusal = (wanted.subprotocol == Some(None)).then_some(CloseCode::UnsupportedVersion);
     let wire = if wanted.deflate.is_some() { Wire::Compressed } else { Wire::WebSocket };

@@ -8,4 +8,5 @@ mod hostile;
 mod http;
 mod http2;
 mod source;
+mod takeover;
 mod talking;

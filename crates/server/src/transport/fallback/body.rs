@@ -18,14 +18,20 @@ const PIECE: usize = 16 << 10;
 /// See the module. The connection ends with it.
 pub(crate) struct EventBody {
     shard: Rc<Shard>,
-    connection: Rc<Connection>,
+    /// `None`: something else is its body.
+    connection: Option<Rc<Connection>>,
     /// Goes out in front of all.
     head: Option<Bytes>,
 }
 
 impl EventBody {
     pub(super) fn new(shard: Rc<Shard>, connection: Rc<Connection>, head: Bytes) -> Self {
-        Self { shard, connection, head: Some(head) }
+        Self { shard, connection: Some(connection), head: Some(head) }
+    }
+
+    /// Hands the connection, and what goes out in front of all, to another body.
+    pub(in crate::transport) fn into_parts(mut self) -> Option<(Rc<Connection>, Bytes)> {
+        Some((self.connection.take()?, self.head.take().unwrap_or_default()))
     }
 }
 
@@ -46,15 +52,16 @@ impl Body for EventBody {
         if let Some(head) = self.head.take() {
             return Poll::Ready(Some(Ok(Frame::data(head))));
         }
-        let Some(link) = self.connection.link() else { return Poll::Ready(None) };
-        let mut queue = self.connection.queue.borrow_mut();
+        let Some(connection) = &self.connection else { return Poll::Ready(None) };
+        let Some(link) = connection.link() else { return Poll::Ready(None) };
+        let mut queue = connection.queue.borrow_mut();
         if let Some(piece) = queue.take(PIECE) {
             if link.taken_from(&queue) {
-                self.connection.wake();
+                connection.wake();
             }
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
-        if self.connection.ended.get() {
+        if connection.ended.get() {
             return Poll::Ready(None);
         }
         link.wait(cx.waker());
@@ -64,6 +71,8 @@ impl Body for EventBody {
 
 impl Drop for EventBody {
     fn drop(&mut self) {
-        self.shard.end(&self.connection);
+        if let Some(connection) = &self.connection {
+            self.shard.end(connection);
+        }
     }
 }

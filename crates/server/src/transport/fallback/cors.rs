@@ -5,11 +5,11 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use crate::transport::http::{Answer, whole};
+use crate::transport::http::{Answer, Content};
 
 /// The answer to a browser that asks first.
 pub(super) fn preflight() -> Answer {
-    let mut answer = Response::new(whole(Bytes::new()));
+    let mut answer = Response::new(Content::Whole(Bytes::new()));
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let allowed: [(HeaderName, &str); 3] = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),

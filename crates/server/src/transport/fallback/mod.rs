@@ -18,6 +18,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
 pub(super) use body::EventBody;
+pub(super) use poll::answer as poll_answer;
 
 use super::http::{Answer, text};
 use crate::shard::Shard;

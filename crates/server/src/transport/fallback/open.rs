@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Request, Response};
@@ -12,7 +11,7 @@ use super::{EventBody, busy, collect, token};
 use crate::shard::Shard;
 use crate::shard::connection::Connection;
 use crate::shard::wire::Wire;
-use crate::transport::http::Answer;
+use crate::transport::http::{Answer, Content};
 
 /// A comment that fills the buffers of proxies which hold back the first 2 KiB of an answer.
 static PADDING: [u8; 2052] = padding();
@@ -42,7 +41,7 @@ pub(super) async fn events(shard: &Rc<Shard>, request: Request<Incoming>) -> Ans
 /// The answer that does not end.
 pub(super) fn stream(shard: &Rc<Shard>, connection: Rc<Connection>, head: Bytes) -> Answer {
     let body = EventBody::new(shard.clone(), connection, head);
-    let mut answer = Response::new(Either::Right(body));
+    let mut answer = Response::new(Content::Events(body));
     let events = HeaderValue::from_static("text/event-stream");
     answer.headers_mut().insert(header::CONTENT_TYPE, events);
     // nginx passes an answer with this on as it comes.

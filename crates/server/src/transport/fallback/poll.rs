@@ -4,8 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderValue};
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
@@ -13,7 +12,7 @@ use super::{busy, collect, split_head, token};
 use crate::shard::Shard;
 use crate::shard::requests::{Handle, Poll};
 use crate::shard::wire::Wire;
-use crate::transport::http::{Answer, text};
+use crate::transport::http::{Answer, Content, text};
 
 /// The body of a request for more.
 #[derive(Deserialize)]
@@ -29,7 +28,7 @@ pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> An
         Err(answer) => return answer,
     };
     match serde_json::from_slice::<Ask<'_>>(&split_head(&body).0) {
-        Ok(ask) => more(shard, &ask).await,
+        Ok(ask) => more(shard, &ask),
         Err(_) => open(shard, token.as_deref(), &body).await,
     }
 }
@@ -46,24 +45,32 @@ async fn open(shard: &Rc<Shard>, token: Option<&str>, lines: &[u8]) -> Answer {
             link.open(poll);
         }
     }
-    answer(answered).await
+    waiting(answered)
 }
 
-async fn more(shard: &Rc<Shard>, ask: &Ask<'_>) -> Answer {
+fn more(shard: &Rc<Shard>, ask: &Ask<'_>) -> Answer {
     let Some(handle) = Handle::parse(ask.connection) else { return gone() };
     let (reply, answered) = oneshot::channel();
     shard.send_poll(Poll { handle, ack: ask.ack, reply });
-    answer(answered).await
+    waiting(answered)
 }
 
-async fn answer(answered: oneshot::Receiver<Bytes>) -> Answer {
-    let Ok(lines) = answered.await else { return gone() };
-    let mut answer = text(StatusCode::OK, lines);
-    let kind = HeaderValue::from_static("application/x-ndjson");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
+fn waiting(answered: oneshot::Receiver<Bytes>) -> Answer {
+    Response::new(Content::Waiting(answered))
 }
 
 pub(super) fn gone() -> Answer {
-    text(StatusCode::NOT_FOUND, "there is no such connection: connect anew\n")
+    let (status, _, why) = answer(None);
+    text(status, why)
+}
+
+/// Status, content type and body of the answer to a poll, or to one whose session is no more.
+pub(in crate::transport) fn answer(lines: Option<Bytes>) -> (StatusCode, &'static str, Bytes) {
+    match lines {
+        Some(lines) => (StatusCode::OK, "application/x-ndjson", lines),
+        None => {
+            let why = Bytes::from_static(b"there is no such connection: connect anew\n");
+            (StatusCode::NOT_FOUND, "text/plain; charset=utf-8", why)
+        }
+    }
 }
