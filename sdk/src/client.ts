@@ -8,7 +8,8 @@ import type { Client, ClientOptions, Schema, SchemaOf } from './types.js'
 
 /**
  * A client of one server. It does nothing until `connect()`; make one per app and keep it.
- * Throws `bad_request` for a URL that is none, and where no transport can work.
+ * Throws `bad_request` for a URL that does not begin with `http://` or `https://`, and where no transport
+ * can work (neither `WebSocket` nor `fetch` is there).
  */
 export function createClient<S extends SchemaOf<S> = Schema>(options: ClientOptions): Client<S> {
   if (!/^https?:\/\/[^/]/.test(options.url)) {

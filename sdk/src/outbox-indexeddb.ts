@@ -3,10 +3,13 @@ import type { OutboxRecord, OutboxStore } from './types.js'
 /** A record, and the running client it belongs to. */
 interface Row extends OutboxRecord { readonly owner: string }
 
+/** What `indexedDbOutbox` takes; all of it can be left out. */
 export interface IndexedDbOptions {
   /** The name of the database; one per app and user. Default `tidings`. */
   readonly name?: string
+  /** Default: the page's `indexedDB`. */
   readonly indexedDB?: IDBFactory
+  /** Default: the page's `navigator.locks`, which browsers have on secure origins only. */
   readonly locks?: Pick<LockManager, 'request'>
 }
 

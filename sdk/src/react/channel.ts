@@ -5,9 +5,11 @@ import { useClient } from './provider.js'
 
 export const UNJOINED: ChannelStatus = { state: 'idle' }
 
+/** What `useChannel` returns. */
 export interface ChannelView<M> {
   /** `null` while there is no name. */
   readonly channel: Channel<M> | null
+  /** How the subscription is; `idle` while there is no name. */
   readonly status: ChannelStatus
   /** As `channel.publish`; rejected while there is no name. The same function for the same channel. */
   readonly publish: (data: M, options?: PublishOptions) => Promise<Ack>
@@ -18,7 +20,10 @@ export function useNamed<M, P>(name: string | null): Channel<M, P> | null {
   return name === null ? null : client.channel(name) as unknown as Channel<M, P>
 }
 
-/** Joins a channel while mounted. `onMessage` may be another function at each render. */
+/**
+ * Joins a channel while mounted; `null` joins none. `onMessage` is called with each message, ephemeral ones
+ * too, and may be another function at each render.
+ */
 export function useChannel<M = unknown>(
   name: string | null,
   onMessage?: (message: Message<M>) => void,

@@ -3,9 +3,11 @@ import type { Channel, Member, Presence } from '../types.js'
 import { useNamed } from './channel.js'
 import { createStore, EMPTY, join, noop, useObservable } from './observe.js'
 
+/** What `usePresence` returns. */
 export interface PresenceView<P> {
   /** In the order in which they entered. Empty in channels so large that only `count` is told. */
   readonly members: readonly Member<P>[]
+  /** How many members there are. */
   readonly count: number
 }
 
@@ -15,8 +17,8 @@ const NOBODY: PresenceView<never> = { members: EMPTY, count: 0 }
 const inside = new WeakMap<Presence<any>, number>()
 
 /**
- * Who is in a channel. With `me`, this user enters it while mounted; another `me` (by its JSON)
- * updates it.
+ * Who is in a channel; `null` is none. With `me` (at most 4 KiB of JSON), this user enters it while mounted;
+ * another `me` (by its JSON) updates it. A refusal is told nowhere: this user is then not among `members`.
  */
 export function usePresence<P = unknown>(name: string | null, me?: P): PresenceView<P> {
   const channel = useNamed<unknown, P>(name)

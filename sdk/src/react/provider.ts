@@ -13,13 +13,14 @@ export function TidingsProvider(props: { client: Client<any>; children?: ReactNo
   return createElement(Context.Provider, { value: props.client }, props.children)
 }
 
+/** The client of the `<TidingsProvider>` above. Throws an `Error` if there is none, as all hooks do. */
 export function useClient<S extends SchemaOf<S> = Schema>(): Client<S> {
   const client = useContext(Context)
   if (!client) throw new Error('There is no <TidingsProvider> above this component.')
   return client as unknown as Client<S>
 }
 
-/** How the line is. */
+/** How the line is: `client.status`. While a server renders it is `idle`. */
 export function useConnection(): ConnectionStatus {
   return useObservable(useClient().status, IDLE)
 }

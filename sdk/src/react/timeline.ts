@@ -5,6 +5,7 @@ import type { TidingsError } from '../error.js'
 import { UNJOINED } from './channel.js'
 import { createStore, EMPTY, noop, type Store } from './observe.js'
 
+/** What `useMessages` takes. */
 export interface MessagesOptions {
   /** At most this many are kept, besides those that `loadEarlier` brought. Default 1,000. */
   readonly limit?: number | undefined
@@ -14,15 +15,21 @@ export interface MessagesOptions {
 
 /** What was sent with `send` and will not arrive. */
 export interface FailedMessage<M> {
+  /** The caller's `key`, or the one that `send` made up. */
   readonly key: string
+  /** What was sent. */
   readonly data: M
+  /** When `send` was called, in milliseconds since 1970. */
   readonly createdAt: number
+  /** Why: as `publish` is rejected. */
   readonly error: TidingsError
   /** Sends it again with the same key, so that it cannot be stored twice. */
   readonly retry: () => void
+  /** Takes it off the list. */
   readonly discard: () => void
 }
 
+/** What `useMessages` returns. */
 export interface MessagesView<M> {
   /** Oldest first, each once. Ephemeral ones are not here: see `useChannel`. */
   readonly messages: readonly Message<M>[]
@@ -31,12 +38,15 @@ export interface MessagesView<M> {
    * becomes: use it as React's `key` and nothing flickers.
    */
   readonly pending: readonly OutboxEntry[]
+  /** What `send` could not publish, oldest first. */
   readonly failed: readonly FailedMessage<M>[]
   /** Where messages are missing. */
   readonly gaps: readonly Gap[]
+  /** How the subscription is. */
   readonly status: ChannelStatus
+  /** There is history before the first message. */
   readonly hasEarlier: boolean
-  /** Puts a page of history in front. Calls during a call are that call. */
+  /** Puts a page of history in front. Calls during a call are that call. Rejected as `channel.history` is. */
   readonly loadEarlier: () => Promise<void>
   /** Publishes; what becomes of it is in `pending`, `messages` or `failed`. */
   readonly send: (data: M, options?: PublishOptions) => void
