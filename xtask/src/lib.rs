@@ -14,6 +14,7 @@ pub mod dev;
 pub mod fuzz;
 pub mod generate;
 pub mod project;
+pub mod snippets;
 pub mod soak;
 pub mod steps;
 pub mod suite;
@@ -36,6 +37,7 @@ Development tasks of Tidings.
         --keep-going               do not stop at the first failure
     cargo xtask tidy               check files, lines, bans and dependencies
     cargo xtask gen [--check]      write (or check) the generated files
+        --docs                     only those that need no build of the server
     cargo xtask tools              install what the checks need
     cargo xtask autobahn           the WebSocket conformance suite
     cargo xtask advisories         known vulnerabilities in dependencies
@@ -65,9 +67,9 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
         "soak" => soak::run(&project, arguments)?,
         "fuzz" => fuzz::run(&project, arguments)?,
         "gen" => {
-            let check = arguments.flag("--check");
+            let (check, docs) = (arguments.flag("--check"), arguments.flag("--docs"));
             arguments.finish()?;
-            generate::run(&project, check)?;
+            generate::run(&project, check, docs)?;
         }
         "tidy" | "tools" | "autobahn" | "advisories" => {
             arguments.finish()?;

@@ -68,9 +68,9 @@ pub const STEPS: &[Step] = &[
     },
     Step {
         name: "gen",
-        about: "generated files are current",
-        needs: &[],
-        action: Action::Call(|project| generate::run(project, true)),
+        about: "generated files, examples and the reference in docs/ are current",
+        needs: &["tools"],
+        action: Action::Call(|project| generate::run(project, true, false)),
     },
     Step {
         name: "unit",

@@ -5,13 +5,12 @@ use std::time::SystemTime;
 
 use crate::project::{Project, Result, Shell, shell};
 
+/// Fetches what the SDK is made with.
+pub const INSTALL_SDK: Shell = shell("npm ci --no-audit --no-fund").within("sdk");
+
 /// Folders with a `package.json`, in the order in which they need each other.
 const PACKAGES: [(&str, Shell, Shell); 2] = [
-    (
-        "sdk",
-        shell("npm ci --no-audit --no-fund").within("sdk"),
-        shell("npm run build").within("sdk"),
-    ),
+    ("sdk", INSTALL_SDK, shell("npm run build").within("sdk")),
     (
         "web",
         shell("npm ci --no-audit --no-fund").within("web"),
@@ -35,7 +34,7 @@ pub fn build(project: &Project) -> Result {
 }
 
 /// Whether npm has installed what the lock file says, going by the time at which it did.
-fn installed(folder: &Path) -> bool {
+pub fn installed(folder: &Path) -> bool {
     let changed = |name: &str| -> Option<SystemTime> {
         std::fs::metadata(folder.join(name)).and_then(|data| data.modified()).ok()
     };
