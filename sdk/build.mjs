@@ -34,7 +34,8 @@ if (process.argv.includes('--tests')) {
     entryPoints: files('test').filter(name => /\.test\.tsx?$/.test(name)),
     outdir: '.tests', outbase: 'test', outExtension: { '.js': '.mjs' },
     bundle: true, packages: 'external', platform: 'node', format: 'esm', target: 'node20',
-    jsx: 'automatic', sourcemap: 'inline', logLevel: 'warning',
+    // Not test/tsconfig.json, whose paths are for types: examples/ get the package as it is published.
+    tsconfigRaw: {}, jsx: 'automatic', sourcemap: 'inline', logLevel: 'warning',
   })
 } else {
   rmSync('dist', { recursive: true, force: true })

@@ -1,0 +1,241 @@
+// The examples in docs/ are regions of the files in examples/: here they do what they say, against a real
+// server, with the package as it is published. Pages are run in e2e/test/docs.test.js.
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import 'fake-indexeddb/auto'
+import { createClient, TidingsError, type Client } from 'tidings'
+import * as channels from '../../../examples/guide/channels.js'
+import * as connection from '../../../examples/guide/connection.js'
+import { connectTo } from '../../../examples/guide/node.js'
+import * as outbox from '../../../examples/guide/outbox.js'
+import * as presence from '../../../examples/guide/presence.js'
+import { installDocument } from '../react-support.js'
+import { fromSdk } from '../support/paths.js'
+import { Server, signedIn, token } from '../support/server.js'
+import { connected, runtime, until } from '../support/story.js'
+
+interface Given { server: Server; connect(): Client<any>; use<C extends Client<any>>(client: C): C }
+
+/** A server, and clients that are gone at the end. */
+function example(name: string, run: (given: Given) => Promise<void>, config?: string): void {
+  test(`docs: ${name}`, async () => {
+    const server = await Server.start(config)
+    const clients: Client<any>[] = []
+    const use = <C extends Client<any>>(client: C): C => {
+      clients.push(client)
+      client.connect()
+      return client
+    }
+    try {
+      await run({ server, use, connect: () => use(createClient({ url: server.url, runtime })) })
+    } finally {
+      for (const client of clients) client.disconnect()
+      await server.dispose()
+    }
+  })
+}
+
+/** What an example shows. */
+function screen() {
+  const lines: string[] = []
+  return { lines, show: (text: string) => void lines.push(text), shows: (text: string) => until(() => lines.includes(text), () => `${text} in ${JSON.stringify(lines)}`) }
+}
+
+const live = (channel: { status: { current: { state: string } } }) => until(() => channel.status.current.state === 'live', 'live')
+
+/** Blocks of code of a document, as [language, code]. */
+const blocks = (path: string): [string, string][] =>
+  [...readFileSync(fromSdk(path), 'utf8').matchAll(/^```(\w*)\n([^]*?)^```$/gm)].map(([, language, code]) => [language!, code!])
+
+test('docs: the quick start, followed word by word', async () => {
+  const [start, install, hello, once, said, again] = blocks('../docs/quick-start.md')
+  assert.deepEqual(start, ['sh', 'cargo xtask dev\n'])
+  const server = await Server.start()
+  const folder = mkdtempSync(join(tmpdir(), 'tidings-docs-'))
+  try {
+    symlinkSync(resolve(fromSdk('..')), join(folder, 'tidings'))
+    const env = { ...process.env, npm_config_offline: 'true', npm_config_update_notifier: 'false' }
+    await promisify(execFile)('sh', ['-e', '-c', install![1]], { cwd: folder, env })
+    const app = join(folder, 'hello')
+    writeFileSync(join(app, 'hello.js'), hello![1].replace('http://localhost:8000', server.url))
+    assert.deepEqual([once, again], [['sh', 'node hello.js\n'], ['sh', "node hello.js 'Hello again'\n"]])
+    const lines = async (words: string[], count: number): Promise<string[]> => {
+      const child = spawn(process.execPath, ['hello.js', ...words], { cwd: app, stdio: ['ignore', 'pipe', 'inherit'] })
+      let text = ''
+      child.stdout.setEncoding('utf8').on('data', chunk => { text += chunk })
+      await until(() => text.trim().split('\n').length >= count, () => `${count} lines, not: ${text}`)
+      child.kill()
+      return text.trim().split('\n').map(line => line.replace(/^anon-\w+/, 'anon-3f9c2d10aa417be5')).sort()
+    }
+    assert.deepEqual(await lines([], 2), said![1].trim().split('\n').sort())
+    assert.deepEqual((await lines(['Hello again'], 3)).map(line => line.split(': ').at(-1)), ['Hello', 'Hello again', 'stored'])
+  } finally {
+    rmSync(folder, { recursive: true })
+    await server.dispose()
+  }
+})
+
+example('connection: a token from a back-end, the status in words, another user', async ({ server, use }) => {
+  let answer = () => new Response(token('ada'))
+  const client = use(connection.signedIn(server.url, async path => {
+    assert.equal(path, '/token')
+    return answer()
+  }) as Client<any>)
+  const { show, shows, lines } = screen()
+  connection.showStatus(client, show)
+  await shows(`connected by ${globalThis.WebSocket ? 'websocket' : 'sse'}, as ada`)
+  await server.stop()
+  await until(() => lines.some(line => /^no connection \(network\); again in \d s$/.test(line)), 'waiting')
+  await server.start()
+  client.retryNow()
+  await connected(client)
+  answer = () => new Response(token('bob'))
+  await connection.changeUser(client)
+  await until(() => lines.at(-1)?.endsWith('as bob'), () => lines.join())
+  answer = () => new Response('', { status: 401 })
+  await connection.changeUser(client)
+  await shows('stopped: unauthorized')
+}, signedIn())
+
+example('connection: only some transports, and a WebSocket for Node', async ({ server, use }) => {
+  const { show, shows } = screen()
+  for (const client of [connection.onlyHttp(server.url), connectTo(server.url)] as Client<any>[]) {
+    connection.showStatus(client, text => show(text.replace(/anon-.*/, 'anon')))
+    use(client)
+  }
+  await shows('connected by sse, as anon')
+  await shows('connected by websocket, as anon')
+})
+
+example('channels: subscribe, publish, go on, page through history', async ({ server, use, connect }) => {
+  const ada = use(channels.open(server.url))
+  const { show, shows, lines } = screen()
+  const leave = channels.subscribe(ada, show)
+  await live(ada.channel('chat:lobby'))
+  for (let i = 0; i < 2; i++) await channels.publish(ada, '17')
+  const { user } = ada.status.current as { user: string }
+  await shows(`3 ${user}: Hello`)
+  assert.deepEqual(lines, [`1 ${user}: Hello`, `2 ${user}: Order 17 is paid`, `3 ${user}: Hello`], 'the key is stored once')
+  assert.deepEqual((await channels.readAll(ada.channel('chat:lobby'))).map(({ position }) => position!.offset), [1, 2, 3])
+  leave()
+
+  const values = new Map<string, string>()
+  const storage = { getItem: (key: string) => values.get(key) ?? null, setItem: (key: string, value: string) => void values.set(key, value) }
+  const texts: string[] = []
+  const bob = connect()
+  bob.channel('chat:lobby').on('message', ({ data }) => texts.push(data.text))
+  channels.goOn(bob.channel('chat:lobby'), storage)
+  await until(() => texts.length === 3, 'the three')
+  bob.disconnect()
+  await channels.publish(ada, '18')
+  const eve = connect()
+  eve.channel('chat:lobby').on('message', ({ data }) => texts.push(data.text))
+  channels.goOn(eve.channel('chat:lobby'), storage)
+  await until(() => texts.length === 5, 'what was missed, once')
+  assert.deepEqual(texts.slice(3), ['Hello', 'Order 18 is paid'])
+})
+
+example('channels: a gap, a refusal, and who is typing', async ({ connect }) => {
+  const { show, shows } = screen()
+  const [ada, bob] = [connect(), connect()]
+  channels.showStatus(ada.channel('no:such'), show)
+  ada.channel('no:such').subscribe()
+  await shows('no: not_found')
+  channels.showStatus(ada.channel('chat:a'), show)
+  ada.channel('chat:a').subscribe({ since: { epoch: 'of yore', offset: 3 } })
+  const gap = await new Promise<{ reason: string }>(done => ada.channel('chat:a').on('gap', done))
+  assert.equal(gap.reason, 'new_epoch')
+  await shows('here')
+  await connected(bob)
+  const heard = screen()
+  await connected(ada)
+  channels.typing(ada.channel('chat:a'), 'Ada', heard.show)
+  channels.typing(bob.channel('chat:a'), 'Bob', () => {})
+  const { user } = bob.status.current as { user: string }
+  await heard.shows(`${user} is typing`)
+  assert.equal(heard.lines.length, 1, 'not to herself')
+})
+
+example('presence: enter, watch, ask, leave', async ({ connect }) => {
+  const { show, shows } = screen()
+  const [ada, bob] = [connect().channel('chat:lobby'), connect().channel('chat:lobby')]
+  presence.watch(bob, show)
+  await live(bob)
+  await presence.enter(ada)
+  await shows('Ada came')
+  await shows('Ada (away)')
+  assert.equal((await presence.ask(bob)).count, 1)
+  await presence.leave(ada)
+  await shows('Ada (away) left')
+  assert.match((await presence.ask(bob)).lately[0]!, /^anon-\w+ at 20/)
+})
+
+example('outbox: stored, refused, withdrawn, and what is on its way', async ({ server, use, connect }) => {
+  const { show, shows, lines } = screen()
+  const client = connect()
+  outbox.pending(client, show)
+  const lobby = client.channel('chat:lobby')
+  await outbox.publish(lobby, 'Hello', show)
+  assert.ok(lines.includes('1 on their way') && lines.includes('0 on their way'), lines.join())
+  await shows('stored at 1')
+  await outbox.publish(lobby, 'x'.repeat(40_000), show)
+  assert.match(lines.at(-1)!, /^refused: .*over its limit of 32768 bytes$/)
+  client.disconnect()
+  await assert.rejects(outbox.withdraw(lobby), /the user pressed Undo/)
+  await assert.rejects(outbox.nowOrNever(client.channel('chat:c')), (error: TidingsError) => error.code === 'closed')
+  const waiting = outbox.publish(lobby, 'offline', show)
+  await shows('queued chat:lobby {"text":"offline"}')
+  client.connect()
+  await waiting
+  await shows('stored at 2')
+  const kept = use(outbox.persistent(server.url) as Client<any>)
+  assert.equal((await kept.channel('chat:lobby').publish({ text: 'kept' })).position!.offset, 3)
+})
+
+example('React: the chat', async ({ connect }) => {
+  installDocument()
+  ;(globalThis as any).IS_REACT_ACT_ENVIRONMENT = false
+  const { createRoot } = await import('react-dom/client')
+  const { App, Typing } = await import('../../../examples/react/chat.js')
+  const { TidingsProvider } = await import('tidings/react')
+  const [ada, bob] = [connect(), connect()]
+  const page = document.createElement('div')
+  const root = createRoot(page)
+  await bob.channel('chat:lobby').publish({ text: 'Hello from Bob' })
+  root.render(<App client={ada} />)
+  await until(() => page.textContent?.includes('1 here: Ada') && page.querySelector('li')?.textContent === 'Hello from Bob', () => page.innerHTML)
+  const input = page.querySelector('input')!
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(input), 'value')!.set!.call(input, 'Hello Bob')
+  input.dispatchEvent(new Event('input', { bubbles: true }))
+  await until(() => input.value === 'Hello Bob', 'written')
+  page.querySelector('form')!.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }))
+  await until(() => page.querySelector('li:nth-child(2):not(.pending)')?.textContent === 'Hello Bob', () => page.innerHTML)
+  root.render(<TidingsProvider client={ada}><Typing name="chat:lobby" /></TidingsProvider>)
+  await until(() => page.querySelector('label'), 'the label')
+  await bob.channel('chat:lobby').publish({}, { event: 'typing', ephemeral: true })
+  await until(() => page.textContent?.endsWith('is typing'), () => page.innerHTML)
+  root.unmount()
+})
+
+test('docs: every link inside the documentation leads somewhere', () => {
+  const anchors = (text: string): string[] => [...text.matchAll(/^#+ (.*)$/gm)]
+    .map(([, title]) => title!.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, '').replace(/ /g, '-'))
+  const root = fromSdk('..')
+  const files = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md',
+    ...(readdirSync(join(root, 'docs'), { recursive: true }) as string[]).filter(name => name.endsWith('.md')).map(name => `docs/${name}`)]
+  for (const file of files) {
+    const text = readFileSync(join(root, file), 'utf8').replace(/^```[^]*?^```$/gm, '')
+    const links = [...text.matchAll(/\]\(([^)\s]+)\)/g), ...text.matchAll(/href="([^"]+)"/g)].map(([, link]) => link!)
+    for (const link of links.filter(link => !/^(https?|mailto):/.test(link))) {
+      const [path, anchor] = link.split('#') as [string, string?]
+      const target = path ? join(root, dirname(file), path) : join(root, file)
+      assert.ok(existsSync(target), `${file}: ${link}`)
+      if (anchor) assert.ok(anchors(readFileSync(target, 'utf8')).includes(anchor), `${file}: ${link}`)
+    }
+  }
+})
