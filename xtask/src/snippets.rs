@@ -1,7 +1,8 @@
 //! Examples in the documentation: blocks of code that are copied from files which are tested.
 //!
-//! A line `<!-- from PATH -->` or `<!-- from PATH#NAME -->` in front of a block of code says what the
-//! block is: a file, or its lines between `region NAME` and `endregion`, which stand in comments.
+//! A line `<!-- from PATH -->` or `<!-- from PATH#NAME -->` in front of a block of code says what
+//! the block is: a file, or its lines between `region NAME` and `endregion`, which stand in
+//! comments.
 
 use std::fmt::Write as _;
 use std::path::Path;
