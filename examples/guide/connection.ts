@@ -1,6 +1,14 @@
 // Examples of docs/connection.md, which sdk/test/e2e/docs.test.tsx runs.
 import { createClient, TidingsError, type Client } from 'tidings'
 
+export function create() {
+  // region create
+  const client = createClient({ url: 'http://localhost:8000' })
+  client.connect()
+  // endregion
+  return client
+}
+
 export function signedIn(url: string, fetch: (path: string) => Promise<Response>) {
   // region token
   const client = createClient({

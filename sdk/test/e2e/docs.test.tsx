@@ -16,7 +16,7 @@ import * as outbox from '../../../examples/guide/outbox.js'
 import * as presence from '../../../examples/guide/presence.js'
 import { installDocument } from '../react-support.js'
 import { fromSdk } from '../support/paths.js'
-import { Server, signedIn, token } from '../support/server.js'
+import { BIN, Server, signedIn, token } from '../support/server.js'
 import { connected, runtime, until } from '../support/story.js'
 
 interface Given { server: Server; connect(): Client<any>; use<C extends Client<any>>(client: C): C }
@@ -217,9 +217,33 @@ example('React: the chat', async ({ connect }) => {
   await until(() => page.querySelector('li:nth-child(2):not(.pending)')?.textContent === 'Hello Bob', () => page.innerHTML)
   root.render(<TidingsProvider client={ada}><Typing name="chat:lobby" /></TidingsProvider>)
   await until(() => page.querySelector('label'), 'the label')
-  await bob.channel('chat:lobby').publish({}, { event: 'typing', ephemeral: true })
+  // Nothing says when React has run its effects, so he goes on typing.
+  const typing = setInterval(() => void bob.channel('chat:lobby').publish({}, { event: 'typing', ephemeral: true }), 20)
   await until(() => page.textContent?.endsWith('is typing'), () => page.innerHTML)
+  clearInterval(typing)
   root.unmount()
+})
+
+test('docs: a client is made in one line, and connects', async () => {
+  for (const client of [connection.create(), (await import('../../../examples/react/client.js')).client]) {
+    assert.equal(client.status.current.state, 'connecting')
+    client.disconnect()
+  }
+})
+
+test('docs: every block of code is an example, and every configuration is one', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidings-docs-'))
+  const reference = ['configuration.md', 'performance.md', 'protocol.md']
+  for (const name of readdirSync(fromSdk('../docs')).filter(name => name.endsWith('.md') && !reference.includes(name))) {
+    const text = readFileSync(fromSdk(`../docs/${name}`), 'utf8')
+    for (const [, before, language, code] of text.matchAll(/^(.*)\n```(\w+)\n([^]*?)^```$/gm)) {
+      if (language === 'toml') {
+        writeFileSync(join(folder, 'tidings.toml'), code!)
+        await promisify(execFile)(BIN, ['config', 'check', '--config', join(folder, 'tidings.toml')])
+      } else if (!['sh', 'text'].includes(language!)) assert.match(before!, /^<!-- from examples\//, `${name}: ${code}`)
+    }
+  }
+  rmSync(folder, { recursive: true })
 })
 
 test('docs: every link inside the documentation leads somewhere', () => {

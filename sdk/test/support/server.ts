@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromSdk } from './paths.js'
 
-const BIN = process.env.TIDINGS_BIN ?? fromSdk('../target/release/tidings')
+export const BIN = process.env.TIDINGS_BIN ?? fromSdk('../target/release/tidings')
 const START_MS = 20_000
 export const SECRET = 'a secret for tests, at least 32 bytes long'
 
