@@ -19,7 +19,7 @@ use crate::frame::{BATCH_HEADER, DEDUP, EVENT, Place, Record, SEGMENT_HEADER, ST
 use crate::fs::Fs;
 use crate::index::Loc;
 use crate::log::LogStore;
-use crate::wire::{Row, State};
+use crate::wire::{ProducerRef, Row, State};
 
 /// Channels looked at in one step.
 const SWEEP: u32 = 512;
@@ -27,6 +27,9 @@ const SWEEP: u32 = 512;
 const ROUND_MS: u64 = 10_000;
 /// Between two writes of the mark.
 const MARK_MS: u64 = 5_000;
+
+/// Dedup records that are written at once after damage.
+const ROWS_AT_ONCE: usize = 500;
 
 /// How far upkeep is.
 #[derive(Debug, Default)]
@@ -276,7 +279,8 @@ impl<F: Fs> LogStore<F> {
     }
 
     /// After damage in a segment that is to go: channels with events that are still in it lost
-    /// them and get a new epoch; other channels that only it told about are written down.
+    /// them and get a new epoch; other channels that only it told about are written down, and so
+    /// are all dedup records, of which the newest may have been in what cannot be read.
     fn move_from_memory(&mut self, now: u64, segment: u32) -> Result<(), StoreError> {
         for slot in 0..self.index.slots() {
             let Some(channel) = self.index.get(slot) else { continue };
@@ -288,6 +292,35 @@ impl<F: Fs> LogStore<F> {
                 self.builder.push_state(&channel.state(), false);
                 self.write_moved(now, &[Moved::State(slot)])?;
             }
+            self.write_dedup(now, slot)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a channel's dedup records as memory has them.
+    fn write_dedup(&mut self, now: u64, slot: u32) -> Result<(), StoreError> {
+        let Some(channel) = self.index.get(slot) else { return Ok(()) };
+        let Some(dedup) = &channel.dedup else { return Ok(()) };
+        let (name, epoch, retention) = (channel.name.clone(), channel.epoch, channel.retention);
+        let producers: Vec<_> = dedup.producers.iter().map(|(who, p)| (who.split(), *p)).collect();
+        let keys: Vec<_> = dedup.keys.iter().map(|(key, k)| (key.split(), *k)).collect();
+        let bare = |offset, at_ms| {
+            let (producer, key, event) = (None, None, None);
+            Row { channel: &name, epoch, offset, at_ms, retention, producer, key, event }
+        };
+        let producers = producers.iter().map(|(who, p)| {
+            let offset = (p.offset != 0).then_some(p.offset);
+            let producer = Some(ProducerRef { who: who.into(), seq: p.seq, offset });
+            Row { producer, ..bare(p.offset, p.at_ms) }
+        });
+        let keys =
+            keys.iter().map(|(key, k)| Row { key: Some(key.into()), ..bare(k.offset, k.at_ms) });
+        let rows: Vec<_> = producers.chain(keys).collect();
+        for rows in rows.chunks(ROWS_AT_ONCE) {
+            self.builder.clear();
+            rows.iter().for_each(|row| self.builder.push_row(row, true));
+            let moved: Vec<_> = rows.iter().map(|row| Moved::Row(*row)).collect();
+            self.write_moved(now, &moved)?;
         }
         Ok(())
     }

@@ -247,9 +247,11 @@ impl Index {
         }
         let Some(channel) = self.slots[slot as usize].as_mut() else { return slot };
         if row.offset > channel.last {
-            // Dedup records of an event that expired, and nothing newer seen yet.
-            self.event_bytes -= channel.events.iter().map(|e| u64::from(e.len)).sum::<u64>();
-            channel.events.clear();
+            // Dedup records alone, and their event expired or was copied to behind them: then what
+            // is older joins on again.
+            let low = channel.low();
+            let aside = self.aside.entry(slot).or_default();
+            aside.extend((low..).zip(channel.events.drain(..)));
             channel.last = row.offset;
         }
         if row.offset == channel.last {

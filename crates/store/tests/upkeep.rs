@@ -79,6 +79,33 @@ fn a_position_survives_the_compaction_of_all_its_events() {
     assert!(segments(&fs)[0].as_str() > "seg-00000003.log");
 }
 
+/// The event had expired, so nobody missed it; but by its key it could be published twice.
+#[test]
+fn a_bit_that_flips_in_an_expired_event_takes_no_dedup_record_along() {
+    for byte in 0..300 {
+        let fs = SimFs::new(1);
+        let (mut store, _) = open(&fs);
+        let brief = Retention { size: 10, ttl_ms: 1000, dedup_ms: HOUR };
+        let quiet = Model::default().batch(&["quiet", "quiet"], brief);
+        assert!(store.commit(START, &quiet).iter().all(Result::is_ok));
+        let name = segments(&fs).remove(0);
+        fs.flip(&name, 128 + byte, 2).expect("it is there");
+        let mut model = Model::default();
+        for _ in 0..300 {
+            let batch = model.batch(&["busy"], Retention { size: 1, dedup_ms: 0, ..KEEP });
+            assert!(model.commit(&mut store, &batch));
+        }
+        finish(&mut store, START + 22_000);
+        assert_ne!(segments(&fs).remove(0), name, "byte {byte}: it was compacted");
+        fs.crash();
+        let loaded = open(&fs).0.load(START + 22_000, "quiet").expect("loading works");
+        let loaded = loaded.expect("known");
+        let whole = (loaded.keys.len(), loaded.producers.len()) == (2, 1);
+        assert!(whole, "byte {byte}: {loaded:?}");
+        assert_eq!((loaded.epoch, loaded.last_offset), (quiet[0].epoch, 2), "byte {byte}");
+    }
+}
+
 #[test]
 fn a_channel_is_forgotten_when_nothing_of_it_is_left_and_it_was_idle_for_long() {
     let fs = SimFs::new(1);
