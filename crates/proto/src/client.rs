@@ -37,7 +37,7 @@ pub struct ServerFrame<'a> {
     pub event: Option<Text<'a>>,
     #[serde(borrow)]
     pub key: Option<Text<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "crate::decode::present")]
     pub data: Option<&'a RawValue>,
     #[serde(borrow)]
     pub events: Option<Vec<&'a RawValue>>,

@@ -97,7 +97,7 @@ struct Fields<'a> {
     id: Option<u64>,
     #[serde(borrow)]
     channel: Option<Text<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     event: Option<Text<'a>>,
@@ -121,6 +121,14 @@ struct Fields<'a> {
     client: Option<Text<'a>>,
     #[serde(borrow)]
     session: Option<Text<'a>>,
+}
+
+/// Any JSON value: a `null` is one too, where serde would take it for nothing.
+pub(crate) fn present<'de, D>(from: D) -> Result<Option<&'de RawValue>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    Deserialize::deserialize(from).map(Some)
 }
 
 /// Decodes one frame.
@@ -267,6 +275,15 @@ mod tests {
         };
         assert!(matches!(channel.0, std::borrow::Cow::Borrowed("chat:a")));
         assert_eq!(data.get(), r#"{"n":1e400}"#);
+    }
+
+    #[test]
+    fn null_is_data_like_any_other() {
+        let frame = r#"{"type":"publish","id":7,"channel":"chat:a","data":null}"#;
+        let CommandBody::Publish { data, .. } = decode(frame).unwrap().body else {
+            panic!("not a publish")
+        };
+        assert_eq!(data.get(), "null");
     }
 
     #[test]
