@@ -43,10 +43,15 @@ pub struct Grant {
 
 impl Grant {
     fn fits(&self, channel: &str) -> bool {
-        match self.pattern.strip_suffix('*') {
-            Some(prefix) => channel.starts_with(prefix),
-            None => *self.pattern == *channel,
-        }
+        fits(&self.pattern, channel)
+    }
+}
+
+/// Whether a channel is one of a pattern's: its whole name, or a prefix that ends in `*`.
+pub fn fits(pattern: &str, channel: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => channel.starts_with(prefix),
+        None => *pattern == *channel,
     }
 }
 
@@ -59,6 +64,10 @@ pub struct Identity {
     pub anonymous: bool,
     /// When the token expires: wall clock, milliseconds since 1970.
     pub expires_at_ms: Option<u64>,
+    /// When the token was issued: wall clock, milliseconds since 1970; 0 if it does not say.
+    pub issued_at_ms: u64,
+    /// The token's id: its `jti`.
+    pub token: Option<Box<str>>,
     /// The token's `channels`. Boxed: most tokens have none, and every connection pays for it.
     pub grants: Option<Box<[Grant]>>,
 }
@@ -107,6 +116,13 @@ pub trait Authority: fmt::Debug {
     /// Signs the ticket of session `session`, good until `expires_ms`: its id in 16 hexadecimal
     /// digits, a dot, and what proves it.
     fn sign_ticket(&self, session: u64, expires_ms: u64) -> String;
+
+    /// Whether nothing has been revoked of `who`: the user, the token, the session with this id;
+    /// and, if there is a `channel`, the right to it. Asked for each command that needs rights.
+    fn stands(&self, who: &Identity, session: u64, channel: Option<&str>) -> bool {
+        let _ = (who, session, channel);
+        true
+    }
 
     /// The session of a ticket, if this server signed it and it has not expired.
     fn read_ticket(&self, ticket: &str, wall_ms: u64) -> Option<u64>;

@@ -62,6 +62,8 @@ pub struct ServerFrame<'a> {
     pub expected: Option<u64>,
     #[serde(borrow)]
     pub path: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub limit: Option<Text<'a>>,
     pub expires_in: Option<u64>,
     pub heartbeat: Option<u64>,
     /// Whether an earlier session goes on.

@@ -15,6 +15,8 @@ use crate::transport::tls::TlsError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {
+    /// A key of the API cannot be used.
+    Api(String),
     /// The configuration cannot be used.
     Config(ConfigError),
     /// The operating system refused something.
@@ -32,6 +34,7 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            RunError::Api(why) => f.write_str(why),
             RunError::Config(error) => error.fmt(f),
             RunError::Io(error) => error.fmt(f),
             RunError::Keys(errors) => errors.iter().try_for_each(|error| writeln!(f, "{error}")),

@@ -2,11 +2,13 @@
 //!
 //! - [`run()`] starts a node: a thread for each shard and one for storage;
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
+//! - `api`: the HTTP API for backends;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
 //! - [`cli`]: the commands of the binary.
 
+mod api;
 pub mod auth;
 pub mod cli;
 mod clock;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tidings_core::Limits;
 use tidings_core::policy::Policy;
 
+use crate::api::ApiKeys;
 use crate::auth::SharedAuthority;
 use crate::clock::Clock;
 use crate::shard::mailbox::Mailbox;
@@ -20,6 +21,8 @@ pub(crate) struct Node {
     pub(crate) limits: Arc<Limits>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) authority: SharedAuthority,
+    /// Who may use the API.
+    pub(crate) api: ApiKeys,
     /// One for each shard.
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) storage: Storage,
@@ -42,6 +45,11 @@ impl Node {
             return false;
         }
         true
+    }
+
+    /// How many connections there are, of HTTP too.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// A connection that was counted has ended.

@@ -15,7 +15,8 @@ use tidings_store::{LogStore, Options, RealFs, boot_id};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-use crate::auth::{JwtAuthority, SharedAuthority};
+use crate::api::ApiKeys;
+use crate::auth::{JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
 use crate::error::RunError;
@@ -57,7 +58,9 @@ pub fn run(config: &Config, base_dir: &Path) -> Result<(), RunError> {
     let identity =
         secret::store_identity(data_dir.as_deref(), nameless_loss).map_err(RunError::Io)?;
     let shared = (mailboxes.clone(), storage.clone());
-    let node = Arc::new(make_node(config, base_dir, clock, &secret, shared)?);
+    let revocations = Revocations::open(data_dir.as_deref(), clock.now().wall_ms);
+    let revocations = revocations.map_err(RunError::Io)?;
+    let node = Arc::new(make_node(config, base_dir, (clock, &secret, revocations), shared)?);
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let storing = match opened {
@@ -128,8 +131,7 @@ fn open_store(config: &Config, base_dir: &Path, clock: Clock) -> Result<Option<O
 fn make_node(
     config: &Config,
     base_dir: &Path,
-    clock: Clock,
-    secret: &[u8; 32],
+    (clock, secret, revocations): (Clock, &[u8; 32], Revocations),
     (mailboxes, storage): (Arc<[Mailbox]>, Storage),
 ) -> Result<Node, RunError> {
     let mut policy = config.policy(base_dir).map_err(RunError::Config)?;
@@ -149,7 +151,9 @@ fn make_node(
         },
         limits,
         policy: Arc::new(policy),
-        authority: SharedAuthority::new(authority),
+        authority: SharedAuthority::with(authority, revocations),
+        api: ApiKeys::load(&config.api, base_dir)
+            .map_err(|fault| RunError::Api(fault.to_string()))?,
         mailboxes,
         storage,
         origins: Origins {

@@ -1,9 +1,12 @@
-//! Two small random files beside the data: the secret that signs session tickets, so that anonymous
-//! users keep their names through a restart, and the identity of the store.
+//! Small files beside the data: the secret that signs session tickets, so that anonymous users keep
+//! their names through a restart, the identity of the store, and a development server's API key.
 
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Reads the secret of session tickets, or makes one. Without a folder it lasts as long as the
 /// process.
@@ -24,6 +27,21 @@ pub(crate) fn store_identity(dir: Option<&Path>, renew: bool) -> io::Result<u64>
     Ok(u64::from_le_bytes(kept(dir, "store-identity", renew)?))
 }
 
+/// The key of the API of a development server, in a file beside its data: made when there is none.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub(crate) fn dev_api_key(dir: &Path) -> io::Result<String> {
+    let path = dir.join("api-key");
+    if !path.exists() {
+        let mut bytes = [0; 24];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        std::fs::create_dir_all(dir)?;
+        keep(&path, URL_SAFE_NO_PAD.encode(bytes).as_bytes())?;
+    }
+    Ok(std::fs::read_to_string(path)?.trim_end().to_owned())
+}
+
 /// Random bytes in a file of this name, made when there is none or `renew` asks for others.
 fn kept<const N: usize>(dir: Option<&Path>, name: &str, renew: bool) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
@@ -37,15 +55,22 @@ fn kept<const N: usize>(dir: Option<&Path>, name: &str, renew: bool) -> io::Resu
     }
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     if let Some(path) = path {
-        // Written whole under another name first: a crash leaves no half of it.
-        let draft = path.with_extension("new");
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(draft, path)?;
+        keep(&path, &bytes)?;
     }
     Ok(bytes)
+}
+
+/// Writes a file that only its owner may read: whole under another name first, so that a crash
+/// leaves no half of it.
+pub(crate) fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(draft, path)?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    std::fs::File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

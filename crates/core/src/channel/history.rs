@@ -45,6 +45,11 @@ impl History {
         }
     }
 
+    /// How many events there are.
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     /// The offset of the oldest event; `None` if there is none.
     pub(crate) fn first(&self) -> Option<u64> {
         self.events.front().map(|event| event.offset)

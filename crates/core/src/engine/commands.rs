@@ -19,9 +19,17 @@ use crate::reject::Reject;
 use crate::store::Scoped;
 
 /// A channel that a command named, and its rules.
-struct Target {
-    channel: Arc<str>,
-    namespace: Arc<Namespace>,
+pub(super) struct Target {
+    pub(super) channel: Arc<str>,
+    pub(super) namespace: Arc<Namespace>,
+}
+
+/// On whose behalf something is published.
+pub(super) struct Author<'a> {
+    pub(super) user: &'a Arc<str>,
+    /// Whose producers and keys are meant.
+    pub(super) scope: &'a str,
+    pub(super) session: u64,
 }
 
 impl Engine {
@@ -108,12 +116,8 @@ impl Engine {
             B::History { channel, before, after, limit } => {
                 let target = self.target(key, &channel, Action::Subscribe)?;
                 self.require(key, &target, Action::History)?;
-                if before.is_some() && after.is_some() {
-                    return Err(Reject::bad_request("`before` or `after`, not both"));
-                }
-                let max = self.config.limits.page_events;
-                let limit = limit.map_or(50, |n| usize::try_from(n).unwrap_or(max)).clamp(1, max);
-                self.ask(key, id, target.channel, RequestBody::History { before, after, limit });
+                let body = self.history_body(before, after, limit)?;
+                self.ask(key, id, target.channel, body);
                 Ok(())
             }
             B::Presence { channel } => {
@@ -145,6 +149,13 @@ impl Engine {
 
     /// Checks a channel's name, finds its namespace, and whether the session may do `action`.
     fn target(&mut self, key: SessionKey, name: &str, action: Action) -> Result<Target, Reject> {
+        let target = self.find_target(name)?;
+        self.require(key, &target, action)?;
+        Ok(target)
+    }
+
+    /// Checks a channel's name and finds its namespace.
+    pub(super) fn find_target(&self, name: &str) -> Result<Target, Reject> {
         let max = self.config.limits.channel_name;
         let name = ChannelName::parse(name, max).map_err(|e| Reject::bad_request(e.to_string()))?;
         let namespace = self.config.policy.namespaces.get(name.namespace()).cloned();
@@ -152,15 +163,16 @@ impl Engine {
             let message = format!("there is no namespace {:?}", name.namespace());
             Reject::new(ErrorCode::NotFound, message)
         })?;
-        let target = Target { channel: name.as_str().into(), namespace };
-        self.require(key, &target, action)?;
-        Ok(target)
+        Ok(Target { channel: name.as_str().into(), namespace })
     }
 
-    fn require(&mut self, key: SessionKey, at: &Target, action: Action) -> Result<(), Reject> {
-        let session = self.session(key);
-        let who = session.and_then(|session| session.identity.as_ref());
-        if who.is_some_and(|who| at.namespace.allows(who, action, &at.channel)) {
+    fn require(&self, key: SessionKey, at: &Target, action: Action) -> Result<(), Reject> {
+        if let Some(session) = self.sessions.get(key.slot as usize)
+            && session.serial == key.serial
+            && let Some(who) = &session.identity
+            && at.namespace.allows(who, action, &at.channel)
+            && self.config.authority.stands(who, session.id, Some(&at.channel))
+        {
             return Ok(());
         }
         Err(Reject::forbidden(match action {
@@ -316,42 +328,69 @@ impl Engine {
         id: u64,
         command: CommandBody<'_>,
     ) -> Result<(), Reject> {
-        let CommandBody::Publish { channel, data, event, key: name, producer, ephemeral, echo } =
-            command
+        let CommandBody::Publish { channel, .. } = &command else { return Ok(()) };
+        let target = self.target(key, channel, Action::Publish)?;
+        let Some(session) = self.session(key) else { return Ok(()) };
+        let (session, identity) = (session.id, session.identity.clone());
+        let Some(identity) = identity else { return Ok(()) };
+        let author = Author { user: &identity.user, scope: identity.scope(), session };
+        let publish = self.make_publish(&author, &target, command)?;
+        self.ask(key, id, target.channel, RequestBody::Publish(Box::new(publish)));
+        Ok(())
+    }
+
+    /// Checks what is to be published.
+    pub(super) fn make_publish(
+        &self,
+        author: &Author<'_>,
+        target: &Target,
+        command: CommandBody<'_>,
+    ) -> Result<Publish, Reject> {
+        let CommandBody::Publish { data, event, key, producer, ephemeral, echo, .. } = command
         else {
-            return Ok(());
+            return Err(Reject::bad_request("this is no publish"));
         };
-        let target = self.target(key, &channel, Action::Publish)?;
-        let limits = self.config.limits.clone();
+        let limits = &self.config.limits;
         check_size("`producer`", "producer", producer.as_ref().map(|p| &*p.0), limits.producer)?;
-        if ephemeral && (name.is_some() || producer.is_some()) {
+        if ephemeral && (key.is_some() || producer.is_some()) {
             let why = "ephemeral events are never stored: they take no `key` and no `producer`";
             return Err(Reject::bad_request(why));
         }
-        let Some(session) = self.session(key) else { return Ok(()) };
-        let Some(identity) = session.identity.as_ref() else { return Ok(()) };
-        let scoped = |name: &str| Scoped { user: identity.scope().into(), name: name.into() };
+        let scoped = |name: &str| Scoped { user: author.scope.into(), name: name.into() };
         // What is refused for good uses the producer's number up, whichever field it is about.
         let data = check_size("`event`", "event_name", event.as_deref(), limits.event_name)
-            .and_then(|()| check_size("`key`", "key", name.as_deref(), limits.key))
+            .and_then(|()| check_size("`key`", "key", key.as_deref(), limits.key))
             .and_then(|()| check_data(data, limits.data, limits.depth, &target.namespace));
         if let Err(reject) = &data
             && producer.is_none()
         {
             return Err(reject.clone());
         }
-        let publish = Publish {
-            user: identity.user.clone(),
-            session: session.id,
+        Ok(Publish {
+            user: author.user.clone(),
+            session: author.session,
             event: event.as_deref().map(Into::into),
-            key: name.as_deref().filter(|_| data.is_ok()).map(scoped),
+            key: key.as_deref().filter(|_| data.is_ok()).map(scoped),
             data,
             producer: producer.map(|(name, seq)| (scoped(&name), seq)),
             ephemeral,
             echo,
-        };
-        self.ask(key, id, target.channel, RequestBody::Publish(Box::new(publish)));
-        Ok(())
+        })
+    }
+
+    /// The part of history that a command asks for.
+    pub(super) fn history_body(
+        &self,
+        before: Option<u64>,
+        after: Option<u64>,
+        limit: Option<u64>,
+    ) -> Result<RequestBody, Reject> {
+        if before.is_some() && after.is_some() {
+            return Err(Reject::bad_request("`before` or `after`, not both"));
+        }
+        let max = self.config.limits.page_events;
+        let limit = limit.map_or(50, |n| usize::try_from(n).unwrap_or(max)).clamp(1, max);
+        Ok(RequestBody::History { before, after, limit })
     }
 
     fn enter(

@@ -55,6 +55,10 @@ impl Homes {
         self.slab.len()
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| &**name)
+    }
+
     pub(super) fn find(&self, channel: &str) -> Option<usize> {
         self.by_name.get(channel).copied()
     }

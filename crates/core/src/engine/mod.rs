@@ -12,11 +12,13 @@
 mod commands;
 mod home;
 mod homes;
+mod inspect;
 mod members;
 mod placement;
 mod publishing;
 mod recovery;
 mod resuming;
+mod service;
 mod session;
 mod sessions;
 mod topics;
@@ -36,6 +38,7 @@ use resuming::Registry;
 use session::Session;
 use topics::Topics;
 
+pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
 pub use topics::Subscriber;

@@ -67,7 +67,10 @@ impl Engine {
         let Traveller { session, id, channel, subscribe } = traveller;
         let key = self.insert(session);
         self.register(key);
-        self.attach(key, id, channel, subscribe);
+        // It may have been revoked while it was on its way.
+        if !self.end_revoked(key) {
+            self.attach(key, id, channel, subscribe);
+        }
         self.settle(now);
         key
     }

@@ -197,6 +197,9 @@ impl Engine {
         old: Option<Identity>,
     ) -> bool {
         let alive = |who: &Identity| who.expires_at_ms.is_none_or(|at| at > now.wall_ms);
+        let id = self.session(key).map_or(0, |session| session.id);
+        let authority = self.config.authority.clone();
+        let old = old.filter(|old| authority.stands(old, id, None));
         match (token, named, old) {
             (None, None, Some(old)) if alive(&old) => {
                 self.set_identity(key, old);
@@ -253,6 +256,20 @@ impl Engine {
     ) {
         let until_ms = now.mono_ms + self.config.limits.session_window.ms;
         self.registry.close(id, at, legacy, until_ms);
+    }
+
+    /// Lost sessions that fit are not resumed.
+    pub(super) fn forget_lost(&mut self, mut fit: impl FnMut(u64, &Identity) -> bool) {
+        self.registry.entries.retain(|id, entry| match entry {
+            Entry::Live(_) => true,
+            Entry::Lost { legacy, .. } => !fit(*id, &legacy.identity),
+        });
+    }
+
+    /// The registry forgets a session that lives here.
+    pub(super) fn unregister(&mut self, id: u64, key: SessionKey) {
+        let at = self.address(key);
+        self.deregister(id, at, None);
     }
 
     pub(super) fn tick_registry(&mut self, now: Now) {

@@ -7,6 +7,7 @@ use tidings_proto::{CloseCode, ErrorCode, Frame};
 
 use super::Engine;
 use super::resuming::Legacy;
+use super::service::SERVICE;
 use super::session::{PAGES_UNDER_WAY, Session, Stage, Subscription};
 use super::topics::Subscriber;
 use super::types::{
@@ -14,6 +15,9 @@ use super::types::{
 };
 use crate::identity::{Action, Identity, TokenError};
 use crate::reject::Reject;
+
+/// What is said of a subscription that ends.
+const NOT_ALLOWED: &str = "the user may not subscribe to this any more";
 
 impl Engine {
     /// A connection was accepted. `token` is that of its `Authorization` header, if it had one.
@@ -112,7 +116,7 @@ impl Engine {
                 Err(TokenError::Expired) => Err(CloseCode::TokenExpired),
                 Err(TokenError::Refused(_)) => Err(CloseCode::TokenRefused),
             },
-            None if anonymous => Ok(self.anonymous(key)),
+            None if anonymous => Ok(self.anonymous(now, key)),
             None => Err(CloseCode::Forbidden),
         };
         match outcome {
@@ -135,14 +139,23 @@ impl Engine {
         self.config.authority.verify(token, now.wall_ms)
     }
 
-    fn anonymous(&mut self, key: SessionKey) -> Identity {
+    fn anonymous(&mut self, now: Now, key: SessionKey) -> Identity {
         let id = self.session(key).map_or(0, |session| session.id);
-        let user = format!("anon-{id:016x}").into();
-        Identity { user, anonymous: true, expires_at_ms: None, grants: None }
+        Identity {
+            user: format!("anon-{id:016x}").into(),
+            anonymous: true,
+            expires_at_ms: None,
+            issued_at_ms: now.wall_ms,
+            token: None,
+            grants: None,
+        }
     }
 
     /// A command has its answer.
     pub(super) fn answered(&mut self, to: SessionKey, text: Bytes) {
+        if to == SERVICE {
+            return self.out.effects.push(Effect::Answer { text });
+        }
         let resume_at = self.config.limits.in_flight / 2;
         let Some(session) = self.session(to) else { return };
         session.in_flight = session.in_flight.saturating_sub(1);
@@ -193,7 +206,7 @@ impl Engine {
             return;
         }
         if stage == Stage::Revoked {
-            self.revoke(to, topic, nonce);
+            self.revoke(to, topic, nonce, NOT_ALLOWED);
             return;
         }
         for text in gap.into_iter().chain(events) {
@@ -303,22 +316,36 @@ impl Engine {
         }
     }
 
-    /// After a refresh: subscriptions that the new token does not allow end.
+    /// After a refresh, or when something was revoked: subscriptions that are not allowed any more
+    /// end.
     pub(super) fn revoke_disallowed(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get(key.slot as usize) else { return };
         let Some(identity) = &session.identity else { return };
+        let (authority, id) = (&self.config.authority, session.id);
         let mut ended = Vec::new();
         for sub in &session.subscriptions {
             let channel = self.topics.channel(sub.topic);
             let allowed = self.config.policy.namespace_of(channel).is_some_and(|namespace| {
                 namespace.allows(identity, Action::Subscribe, channel)
                     && (!sub.presence || namespace.allows(identity, Action::Presence, channel))
+                    && authority.stands(identity, id, Some(channel))
             });
             if !allowed {
-                ended.push((sub.topic, sub.nonce, sub.stage));
+                ended.push(*sub);
             }
         }
-        for (topic, nonce, stage) in ended {
+        self.revoke_all(key, ended, NOT_ALLOWED);
+        self.leave_disallowed(key);
+    }
+
+    /// Ends subscriptions of a session, which is told why.
+    pub(super) fn revoke_all(
+        &mut self,
+        key: SessionKey,
+        subs: Vec<Subscription>,
+        why: &'static str,
+    ) {
+        for Subscription { topic, nonce, stage, .. } in subs {
             match stage {
                 // It ends by itself, and both commands have to be answered.
                 Stage::Leaving(_) => {}
@@ -328,34 +355,45 @@ impl Engine {
                         sub.stage = Stage::Revoked;
                     }
                 }
-                Stage::Live(_) | Stage::Page(_) | Stage::Waiting => self.revoke(key, topic, nonce),
+                Stage::Live(_) | Stage::Page(_) | Stage::Waiting => {
+                    self.revoke(key, topic, nonce, why);
+                }
             }
         }
-        self.leave_disallowed(key);
     }
 
-    /// Ends a subscription that the session's token does not allow any more.
-    fn revoke(&mut self, key: SessionKey, topic: TopicKey, nonce: u16) {
+    /// Ends a subscription that the session may not have any more.
+    fn revoke(&mut self, key: SessionKey, topic: TopicKey, nonce: u16, why: &'static str) {
         let channel = self.topics.channel(topic).clone();
         self.end_subscription(key, topic, nonce);
-        let reject = Reject::new(ErrorCode::Forbidden, "the new token does not allow this");
+        let reject = Reject::new(ErrorCode::Forbidden, why);
         let text = reject.encode(None, Some(&channel));
         self.out.effects.push(Effect::Send { session: key, text });
     }
 
     /// After a refresh: nobody is shown as present where they may not be.
     pub(super) fn leave_disallowed(&mut self, key: SessionKey) {
-        let policy = self.config.policy.clone();
+        let (policy, authority) = (self.config.policy.clone(), self.config.authority.clone());
         let Some(session) = self.session(key) else { return };
-        let Some(identity) = session.identity.clone() else { return };
+        let (id, identity) = (session.id, session.identity.clone());
+        let Some(identity) = identity else { return };
         let allowed = |channel: &Arc<str>| {
             let namespace = policy.namespace_of(channel);
             namespace.is_some_and(|at| at.allows(&identity, Action::Presence, channel))
+                && authority.stands(&identity, id, Some(channel))
         };
         let entered = session.entered.as_deref().cloned().unwrap_or_default();
-        for channel in entered.into_iter().filter(|channel| !allowed(channel)) {
+        let left = entered.into_iter().filter(|channel| !allowed(channel)).collect();
+        self.leave_all(key, left);
+    }
+
+    /// A session is not present in these channels any more.
+    pub(super) fn leave_all(&mut self, key: SessionKey, channels: Vec<Arc<str>>) {
+        let user = self.session(key).and_then(|session| session.identity.as_ref());
+        let Some(user) = user.map(|who| who.user.clone()) else { return };
+        for channel in channels {
             if self.session(key).is_some_and(|session| session.note_left(&channel)) {
-                let body = RequestBody::Leave { user: identity.user.clone(), answer: false };
+                let body = RequestBody::Leave { user: user.clone(), answer: false };
                 self.send_home(key, 0, channel, body);
             }
         }

@@ -44,6 +44,11 @@ impl Topics {
         &self.topics[key.0 as usize].channel
     }
 
+    /// How many subscriptions there are, whatever their stage.
+    pub(crate) fn holders(&self, key: TopicKey) -> usize {
+        self.topics.get(key.0 as usize).map_or(0, |topic| topic.holders as usize)
+    }
+
     pub(crate) fn subscribers(&self, key: TopicKey) -> &[Subscriber] {
         self.topics.get(key.0 as usize).map_or(&[], |topic| &topic.subscribers)
     }

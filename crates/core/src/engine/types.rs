@@ -62,6 +62,11 @@ pub struct Delivery {
 /// What the driver must do now, in this order, before it calls the engine again.
 #[derive(Debug)]
 pub enum Effect {
+    /// The answer to a command of the server's own, see [`Engine::serve`](super::Engine::serve).
+    Answer {
+        /// The frame, with the command's `id`.
+        text: Bytes,
+    },
     /// Append to the store; its outcome goes to [`Engine::stored`](super::Engine::stored).
     Append(Append),
     /// Close the connection, whose `bye` has been sent. The session is gone already.

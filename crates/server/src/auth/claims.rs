@@ -104,8 +104,19 @@ impl Claims {
             user: user.as_str().into(),
             anonymous: false,
             expires_at_ms,
+            issued_at_ms: self.time("iat")?.unwrap_or(0),
+            token: self.token_id()?,
             grants: self.grants()?,
         })
+    }
+
+    /// What the token is called, so that it can be revoked.
+    fn token_id(&self) -> Result<Option<Box<str>>, TokenError> {
+        match self.0.get("jti") {
+            None => Ok(None),
+            Some(Value::String(id)) if id.len() <= USER_BYTES => Ok(Some(id.as_str().into())),
+            Some(_) => Err(refused("its `jti` is not a string of at most 255 bytes")),
+        }
     }
 
     /// A time claim in milliseconds since 1970.

@@ -92,6 +92,13 @@ impl KeySet {
         if errors.is_empty() { Ok(Self(keys)) } else { Err(errors) }
     }
 
+    /// One HS256 secret, whose tokens name it.
+    pub(super) fn of_secret(id: &str, secret: &[u8]) -> Self {
+        let key = DecodingKey::from_secret(secret);
+        let (id, algorithm) = (Some(id.to_owned()), Algorithm::HS256);
+        Self(vec![VerifyKey { id, algorithm, key, issuer: None, audience: None }])
+    }
+
     /// The keys that this token may have been signed with and that its signature fits: more than
     /// one only if the same key stands there for several issuers.
     pub(super) fn signers(

@@ -13,6 +13,7 @@
 //! | `exp` | required unless `auth.allow_no_expiry`; whole seconds since 1970 |
 //! | `nbf` | not before; whole seconds since 1970 |
 //! | `iss`, `aud` | checked if the key has an `issuer`, an `audience` |
+//! | `iat`, `jti` | when it was issued and what it is called: by these it can be revoked |
 //! | `typ` | if there: `tidings` or `Bearer`, so that an id or refresh token is no way in |
 //! | `channels` | what the user may do beyond what namespaces allow everybody |
 //!
@@ -27,12 +28,14 @@ mod claims;
 mod keys;
 mod mint;
 mod provider;
+mod revocations;
 mod shared;
 mod ticket;
 
 use std::fmt;
 use std::path::Path;
 
+use serde_json::Value;
 use tidings_core::Period;
 use tidings_core::identity::{Authority, Identity, TokenError};
 
@@ -40,8 +43,9 @@ use crate::config;
 use claims::{Claims, Header};
 pub use keys::{KeyError, KeySet};
 pub use mint::{InvalidGrant, MintError, SigningKey, TokenRequest, mint, parse_grant};
+pub(crate) use revocations::{Revocation, Revocations, RevokeError};
 pub use shared::SharedAuthority;
-use ticket::TicketKey;
+use ticket::{TicketKey, URL_TICKET, UrlTickets};
 
 /// Checks tokens with the configured keys, and signs session tickets.
 pub struct JwtAuthority {
@@ -49,6 +53,8 @@ pub struct JwtAuthority {
     leeway: Period,
     allow_no_expiry: bool,
     tickets: TicketKey,
+    /// What is minted for URLs.
+    url_tickets: UrlTickets,
 }
 
 impl fmt::Debug for JwtAuthority {
@@ -73,7 +79,12 @@ impl JwtAuthority {
             leeway: auth.leeway,
             allow_no_expiry: auth.allow_no_expiry,
             tickets: TicketKey::new(ticket_secret),
+            url_tickets: UrlTickets::new(ticket_secret),
         })
+    }
+
+    fn mint_ticket(&self, user: &str, channels: &Value, ttl: u64, now_ms: u64) -> String {
+        self.url_tickets.mint(user, channels, ttl, now_ms)
     }
 }
 
@@ -87,7 +98,9 @@ impl Authority for JwtAuthority {
         };
         let header = Header::decode(header)?;
         let signed = &token.as_bytes()[..token.len() - signature.len() - 1];
-        let signers = self.keys.signers(&header, signed, signature)?;
+        let ours = header.kid.as_deref() == Some(URL_TICKET);
+        let keys = if ours { self.url_tickets.keys() } else { &self.keys };
+        let signers = keys.signers(&header, signed, signature)?;
         let claims = Claims::decode(payload)?;
         if !signers.iter().any(|key| claims.is_for(key)) {
             return Err(refused("its `iss` or `aud` is not the one configured for its key"));

@@ -2,39 +2,73 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use serde_json::Value;
 use tidings_core::identity::{Authority, Identity, TokenError};
 
-use super::JwtAuthority;
+use super::revocations::Revocations;
+use super::{JwtAuthority, refused};
 
 /// One [`JwtAuthority`] for all shards. [`SharedAuthority::replace`] puts another in its place,
 /// when keys were changed; sessions that are open stay.
 #[derive(Clone, Debug)]
-pub struct SharedAuthority(Arc<RwLock<Arc<JwtAuthority>>>);
+pub struct SharedAuthority {
+    current: Arc<RwLock<Arc<JwtAuthority>>>,
+    revocations: Arc<Revocations>,
+}
 
 impl SharedAuthority {
-    /// Starts with `authority`.
+    /// Starts with `authority`, and with nothing revoked.
     pub fn new(authority: JwtAuthority) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(authority))))
+        Self::with(authority, Revocations::default())
+    }
+
+    pub(crate) fn with(authority: JwtAuthority, revocations: Revocations) -> Self {
+        let current = Arc::new(RwLock::new(Arc::new(authority)));
+        Self { current, revocations: Arc::new(revocations) }
     }
 
     /// From now on, all clones ask `authority`.
     pub fn replace(&self, authority: JwtAuthority) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authority);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authority);
+    }
+
+    /// What was revoked.
+    pub(crate) fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
+    }
+
+    /// A token for the URL of `user`: its `channels` claim, and for how many seconds it lives.
+    pub(crate) fn mint_ticket(
+        &self,
+        user: &str,
+        channels: &Value,
+        ttl: u64,
+        now_ms: u64,
+    ) -> String {
+        self.current().mint_ticket(user, channels, ttl, now_ms)
     }
 
     /// The one in force. The lock is held only to clone the pointer, not while a key is tried.
     fn current(&self) -> Arc<JwtAuthority> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Authority for SharedAuthority {
     fn verify(&self, token: &str, wall_ms: u64) -> Result<Identity, TokenError> {
-        self.current().verify(token, wall_ms)
+        let identity = self.current().verify(token, wall_ms)?;
+        if self.revocations.stands(&identity, 0, None) {
+            return Ok(identity);
+        }
+        Err(refused("it was revoked"))
     }
 
     fn sign_ticket(&self, session: u64, expires_ms: u64) -> String {
         self.current().sign_ticket(session, expires_ms)
+    }
+
+    fn stands(&self, who: &Identity, session: u64, channel: Option<&str>) -> bool {
+        self.revocations.stands(who, session, channel)
     }
 
     fn read_ticket(&self, ticket: &str, wall_ms: u64) -> Option<u64> {

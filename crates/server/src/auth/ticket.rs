@@ -1,9 +1,15 @@
-//! Session tickets: `SSSSSSSSSSSSSSSS.EXPIRES.MAC`, the session's id, when the ticket ends (seconds
-//! since 1970), and what proves that this server wrote both.
+//! Session tickets, and tokens for URLs. A session's ticket is `SSSSSSSSSSSSSSSS.EXPIRES.MAC`: the
+//! session's id, when the ticket ends (seconds since 1970), and what proves that this server wrote
+//! both.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::EncodingKey;
 use ring::hmac;
+use serde_json::{Value, json};
+
+use super::keys::KeySet;
+use super::provider;
 
 /// Keeps this MAC apart from every other that the same secret may ever make.
 const PURPOSE: &[u8] = b"tidings session ticket 1";
@@ -52,6 +58,39 @@ fn message(session: u64, expires: u64) -> Vec<u8> {
         message.extend_from_slice(field);
     }
     message
+}
+
+/// The `kid` of tokens that the API makes for URLs.
+pub(super) const URL_TICKET: &str = "tidings-ticket";
+
+/// Tokens for clients that can say who they are only in their URL. Signed with a secret of the
+/// server's own, so that they can be had where tokens are signed elsewhere.
+pub(super) struct UrlTickets {
+    keys: KeySet,
+    signing: EncodingKey,
+}
+
+impl UrlTickets {
+    pub(super) fn new(secret: &[u8; 32]) -> Self {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let own = hmac::sign(&secret, b"tidings url ticket 1");
+        let keys = KeySet::of_secret(URL_TICKET, own.as_ref());
+        Self { keys, signing: EncodingKey::from_secret(own.as_ref()) }
+    }
+
+    pub(super) fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    pub(super) fn mint(&self, user: &str, channels: &Value, ttl: u64, now_ms: u64) -> String {
+        provider::install();
+        let now = now_ms / 1000;
+        let exp = now + ttl;
+        let claims = json!({ "sub": user, "iat": now, "exp": exp, "channels": channels });
+        let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+        header.kid = Some(URL_TICKET.into());
+        jsonwebtoken::encode(&header, &claims, &self.signing).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! `tidings dev` and `tidings serve`: a server.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use super::error::CliError;
 use super::style::Style;
-use crate::config::{Config, Tls};
+use crate::config::{ApiKey, Config, Secret, StoreKind, Tls};
+use crate::secret;
 
 /// Run a server for trying out: open to anyone, with a page to open in a browser
 #[derive(Args, Debug)]
@@ -93,15 +94,30 @@ pub(super) fn dev(args: DevArgs) -> Result<(), CliError> {
         None => Config::dev(),
     };
     config.server.page = true;
-    start(config, args.changes)
+    args.changes.apply(&mut config)?;
+    let key = allow_api(&mut config)?;
+    start(&config, key.as_deref())
+}
+
+/// A development server that only this machine reaches has an API key of its own: where it is.
+fn allow_api(config: &mut Config) -> Result<Option<PathBuf>, CliError> {
+    let on_disk = config.store.kind == StoreKind::Disk;
+    if !config.api.key.is_empty() || !config.server.listen.ip().is_loopback() || !on_disk {
+        return Ok(None);
+    }
+    let dir = config.base_dir().join(&config.store.path);
+    let secret = Some(Secret::new(secret::dev_api_key(&dir)?));
+    config.api.key.push(ApiKey { name: "dev".into(), secret, ..ApiKey::default() });
+    Ok(Some(dir.join("api-key")))
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
-    start(Config::load(&args.config)?, args.changes)
+    let mut config = Config::load(&args.config)?;
+    args.changes.apply(&mut config)?;
+    start(&config, None)
 }
 
-fn start(mut config: Config, changes: Changes) -> Result<(), CliError> {
-    changes.apply(&mut config)?;
+fn start(config: &Config, api_key: Option<&Path>) -> Result<(), CliError> {
     let base_dir = config.base_dir();
     let style = Style::of_stderr();
     for warning in config.check(&base_dir)? {
@@ -113,7 +129,10 @@ fn start(mut config: Config, changes: Changes) -> Result<(), CliError> {
         .with_writer(std::io::stderr)
         .with_ansi(style.is_coloured())
         .init();
-    Ok(crate::run(&config, &base_dir)?)
+    if let Some(path) = api_key {
+        println!("The key of its HTTP API is in {}", path.display());
+    }
+    Ok(crate::run(config, &base_dir)?)
 }
 
 #[cfg(test)]

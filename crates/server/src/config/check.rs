@@ -5,6 +5,7 @@ use std::path::Path;
 use tidings_core::policy::{Access, NamespacePolicy};
 
 use super::{Config, ConfigError, Problem, StoreKind, Tls};
+use crate::api::ApiKeys;
 use crate::auth::KeySet;
 
 /// Collects what is wrong and what is only doubtful.
@@ -90,6 +91,9 @@ impl Config {
         }
         if auth.leeway.ms > 300_000 {
             found.error("auth.leeway", "more than 5m", "set the clocks right instead");
+        }
+        if let Err(fault) = ApiKeys::load(&self.api, base_dir) {
+            found.error(&fault.key, fault.why, fault.remedy);
         }
         if let Err(errors) = KeySet::load(auth, base_dir) {
             for error in errors {

@@ -7,6 +7,7 @@
 //!
 //! Paths in the file are relative to the file.
 
+mod api;
 mod check;
 mod error;
 mod outline;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tidings_core::policy::{Access, HistoryPolicy, NamespacePolicy, PresencePolicy};
 use tidings_core::{Limits, Period};
 
+pub use api::{Api, ApiKey, Scope};
 use error::Source;
 pub use error::{ConfigError, Place, Problem};
 pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
@@ -36,6 +38,8 @@ pub struct Config {
     pub store: Store,
     /// Whose tokens are taken.
     pub auth: Auth,
+    /// The HTTP API for backends.
+    pub api: Api,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.

@@ -8,7 +8,7 @@ use tidings_core::Limits;
 use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 
 use super::outline::{Row, Section, section};
-use super::{Auth, Config, Key, Server, Store, Tls};
+use super::{Api, ApiKey, Auth, Config, Key, Server, Store, Tls};
 
 /// A whole file that works, as a start.
 const EXAMPLE: &str = include_str!("example.toml");
@@ -17,13 +17,15 @@ const EXAMPLE: &str = include_str!("example.toml");
 const COLUMNS: usize = 96;
 
 /// Every table of the file, in the order of the documentation.
-fn sections() -> [Section; 9] {
+fn sections() -> [Section; 11] {
     [
         section::<Server>("server", false),
         section::<Tls>("server.tls", false),
         section::<Store>("store", false),
         section::<Auth>("auth", false),
         section::<Key>("auth.key", true),
+        section::<Api>("api", false),
+        section::<ApiKey>("api.key", true),
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),

@@ -23,6 +23,7 @@ impl Shard {
         self.turn_is_due();
         for effect in effects.drain(..) {
             match effect {
+                Effect::Answer { text } => self.served(text),
                 Effect::Append(append) => self.node.storage.append(self.id, append),
                 Effect::Close { session, code } => self.close(session, code),
                 Effect::Drain { session } => self.with(session, |connection| {

@@ -8,6 +8,7 @@ use tidings_core::store::{Level, Loaded, StoreError};
 
 use super::moving::Luggage;
 use super::requests::{Batch, Poll};
+use super::visit::Visit;
 
 /// What a shard is told from outside its thread.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) enum Mail {
     Stop,
     /// The store has done with an append.
     Stored { channel: Arc<str>, outcome: Result<Level, StoreError> },
+    /// Something to do here.
+    Visit(Visit),
 }
 
 /// A shard's mailbox. Order is kept for each sender.

@@ -11,7 +11,9 @@ pub(crate) mod mailbox;
 mod moving;
 mod reading;
 pub(crate) mod requests;
+mod service;
 mod sweep;
+mod visit;
 pub(crate) mod wire;
 
 use std::cell::{Cell, RefCell};
@@ -29,6 +31,8 @@ use crate::transport::ring::Ring;
 use crate::transport::stream::{Flush, Stream};
 use connection::Connection;
 use mailbox::Mail;
+use service::Service;
+use visit::Visit;
 use wire::Wire;
 
 /// What a read may bring at once. Shared by all connections of the shard.
@@ -76,6 +80,9 @@ pub(crate) struct Shard {
     turn_due: Cell<bool>,
     /// Another shard or the store cannot keep up: nothing is read from clients.
     throttled: Cell<bool>,
+    service: Service,
+    /// What other shards want to have done here.
+    visits: RefCell<Vec<Visit>>,
     pub(crate) stopping: Cell<bool>,
 }
 
@@ -98,6 +105,8 @@ impl Shard {
             turn: RefCell::new(None),
             turn_due: Cell::new(false),
             throttled: Cell::new(false),
+            service: Service::default(),
+            visits: RefCell::default(),
             stopping: Cell::new(false),
         }
     }
@@ -127,6 +136,23 @@ impl Shard {
             self.handle(&connection, &mut early.to_vec());
         }
         self.start(connection);
+    }
+
+    /// Its engine, to look into; not across a wait.
+    pub(crate) fn engine(&self) -> std::cell::Ref<'_, Engine> {
+        self.engine.borrow()
+    }
+
+    /// Its engine, in a visit: that carries the effects out.
+    pub(crate) fn engine_mut(&self) -> std::cell::RefMut<'_, Engine> {
+        self.engine.borrow_mut()
+    }
+
+    /// What a session's client speaks.
+    pub(crate) fn transport_of(&self, session: SessionKey) -> &'static str {
+        let by_slot = self.by_slot.borrow();
+        let connection = by_slot.get(session.slot as usize).and_then(Option::as_ref);
+        connection.map_or("", |connection| connection.wire.transport())
     }
 
     /// Puts a connection into the table.
@@ -222,6 +248,7 @@ impl Shard {
         self.after_flush();
         self.send_mail();
         self.throttle();
+        self.receive_visits();
     }
 
     fn take_mail(self: &Rc<Self>) {
@@ -238,6 +265,7 @@ impl Shard {
                 }
                 Mail::Message(message) => self.engine.borrow_mut().message(now, message),
                 Mail::Stop => self.stop(),
+                Mail::Visit(visit) => self.visits.borrow_mut().push(visit),
                 Mail::Stored { channel, outcome } => {
                     self.engine.borrow_mut().stored(now, &channel, &outcome);
                 }

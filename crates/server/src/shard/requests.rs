@@ -154,7 +154,7 @@ impl Shard {
         self.post(poll.handle.shard, Mail::Poll(poll));
     }
 
-    fn post(&self, shard: u16, mail: Mail) {
+    pub(super) fn post(&self, shard: u16, mail: Mail) {
         if let Some(outgoing) = self.outgoing.borrow_mut().get_mut(usize::from(shard)) {
             outgoing.push(mail);
             self.turn_is_due();

@@ -27,6 +27,16 @@ impl Wire {
         matches!(self, Wire::Events | Wire::Lines | Wire::Source)
     }
 
+    /// What it is called.
+    pub(crate) fn transport(self) -> &'static str {
+        match self {
+            Wire::Compressed | Wire::WebSocket => "websocket",
+            Wire::Events => "sse",
+            Wire::Lines => "poll",
+            Wire::Source => "eventsource",
+        }
+    }
+
     /// Appends one frame.
     pub(crate) fn put(self, out: &mut Vec<u8>, text: &[u8], deflater: &mut Deflater) {
         match self {

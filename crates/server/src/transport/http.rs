@@ -17,8 +17,8 @@ use super::accept::Counted;
 use super::fallback::{self, EventBody};
 use super::takeover::{self, Slot, Takeover, Waiting};
 use super::upgrade;
-use crate::page;
 use crate::shard::Shard;
+use crate::{api, page};
 
 /// What an answer has behind its head.
 pub(crate) enum Content {
@@ -86,6 +86,7 @@ async fn route(
 ) -> Answer {
     let mut answer = match request.uri().path() {
         "/events" | "/poll" | "/send" => fallback::respond(shard, request).await,
+        path if path.starts_with("/api/") => api::respond(shard, request).await,
         "/socket" => upgrade::upgrade(shard, counted, request),
         _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is known here\n");

@@ -13,3 +13,6 @@ pub(crate) mod stream;
 mod takeover;
 pub(crate) mod tls;
 mod upgrade;
+
+pub(crate) use fallback::collect;
+pub(crate) use upgrade::bearer;

@@ -63,7 +63,7 @@ fn bytes<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a [u8] {
 
 /// The token of an `Authorization` header, empty if there is none behind `Bearer`. Other schemes
 /// belong to somebody else, a proxy for instance.
-pub(super) fn bearer(value: &HeaderValue) -> Option<String> {
+pub(crate) fn bearer(value: &HeaderValue) -> Option<String> {
     let text = value.to_str().ok()?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim().to_owned())

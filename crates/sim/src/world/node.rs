@@ -111,6 +111,8 @@ impl World {
 
     fn effect(&mut self, shard: u16, effect: Effect) {
         match effect {
+            // No API asks for anything in a world.
+            Effect::Answer { .. } => {}
             Effect::Append(append) => {
                 if let Some(keeper) = &mut self.node.keeper {
                     keeper.waiting.push_back((shard, append));

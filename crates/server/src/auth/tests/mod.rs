@@ -281,7 +281,14 @@ fn a_minted_token_is_taken() {
     let identity = load(&auth).unwrap().verify(&token, NOW_MS).unwrap();
     let expires_at_ms = Some(NOW_MS + 65_000);
     let grants = Some(vec![grant].into());
-    let ada = Identity { user: "ada".into(), anonymous: false, expires_at_ms, grants };
+    let ada = Identity {
+        user: "ada".into(),
+        anonymous: false,
+        expires_at_ms,
+        issued_at_ms: NOW_MS,
+        token: None,
+        grants,
+    };
     assert_eq!(identity, ada);
 
     let by_hand = SigningKey::from_secret(SECRET).unwrap();

@@ -56,15 +56,22 @@ pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> An
 }
 
 /// The whole body of a request, or the answer to one that is too long or too slow.
-async fn collect(request: Request<Incoming>) -> Result<Bytes, Answer> {
+async fn body_of(request: Request<Incoming>) -> Result<Bytes, Answer> {
+    collect(request).await.map_err(|(status, why)| text(status, why))
+}
+
+/// The whole body of a request, or the status for one that is too long or too slow, and why.
+pub(crate) async fn collect(
+    request: Request<Incoming>,
+) -> Result<Bytes, (StatusCode, &'static str)> {
     let body = Limited::new(request.into_body(), BODY_BYTES).collect();
     match tokio::time::timeout(BODY_WITHIN, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(text(StatusCode::PAYLOAD_TOO_LARGE, "a request takes 1 MiB at most\n"))
+            Err((StatusCode::PAYLOAD_TOO_LARGE, "a request takes 1 MiB at most\n"))
         }
-        Ok(Err(_)) => Err(text(StatusCode::BAD_REQUEST, "the body ended early\n")),
-        Err(_) => Err(text(StatusCode::REQUEST_TIMEOUT, "the body took longer than 10 s\n")),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body ended early\n")),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body took longer than 10 s\n")),
     }
 }
 

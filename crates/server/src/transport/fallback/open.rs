@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Request, Response};
 
-use super::{EventBody, busy, collect, token};
+use super::{EventBody, body_of, busy, token};
 use crate::shard::Shard;
 use crate::shard::connection::Connection;
 use crate::shard::wire::Wire;
@@ -27,7 +27,7 @@ const fn padding() -> [u8; 2052] {
 /// Answers with all that the session is sent, for as long as it lives.
 pub(super) async fn events(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
     let token = token(request.headers());
-    let lines = match collect(request).await {
+    let lines = match body_of(request).await {
         Ok(lines) => lines,
         Err(answer) => return answer,
     };

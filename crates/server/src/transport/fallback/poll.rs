@@ -8,7 +8,7 @@ use hyper::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use super::{busy, collect, split_head, token};
+use super::{body_of, busy, split_head, token};
 use crate::shard::Shard;
 use crate::shard::requests::{Handle, Poll};
 use crate::shard::wire::Wire;
@@ -23,7 +23,7 @@ struct Ask<'a> {
 
 pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
     let token = token(request.headers());
-    let body = match collect(request).await {
+    let body = match body_of(request).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::poll::gone;
-use super::{collect, split_head};
+use super::{body_of, split_head};
 use crate::shard::Shard;
 use crate::shard::requests::{Batch, Handle, Taken};
 use crate::transport::http::{Answer, text};
@@ -23,7 +23,7 @@ struct Head<'a> {
 }
 
 pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
-    let body = match collect(request).await {
+    let body = match body_of(request).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };

@@ -1,0 +1,64 @@
+//! Commands of the server's own: what its HTTP API asks for. They have no session. Whether the
+//! caller may ask is the API's matter; names, sizes and schemas are checked as for everybody.
+
+use std::sync::Arc;
+
+use tidings_proto::{Command, CommandBody, ErrorCode};
+
+use super::Engine;
+use super::commands::Author;
+use super::types::{Address, Effect, Message, Now, Request, RequestBody, SessionKey};
+use crate::reject::Reject;
+
+/// What stands in the place of a session's key.
+pub(super) const SERVICE: SessionKey = SessionKey { slot: u32::MAX, serial: 0 };
+
+/// The scope of the API's idempotency keys. No user has this name: names have no control
+/// characters.
+const SCOPE: &str = "\0api";
+
+impl Engine {
+    /// Carries out `publish`, `history` or `presence`; its [`Effect::Answer`] has the same `id`.
+    /// `author` is the user that an event is said to be from.
+    pub fn serve(&mut self, now: Now, author: &Arc<str>, command: Command<'_>) {
+        let Command { id, body } = command;
+        let channel = match &body {
+            CommandBody::Publish { channel, .. }
+            | CommandBody::History { channel, .. }
+            | CommandBody::Presence { channel } => channel.to_string(),
+            _ => String::new(),
+        };
+        if let Err(reject) = self.try_serve(id, &channel, author, body) {
+            let at = (channel.len() <= self.config.limits.channel_name).then_some(&*channel);
+            let text = reject.encode(Some(id), at);
+            self.out.effects.push(Effect::Answer { text });
+        }
+        self.settle(now);
+    }
+
+    fn try_serve(
+        &mut self,
+        id: u64,
+        channel: &str,
+        author: &Arc<str>,
+        body: CommandBody<'_>,
+    ) -> Result<(), Reject> {
+        let target = self.find_target(channel)?;
+        let body = match body {
+            publish @ CommandBody::Publish { .. } => {
+                let author = Author { user: author, scope: SCOPE, session: 0 };
+                RequestBody::Publish(Box::new(self.make_publish(&author, &target, publish)?))
+            }
+            CommandBody::History { before, after, limit, .. } => {
+                self.history_body(before, after, limit)?
+            }
+            CommandBody::Presence { .. } => RequestBody::Members,
+            _ => return Err(Reject::new(ErrorCode::BadRequest, "a command of sessions")),
+        };
+        let from = Address { shard: self.config.shard, session: SERVICE };
+        let home = self.home_of(&target.channel);
+        let channel = target.channel;
+        self.out.post(home, Message::Request(Request { from, id, channel, body }));
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! Every operation of the API, once: the router and the OpenAPI document are made of this table.
+
+use hyper::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::types::{
+    Broadcast, BroadcastBody, Channel, Channels, Connections, DisconnectBody, Disconnected,
+    History, Info, Members, PublishBody, Published, RevokeBody, Revoked, Ticket, TicketBody,
+    UnsubscribeBody, Unsubscribed,
+};
+use crate::config::Scope;
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Broadcast,
+    Channel,
+    Channels,
+    Connections,
+    Disconnect,
+    History,
+    Info,
+    Presence,
+    Publish,
+    Revoke,
+    Ticket,
+    Unsubscribe,
+}
+
+/// A parameter of the path or the query.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// A part of the path.
+    Path,
+    /// A text of the query.
+    Text,
+    /// A whole number of the query, at least this and at most that.
+    Number(u64, u64),
+}
+
+/// One operation.
+pub(super) struct Endpoint {
+    pub(super) operation: Operation,
+    pub(super) id: &'static str,
+    pub(super) method: Method,
+    /// Behind `/api/v1`.
+    pub(super) path: &'static str,
+    pub(super) scope: Scope,
+    pub(super) summary: &'static str,
+    pub(super) parameters: &'static [Parameter],
+    pub(super) body: Option<MakeSchema>,
+    pub(super) answer: MakeSchema,
+    /// Statuses of errors, beside those that every request can have.
+    pub(super) errors: &'static [u16],
+}
+
+pub(super) type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+const CHANNEL: Parameter =
+    Parameter { name: "channel", about: "The channel, percent-encoded", kind: Kind::Path };
+
+const USER: Parameter =
+    Parameter { name: "user", about: "The user, percent-encoded", kind: Kind::Path };
+
+/// The largest number that JavaScript counts exactly.
+const MANY: u64 = (1 << 53) - 1;
+
+const HISTORY: [Parameter; 4] = [
+    CHANNEL,
+    Parameter {
+        name: "before",
+        about: "Events in front of this offset, the newest of them",
+        kind: Kind::Number(0, MANY),
+    },
+    Parameter {
+        name: "after",
+        about: "Events behind this offset, the oldest of them; not together with `before`",
+        kind: Kind::Number(0, MANY),
+    },
+    Parameter { name: "limit", about: "How many events at most", kind: Kind::Number(1, 100) },
+];
+
+const LIST: [Parameter; 3] = [
+    Parameter { name: "prefix", about: "Only names that begin so", kind: Kind::Text },
+    Parameter { name: "after", about: "Only names that follow this one", kind: Kind::Text },
+    Parameter { name: "limit", about: "How many channels at most", kind: Kind::Number(1, 1000) },
+];
+
+const fn post(
+    operation: Operation,
+    (id, path, scope): (&'static str, &'static str, Scope),
+    summary: &'static str,
+    (body, answer): (MakeSchema, MakeSchema),
+    errors: &'static [u16],
+) -> Endpoint {
+    let (method, parameters, body) = (Method::POST, &[] as &[Parameter], Some(body));
+    Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
+}
+
+const fn get(
+    operation: Operation,
+    (id, path, scope): (&'static str, &'static str, Scope),
+    summary: &'static str,
+    parameters: &'static [Parameter],
+    answer: MakeSchema,
+    errors: &'static [u16],
+) -> Endpoint {
+    let (method, body) = (Method::GET, None);
+    Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
+}
+
+/// All of them.
+pub(super) static ENDPOINTS: [Endpoint; 12] = [
+    post(
+        Operation::Publish,
+        ("publish", "/publish", Scope::Publish),
+        "Publish an event to a channel",
+        (schema::<PublishBody>, schema::<Published>),
+        &[404, 409, 413, 422, 429, 503],
+    ),
+    post(
+        Operation::Broadcast,
+        ("broadcast", "/broadcast", Scope::Publish),
+        "Publish an event to many channels; each succeeds or fails alone",
+        (schema::<BroadcastBody>, schema::<Broadcast>),
+        &[413],
+    ),
+    get(
+        Operation::Channels,
+        ("listChannels", "/channels", Scope::Channels),
+        "List the channels in memory: those that somebody uses or has used lately",
+        &LIST,
+        schema::<Channels>,
+        &[],
+    ),
+    get(
+        Operation::Channel,
+        ("getChannel", "/channels/{channel}", Scope::Channels),
+        "Look at a channel in memory",
+        &[CHANNEL],
+        schema::<Channel>,
+        &[404],
+    ),
+    get(
+        Operation::History,
+        ("getHistory", "/channels/{channel}/history", Scope::History),
+        "Read a page of a channel's history; without `before` and `after` the newest events",
+        &HISTORY,
+        schema::<History>,
+        &[404, 503],
+    ),
+    get(
+        Operation::Presence,
+        ("getPresence", "/channels/{channel}/presence", Scope::Presence),
+        "See who is present in a channel",
+        &[CHANNEL],
+        schema::<Members>,
+        &[404, 503],
+    ),
+    get(
+        Operation::Connections,
+        ("listConnections", "/users/{user}/connections", Scope::Users),
+        "List a user's sessions",
+        &[USER],
+        schema::<Connections>,
+        &[],
+    ),
+    post(
+        Operation::Disconnect,
+        ("disconnect", "/disconnect", Scope::Manage),
+        "End the sessions of a user, or one session",
+        (schema::<DisconnectBody>, schema::<Disconnected>),
+        &[413],
+    ),
+    post(
+        Operation::Unsubscribe,
+        ("unsubscribe", "/unsubscribe", Scope::Manage),
+        "End subscriptions of a user or a session",
+        (schema::<UnsubscribeBody>, schema::<Unsubscribed>),
+        &[413],
+    ),
+    post(
+        Operation::Revoke,
+        ("revoke", "/revoke", Scope::Manage),
+        "Take rights back: of a user, a session, a token, or to channels; at once and after a restart",
+        (schema::<RevokeBody>, schema::<Revoked>),
+        &[413, 429, 503],
+    ),
+    post(
+        Operation::Ticket,
+        ("createTicket", "/tickets", Scope::Tickets),
+        "Make a ticket for a client that can say who it is only in its URL",
+        (schema::<TicketBody>, schema::<Ticket>),
+        &[413],
+    ),
+    get(
+        Operation::Info,
+        ("getInfo", "/info", Scope::Channels),
+        "What the server is and how much it has to do",
+        &[],
+        schema::<Info>,
+        &[],
+    ),
+];

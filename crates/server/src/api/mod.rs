@@ -1,0 +1,120 @@
+//! The HTTP API for backends, `/api/v1`: what users' backends publish, look at and take back.
+//!
+//! A request is authorised by a key ([`keys`]), found in the table of [`endpoints`], and carried
+//! out as a command of the server's own (`shard/service.rs`) or by a visit to all shards
+//! (`shard/visit.rs`). Errors are problem details ([`problem`]).
+
+mod call;
+mod channels;
+mod endpoints;
+mod events;
+mod keys;
+mod openapi;
+mod problem;
+mod revoke;
+mod types;
+mod users;
+
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::{Request, StatusCode};
+use matchit::Router;
+
+use crate::shard::Shard;
+use crate::transport::collect;
+use crate::transport::http::{Answer, text};
+use call::{Call, decoded};
+use endpoints::{ENDPOINTS, Endpoint, Operation};
+pub(crate) use keys::ApiKeys;
+use problem::Problem;
+
+/// Paths, each with the endpoints that it has.
+static ROUTER: LazyLock<Router<Vec<&'static Endpoint>>> = LazyLock::new(|| {
+    let mut paths: Vec<(&str, Vec<&'static Endpoint>)> = Vec::new();
+    for endpoint in &ENDPOINTS {
+        match paths.iter_mut().find(|(path, _)| *path == endpoint.path) {
+            Some((_, here)) => here.push(endpoint),
+            None => paths.push((endpoint.path, vec![endpoint])),
+        }
+    }
+    let mut router = Router::new();
+    for (path, here) in paths {
+        if let Err(error) = router.insert(path, here) {
+            // invariant: the table has no two paths that contradict each other; a test asks it.
+            tracing::error!(%error, path, "a path of the API is unreachable");
+        }
+    }
+    router
+});
+
+/// Answers a request to `/api/`.
+pub(crate) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
+    let mut answer = match try_respond(shard, request).await {
+        Ok(answer) => answer,
+        Err(problem) => problem.answer(),
+    };
+    let no_store = HeaderValue::from_static("no-store");
+    answer.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    answer
+}
+
+async fn try_respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Result<Answer, Problem> {
+    let node = shard.node.clone();
+    if request.uri().path() == "/api/openapi.json" {
+        let mut answer = text(StatusCode::OK, openapi::served());
+        let json = HeaderValue::from_static("application/json");
+        answer.headers_mut().insert(header::CONTENT_TYPE, json);
+        return Ok(answer);
+    }
+    if node.api.is_empty() {
+        return Err(Problem::not_found("the API is off: add an [[api.key]] to the configuration"));
+    }
+    let key = node.api.authorise(request.headers())?;
+    let path = request.uri().path().strip_prefix("/api/v1").unwrap_or_default();
+    let found = ROUTER.at(path).map_err(|_| Problem::not_found("there is no such path"))?;
+    let method = found.value.iter().find(|endpoint| endpoint.method == *request.method());
+    let Some(endpoint) = method else {
+        let methods: Vec<_> = found.value.iter().map(|e| e.method.as_str()).collect();
+        return Ok(wrong_method(&methods.join(", ")));
+    };
+    key.require(endpoint.scope)?;
+    let path = found.params.iter().map(|(_, value)| decoded(value)).collect::<Result<_, _>>()?;
+    let query = request.uri().query().unwrap_or_default();
+    let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let body = match endpoint.body {
+        Some(_) => collect(request).await.map_err(|(status, why)| Problem::of_http(status, why))?,
+        None => Bytes::new(),
+    };
+    let call = Call { shard, key, path, query, body };
+    carry_out(&call, endpoint.operation).await
+}
+
+async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Problem> {
+    match operation {
+        Operation::Broadcast => events::broadcast(call).await,
+        Operation::Channel => channels::one(call).await,
+        Operation::Channels => channels::list(call).await,
+        Operation::Connections => users::connections(call).await,
+        Operation::Disconnect => users::disconnect(call).await,
+        Operation::History => events::history(call).await,
+        Operation::Info => channels::info(call).await,
+        Operation::Presence => events::presence(call).await,
+        Operation::Publish => events::publish(call).await,
+        Operation::Revoke => revoke::revoke(call).await,
+        Operation::Ticket => revoke::ticket(call),
+        Operation::Unsubscribe => users::unsubscribe(call).await,
+    }
+}
+
+fn wrong_method(methods: &str) -> Answer {
+    let why = format!("this path takes {methods}");
+    let mut answer = Problem::of_http(StatusCode::METHOD_NOT_ALLOWED, &why).answer();
+    if let Ok(methods) = HeaderValue::from_str(methods) {
+        answer.headers_mut().insert(header::ALLOW, methods);
+    }
+    answer
+}
