@@ -26,6 +26,7 @@ mod address;
 mod backoff;
 mod client;
 mod error;
+pub mod machine;
 mod outbox;
 mod reconnecting;
 mod socket;
