@@ -1,305 +1,208 @@
-//! One connection: commands, their answers, and pushes.
+//! The handle of a client.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Value, json};
-use tidings_proto::{ServerFrame, command};
-use tokio::time::timeout;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
-use crate::error::{Closed, Refusal};
-use crate::socket::Socket;
-use crate::tls::{self, Trust};
-use crate::upgrade::upgrade;
-use crate::{Address, Error};
+use crate::driver::{self, Awaiting, Reports, Request};
+use crate::{Address, Channel, Error, Frame, Options, Welcome, tls};
 
-/// Frames that may pile up while an answer is waited for.
-const PUSHES_MAX: usize = 100_000;
-/// How long a server may be silent beyond its heartbeat.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// How to connect. `Debug` shows neither the token nor the session.
-#[derive(Clone)]
-pub struct Options {
-    /// A JWT; without one the user is anonymous.
-    pub token: Option<String>,
-    /// The session of an earlier [`Welcome`]: gives an anonymous user their name back.
-    pub session: Option<String>,
-    /// What the server's logs call this program.
-    pub client: String,
-    /// Whose certificates are trusted.
-    pub trust: Trust,
-    /// How long connecting may take, until the server's welcome.
-    pub timeout: Duration,
-    /// A message of the server is not longer than this many bytes.
-    pub message_bytes: usize,
+/// Where a client's connection is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Status {
+    /// An attempt is made; so many failed in a row before.
+    Connecting {
+        /// How many failed.
+        attempt: u32,
+    },
+    /// The server has welcomed us.
+    Connected(Welcome),
+    /// The connection was lost, or could not be made; it is tried again.
+    Waiting {
+        /// How many attempts failed in a row.
+        attempt: u32,
+        /// When the next one is made.
+        retry_at: Instant,
+        /// Why.
+        cause: Error,
+    },
+    /// For good: the server does not want this client back, or the program has closed it.
+    Closed {
+        /// Why; `None`: the program has.
+        cause: Option<Error>,
+    },
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            token: None,
-            session: None,
-            client: concat!("tidings-client/", env!("CARGO_PKG_VERSION")).into(),
-            trust: Trust::Web,
-            timeout: Duration::from_secs(10),
-            message_bytes: 1 << 20,
-        }
-    }
-}
+/// A client of one server: one connection, which comes back by itself. Clones are the same client;
+/// it says good-bye when the last of them, of its channels and its subscriptions is dropped.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Shared>);
 
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("token", &self.token.as_ref().map(|_| ".."))
-            .field("session", &self.session.as_ref().map(|_| ".."))
-            .field("client", &self.client)
-            .field("trust", &self.trust)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What the server said first.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Welcome {
-    /// The session's secret, for [`Options::session`] after a lost connection.
-    pub session: String,
-    /// Who the user is.
-    pub user: String,
-    /// Whether the session of [`Options::session`] goes on, presence included.
-    pub resumed: bool,
-    /// The longest silence of a living connection.
-    pub heartbeat: Duration,
-    /// When the token ends, from now.
-    pub expires_in: Option<Duration>,
-}
-
-impl Welcome {
-    /// The part of the session that others see on its events.
-    pub fn public_session(&self) -> &str {
-        self.session.split('.').next().unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Welcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Welcome").field("user", &self.user).finish_non_exhaustive()
-    }
-}
-
-/// A frame of the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    text: String,
-    kind: String,
-    id: Option<u64>,
-}
-
-impl std::str::FromStr for Frame {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Self::new(text.to_owned())
-    }
-}
-
-impl Frame {
-    fn new(text: String) -> Result<Self, Error> {
-        let frame = ServerFrame::decode(&text).map_err(|e| Error::Protocol(e.to_string()))?;
-        let (kind, id) = (frame.kind.to_string(), frame.id);
-        Ok(Self { text, kind, id })
-    }
-
-    /// Its JSON.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Its `type`.
-    pub fn kind(&self) -> &str {
-        &self.kind
-    }
-
-    /// The command that it answers.
-    pub fn id(&self) -> Option<u64> {
-        self.id
-    }
-
-    /// Its fields.
-    pub fn decode(&self) -> ServerFrame<'_> {
-        // invariant: `new` has decoded the same text.
-        ServerFrame::decode(&self.text).expect("a frame decodes twice")
-    }
-
-    /// Its fields as JSON.
-    pub fn value(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_default()
-    }
-
-    /// What an `error` frame says.
-    pub fn refusal(&self) -> Option<Refusal> {
-        let frame = self.decode();
-        (self.kind == "error").then(|| Refusal {
-            code: frame
-                .code
-                .and_then(|code| serde_json::from_str(code.get()).ok())
-                .unwrap_or_default(),
-            message: frame.message.map(|message| message.to_string()).unwrap_or_default(),
-            retryable: frame.retryable,
-            retry_after: frame.retry_after.map(Duration::from_millis),
-            expected: frame.expected,
-            path: frame.path.map(|path| path.to_string()),
-        })
-    }
-
-    /// What a `bye` frame says.
-    fn closed(&self) -> Option<Closed> {
-        let frame = self.decode();
-        (self.kind == "bye").then(|| {
-            let code = frame.code.and_then(|code| code.get().parse().ok()).unwrap_or(1005);
-            Closed {
-                code,
-                reason: frame.reason.map(|reason| reason.to_string()).unwrap_or_default(),
-                reconnect: frame.reconnect.unwrap_or(!(4400..4500).contains(&code)),
-                retry_after: frame.retry_after.map(Duration::from_millis),
-            }
-        })
-    }
-}
-
-/// An open session.
 #[derive(Debug)]
-pub struct Client {
-    socket: Socket,
-    next_id: u64,
-    /// What arrived while an answer was waited for.
-    pushes: VecDeque<Frame>,
-    welcome: Welcome,
+struct Shared {
+    requests: mpsc::Sender<Request>,
+    reports: Reports,
+    /// Keeps what readers of subscriptions use.
+    _notify: Arc<Notify>,
 }
 
 impl Client {
-    /// Connects to `address` (see [`Address`]) and opens a session.
+    /// Connects to `address` (see [`Address`]) and waits for the server's welcome. From then on the
+    /// client comes back by itself after a lost connection.
     ///
     /// # Errors
-    /// When there is no such server, or it does not want this user.
-    pub async fn connect(address: &str, options: &Options) -> Result<Self, Error> {
-        let address = address.parse().map_err(Error::Address)?;
-        Self::connect_to(&address, options).await
+    /// When the first attempt fails. For a client that goes on trying, see [`Client::start`].
+    pub async fn connect(address: &str, options: Options) -> Result<Self, Error> {
+        Self::connect_to(address.parse().map_err(Error::Address)?, options).await
     }
 
-    /// Connects to `address` and opens a session.
+    /// As [`Client::connect`].
     ///
     /// # Errors
-    /// When there is no such server, or it does not want this user.
-    pub async fn connect_to(address: &Address, options: &Options) -> Result<Self, Error> {
-        let opening = Self::open(address, options);
-        let late = |_| Error::Connect(address.to_string(), std::io::ErrorKind::TimedOut.into());
-        timeout(options.timeout, opening).await.map_err(late)?
-    }
-
-    async fn open(address: &Address, options: &Options) -> Result<Self, Error> {
-        let mut stream = tls::open(address, &options.trust).await?;
-        let rest = upgrade(&mut *stream, address).await?;
-        let socket = Socket::new(stream, rest, options.message_bytes, options.timeout);
-        let welcome = Welcome {
-            session: String::new(),
-            user: String::new(),
-            resumed: false,
-            heartbeat: Duration::ZERO,
-            expires_in: None,
-        };
-        let mut client = Self { socket, next_id: 1, pushes: VecDeque::new(), welcome };
-        let mut hello = json!({ "client": options.client });
-        for (name, value) in [("token", &options.token), ("session", &options.session)] {
-            if let Some(value) = value {
-                hello[name] = value.as_str().into();
-            }
-        }
-        let reply = client.request("hello", hello).await?;
-        let reply = reply.decode();
-        client.welcome = Welcome {
-            session: reply.session.map(|session| session.to_string()).unwrap_or_default(),
-            user: reply.user.map(|user| user.to_string()).unwrap_or_default(),
-            resumed: reply.resumed.unwrap_or(false),
-            heartbeat: Duration::from_millis(reply.heartbeat.unwrap_or(25_000)),
-            expires_in: reply.expires_in.map(Duration::from_millis),
-        };
-        client.socket.patience = client.welcome.heartbeat + GRACE;
+    /// As there.
+    pub async fn connect_to(address: Address, options: Options) -> Result<Self, Error> {
+        let (first, answer) = oneshot::channel();
+        let client = Self::start_with(address, options, Some(first))?;
+        answer.await.map_err(|_| client.ended())??;
         Ok(client)
     }
 
-    /// What the server said first.
-    pub fn welcome(&self) -> &Welcome {
-        &self.welcome
-    }
-
-    /// Queues a command and returns its id. It goes out with the next [`Client::recv`],
-    /// [`Client::request`] or [`Client::flush`].
-    pub fn command(&mut self, kind: &str, fields: Value) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.socket.send(&command(kind, id, fields));
-        id
-    }
-
-    /// Queues any text, whether it is a command or not.
-    pub fn send_raw(&mut self, text: &str) {
-        self.socket.send(text);
-    }
-
-    /// Waits until everything queued has been written.
+    /// Starts to connect, and goes on until there is a connection. Must be called in a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// When the connection has ended.
-    pub async fn flush(&mut self) -> Result<(), Error> {
-        self.socket.flush().await
+    /// When `address` is none, or the file of certificates cannot be used.
+    pub fn start(address: &str, options: Options) -> Result<Self, Error> {
+        Self::start_to(address.parse().map_err(Error::Address)?, options)
     }
 
-    /// Sends a command and waits for its answer. What is pushed meanwhile waits for
-    /// [`Client::recv`].
+    /// As [`Client::start`].
     ///
     /// # Errors
-    /// [`Error::Refused`] if the answer is an `error`; else when the connection has ended.
-    pub async fn request(&mut self, kind: &str, fields: Value) -> Result<Frame, Error> {
-        let id = self.command(kind, fields);
-        loop {
-            let frame = self.next_frame().await?;
-            if frame.id() == Some(id) {
-                return match frame.refusal() {
-                    Some(refusal) => Err(Error::Refused(Box::new(refusal))),
-                    None => Ok(frame),
-                };
-            }
-            if self.pushes.len() >= PUSHES_MAX {
-                return Err(Error::Protocol("it sends and sends and does not answer".into()));
-            }
-            self.pushes.push_back(frame);
+    /// When the file of certificates cannot be used.
+    pub fn start_to(address: Address, options: Options) -> Result<Self, Error> {
+        Self::start_with(address, options, None)
+    }
+
+    fn start_with(
+        address: Address,
+        options: Options,
+        first: Option<Awaiting>,
+    ) -> Result<Self, Error> {
+        let tls = tls::connector(&address, &options.trust)?;
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| Error::lost(std::io::Error::other(error)))?;
+        let name = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (requests, notify, reports) = driver::start(address, tls, options, name, first);
+        Ok(Self(Arc::new(Shared { requests, reports, _notify: notify })))
+    }
+
+    /// The welcome of the connection there is; else waits for what comes of the attempt under way.
+    ///
+    /// # Errors
+    /// Why there is no connection now; the client goes on trying.
+    pub async fn welcomed(&self) -> Result<Welcome, Error> {
+        self.send(Request::Welcomed).await?
+    }
+
+    /// Where the connection is; it may be waited for changes. Who looks seldom sees the newest
+    /// status only.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.0.reports.status.clone()
+    }
+
+    /// A channel: `namespace:name`. Nothing is asked of the server yet.
+    pub fn channel(&self, name: &str) -> Channel {
+        Channel::new(self.clone(), name.to_owned())
+    }
+
+    /// Sends a command as the protocol has it, and waits for the answer. It is sent once: without a
+    /// connection it fails, and if the connection is lost before the answer, nobody knows whether
+    /// it was carried out.
+    ///
+    /// The client does not look into it: a channel that is subscribed to in this way is unknown to
+    /// it, and is forgotten with the connection.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the answer is an `error`; else when the connection is lost.
+    pub async fn request(&self, kind: &str, mut fields: Value) -> Result<Frame, Error> {
+        if !fields.is_object() {
+            fields = json!({});
+        }
+        fields["type"] = kind.into();
+        if let Some(fields) = fields.as_object_mut() {
+            fields.remove("id");
+        }
+        self.ask(fields.to_string(), false).await
+    }
+
+    /// `body` is JSON of a command without `id`, with at least one member.
+    pub(crate) async fn ask(&self, body: String, read: bool) -> Result<Frame, Error> {
+        self.send(|reply| Request::Ask { body, read, reply }).await?
+    }
+
+    /// Hands a request to the driver, and waits for what it says.
+    pub(crate) async fn send<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, Error> {
+        self.queue(request).await?.await.map_err(|_| self.ended())
+    }
+
+    /// Hands a request to the driver.
+    pub(crate) async fn queue<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<oneshot::Receiver<T>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.0.requests.send(request(reply)).await.map_err(|_| self.ended())?;
+        Ok(answer)
+    }
+
+    /// Why there is no driver any more.
+    pub(crate) fn ended(&self) -> Error {
+        match &*self.0.reports.status.borrow() {
+            Status::Closed { cause: Some(cause) } => cause.clone(),
+            _ => Error::Ended,
         }
     }
 
-    /// Waits for the next frame: a push, or the answer to a [`Client::command`].
-    ///
-    /// # Errors
-    /// When the connection has ended: [`Error::Closed`] if the server said good-bye.
-    pub async fn recv(&mut self) -> Result<Frame, Error> {
-        match self.pushes.pop_front() {
-            Some(frame) => Ok(frame),
-            None => self.next_frame().await,
-        }
+    /// Frames that belong to no subscription: `expiring`, when the token ends soon, and errors
+    /// about what had no `id`. There is seldom one; who does not look in time misses the oldest.
+    pub fn notices(&self) -> broadcast::Receiver<Frame> {
+        self.0.reports.notices.subscribe()
     }
 
-    async fn next_frame(&mut self) -> Result<Frame, Error> {
-        let frame = Frame::new(self.socket.recv().await?)?;
-        match frame.closed() {
-            Some(closed) => Err(Error::Closed(closed)),
-            None => Ok(frame),
-        }
+    /// Connects at once instead of waiting for the next attempt.
+    pub async fn retry_now(&self) {
+        let _ = self.0.requests.send(Request::Retry).await;
     }
 
-    /// Says good-bye: the server does not wait for this session to come back.
-    pub async fn close(mut self) {
-        self.socket.close().await;
+    /// How many publishes are not known to be stored.
+    pub fn waiting(&self) -> usize {
+        *self.0.reports.waiting.borrow()
     }
+
+    /// Waits until nothing is in the outbox: every publish has come to its end, good or bad. With
+    /// `tokio::time::timeout` around it, for so long at most.
+    pub async fn flush(&self) {
+        // What was published before is in the outbox when this is answered.
+        let _ = self.send(Request::Mark).await;
+        let _ = self.0.reports.waiting.clone().wait_for(|waiting| *waiting == 0).await;
+    }
+
+    /// Says good-bye and ends. The server does not wait for this session to come back; what was
+    /// published and not stored fails, and subscriptions end.
+    pub async fn close(self) {
+        let _ = self.send(Request::Close).await;
+    }
+}
+
+/// The JSON of data that a program publishes or enters with.
+pub(crate) fn to_json(data: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(data).map_err(|error| Error::Json(error.to_string()))
 }

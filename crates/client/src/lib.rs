@@ -1,41 +1,60 @@
-//! A client of Tidings for Rust programs: the command line and the tests use it.
+//! A client of Tidings for Rust programs, on Tokio. The command line of the server uses it, too.
 //!
-//! - [`Client`]: one connection; [`Client::request`] waits for the answer to a command, while
-//!   [`Client::recv`] hands out what the server pushes;
-//! - [`Reconnecting`]: comes back after a lost connection, keeps subscriptions with their
-//!   positions, and publishes exactly once;
+//! - [`Client`]: one connection, which comes back by itself; cheap to clone;
+//! - [`Channel`]: subscribe, publish, read history, be present;
+//! - [`Subscription`]: a stream of what comes, without a silent gap through lost connections;
+//! - [`Status`]: where the connection is;
 //! - [`Address`]: the forms in which a server's address may be written.
 //!
-//! There is no task in the background: a connection lives while one of its futures is polled. All
-//! of them may be dropped at any time (in `select!`) without losing anything.
+//! It has the rules of the TypeScript SDK: the same [`machine`] for its connection, tested by the
+//! same vectors, and the same outbox, by which each publish is stored exactly once and in order. It
+//! speaks WebSocket only: what keeps WebSockets from passing stands in front of browsers.
+//!
+//! Everything has a bound: [`OutboxLimits`], [`Options::buffer`], and what the server allows.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tidings_client::Error> {
-//! use tidings_client::{Client, Options};
+//! use serde_json::json;
+//! use tidings_client::{Client, Options, Push};
 //!
-//! let mut client = Client::connect("http://localhost:8000", &Options::default()).await?;
-//! let fields = serde_json::json!({ "channel": "chat:lobby", "rewind": 10 });
-//! client.request("subscribe", fields).await?;
-//! loop {
-//!     println!("{}", client.recv().await?.text());
+//! let client = Client::connect("http://localhost:8000", Options::default()).await?;
+//! let lobby = client.channel("chat:lobby");
+//! let mut subscription = lobby.subscribe().rewind(10).await?;
+//! lobby.publish(json!({ "text": "Hello" })).await?;
+//! while let Some(push) = subscription.next().await {
+//!     match push? {
+//!         Push::Event(event) => println!("{}: {}", event.user, event.data()),
+//!         Push::Gap(gap) => println!("events are missing up to {}", gap.to),
+//!         _ => {}
+//!     }
 //! }
+//! # Ok(())
 //! # }
 //! ```
 
 mod address;
-mod backoff;
+mod channel;
 mod client;
+mod driver;
 mod error;
+mod frame;
 pub mod machine;
+mod options;
 mod outbox;
-mod reconnecting;
+mod push;
 mod socket;
+mod subscription;
 mod tls;
 mod upgrade;
 
 pub use address::{Address, InvalidAddress};
-pub use backoff::Backoff;
-pub use client::{Client, Frame, Options, Welcome};
+pub use channel::{Channel, History, Publish, Published, Subscribe};
+pub use client::{Client, Status};
 pub use error::{Closed, Error, Refusal};
-pub use reconnecting::{Happening, Reconnecting, Subscription};
+pub use frame::{Ack, Frame, Limits, Position, Welcome};
+pub use machine::{Backoff, Jitter, TokenReason};
+pub use options::{Options, Token, TokenError};
+pub use outbox::OutboxLimits;
+pub use push::{Change, Event, Gap, Member, Members, Page, Push, Subscribed};
+pub use subscription::Subscription;
 pub use tls::Trust;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tidings_websocket::{
     Close, CloseHandshake, Config, Decoder, Item, MessageKind, Role, close_code, encode,
 };
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use crate::Error;
 use crate::error::Closed;
@@ -20,14 +21,16 @@ use crate::tls::Stream;
 
 /// Bytes of one read.
 const READ_BYTES: usize = 16 << 10;
+/// How long a good-bye may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One open WebSocket.
+/// One open WebSocket. What is queued goes out while [`Socket::poll_recv`] is polled.
 pub(crate) struct Socket {
     stream: Box<dyn Stream>,
     decoder: Decoder,
     config: Config,
     closing: CloseHandshake,
-    /// Texts that have arrived.
+    /// Texts that have arrived: of one read, no more.
     arrived: VecDeque<String>,
     /// How it ended, once the texts in front of that have been taken.
     end: Option<Error>,
@@ -35,19 +38,20 @@ pub(crate) struct Socket {
     out: BytesMut,
     /// Whether written bytes may still be held back by the layer below.
     unflushed: bool,
-    heard: Instant,
-    /// After this much silence the connection counts as lost.
-    pub(crate) patience: Duration,
+}
+
+/// What has come.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A message.
+    Text(String),
+    /// Something else: a sign of life.
+    Life,
 }
 
 impl Socket {
     /// `rest` is what came behind the upgrade.
-    pub(crate) fn new(
-        stream: Box<dyn Stream>,
-        mut rest: BytesMut,
-        message_bytes: usize,
-        patience: Duration,
-    ) -> Self {
+    pub(crate) fn new(stream: Box<dyn Stream>, mut rest: BytesMut, message_bytes: usize) -> Self {
         let config =
             Config { max_frame: message_bytes, max_message: message_bytes, ..Config::default() };
         let mut socket = Self {
@@ -59,14 +63,12 @@ impl Socket {
             end: None,
             out: BytesMut::new(),
             unflushed: false,
-            heard: Instant::now(),
-            patience,
         };
         socket.handle_bytes(&mut rest);
         socket
     }
 
-    /// Queues a text; it goes out while [`Socket::recv`] or [`Socket::flush`] is polled.
+    /// Queues a text.
     pub(crate) fn send(&mut self, text: &str) {
         if self.closing.may_send() {
             let mask = Some(mask());
@@ -74,27 +76,64 @@ impl Socket {
         }
     }
 
-    /// Waits for the next text.
-    pub(crate) async fn recv(&mut self) -> Result<String, Error> {
-        loop {
-            if let Some(text) = self.arrived.pop_front() {
-                return Ok(text);
-            }
-            if let Some(end) = self.end.take() {
-                self.end = Some(Error::Lost(io::ErrorKind::NotConnected.into()));
-                return Err(end);
-            }
-            self.progress().await?;
+    /// Queues a Ping, which every server answers.
+    pub(crate) fn ping(&mut self) {
+        if self.closing.may_send() {
+            // An empty payload is never too long.
+            let _ = encode::put_ping(&mut self.out, &[], Some(mask()));
         }
     }
 
-    /// Waits until everything that was queued has been written.
-    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
-        while !self.out.is_empty() || self.unflushed {
-            if self.end.is_some() {
+    /// The next text, if it is there already.
+    pub(crate) fn take(&mut self) -> Option<String> {
+        self.arrived.pop_front()
+    }
+
+    /// Writes what can be written, and waits for what comes. Reading goes on while a write waits: a
+    /// server that cannot write to us does not read from us either.
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, Error>> {
+        if let Some(text) = self.take() {
+            return Poll::Ready(Ok(Arrival::Text(text)));
+        }
+        if let Some(end) = self.end.take() {
+            self.end = Some(Error::lost(io::ErrorKind::NotConnected));
+            return Poll::Ready(Err(end));
+        }
+        self.poll_write(cx).map_err(Error::lost)?;
+        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut bytes);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)).map_err(Error::lost)?;
+        if buffer.filled().is_empty() {
+            let closed = Closed {
+                code: 1006,
+                reason: "no good-bye".into(),
+                reconnect: true,
+                retry_after: None,
+            };
+            self.end.get_or_insert(Error::Closed(closed));
+        }
+        self.handle_bytes(buffer.filled_mut());
+        Poll::Ready(Ok(match self.take() {
+            Some(text) => Arrival::Text(text),
+            None => Arrival::Life,
+        }))
+    }
+
+    /// Writes as much as can be written now.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while !self.out.is_empty() {
+            let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, &self.out) else {
                 return Ok(());
+            };
+            let written = written?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
             }
-            self.progress().await?;
+            self.out.advance(written);
+            self.unflushed = true;
+        }
+        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
+            self.unflushed = false;
         }
         Ok(())
     }
@@ -102,64 +141,11 @@ impl Socket {
     /// Says good-bye and waits a moment for the answer.
     pub(crate) async fn close(&mut self) {
         if self.closing.start() {
-            let mask = Some(mask());
             let close = Close { code: close_code::NORMAL, reason: "" };
-            encode::put_close(&mut self.out, Some(close), mask);
+            encode::put_close(&mut self.out, Some(close), Some(mask()));
         }
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while self.end.is_none() {
-            match timeout_at(deadline, self.progress()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return,
-            }
-        }
-        let _ = timeout_at(deadline, self.flush()).await;
-    }
-
-    /// Writes or reads something. Reading goes on while a write waits: a server that cannot write
-    /// to us does not read from us either.
-    async fn progress(&mut self) -> Result<(), Error> {
-        let deadline = self.heard + self.patience;
-        let mut buffer = [0; READ_BYTES];
-        let step = timeout_at(deadline, poll_fn(|cx| self.poll_progress(cx, &mut buffer))).await;
-        let length = match step {
-            Ok(Ok(Step::Read(length))) => length,
-            Ok(Ok(Step::Written)) => return Ok(()),
-            Ok(Err(error)) => return Err(Error::Lost(error)),
-            Err(_) => return Err(Error::Timeout("the server has gone silent")),
-        };
-        if length == 0 {
-            self.finish(Closed {
-                code: 1006,
-                reason: "no good-bye".into(),
-                reconnect: true,
-                retry_after: None,
-            });
-        }
-        self.heard = Instant::now();
-        self.handle_bytes(&mut buffer[..length]);
-        Ok(())
-    }
-
-    fn poll_progress(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Step>> {
-        let stream = &mut self.stream;
-        if !self.out.is_empty() {
-            if let Poll::Ready(written) = Pin::new(&mut *stream).poll_write(cx, &self.out) {
-                let written = written?;
-                if written == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-                }
-                self.out.advance(written);
-                self.unflushed = true;
-                return Poll::Ready(Ok(Step::Written));
-            }
-        } else if self.unflushed && Pin::new(&mut *stream).poll_flush(cx)?.is_ready() {
-            self.unflushed = false;
-            return Poll::Ready(Ok(Step::Written));
-        }
-        let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(Step::Read(buffer.filled().len())))
+        let answered = async { while poll_fn(|cx| self.poll_recv(cx)).await.is_ok() {} };
+        let _ = timeout(CLOSE_TIMEOUT, answered).await;
     }
 
     fn handle_bytes(&mut self, bytes: &mut [u8]) {
@@ -201,21 +187,12 @@ impl Socket {
             self.end = ended;
         }
     }
-
-    fn finish(&mut self, closed: Closed) {
-        self.end.get_or_insert(Error::Closed(closed));
-    }
 }
 
 /// A fresh masking key (RFC 6455 section 5.3). Without randomness from the system it is zero: masks
 /// protect old proxies from pages in browsers, which this is not.
 fn mask() -> [u8; 4] {
     getrandom::u32().unwrap_or_default().to_ne_bytes()
-}
-
-enum Step {
-    Read(usize),
-    Written,
 }
 
 impl std::fmt::Debug for Socket {

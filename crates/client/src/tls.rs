@@ -37,17 +37,25 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
+/// Reads what is trusted, once for all connections to `address`. `None`: it is not asked for TLS.
+pub(crate) fn connector(address: &Address, trust: &Trust) -> Result<Option<TlsConnector>, Error> {
+    if !address.tls {
+        return Ok(None);
+    }
+    Ok(Some(TlsConnector::from(Arc::new(client_config(trust)?))))
+}
+
 /// Opens the transport to `address`.
-pub(crate) async fn open(address: &Address, trust: &Trust) -> Result<Box<dyn Stream>, Error> {
-    let fault = |error| Error::Connect(address.to_string(), error);
+pub(crate) async fn open(
+    address: &Address,
+    connector: Option<&TlsConnector>,
+) -> Result<Box<dyn Stream>, Error> {
+    let fault = |error| Error::connect(&address.to_string(), error);
     let tcp = TcpStream::connect((&*address.host, address.port)).await.map_err(fault)?;
     tcp.set_nodelay(true).map_err(fault)?;
-    if !address.tls {
-        return Ok(Box::new(tcp));
-    }
+    let Some(connector) = connector else { return Ok(Box::new(tcp)) };
     let name = ServerName::try_from(address.host.clone())
         .map_err(|error| fault(std::io::Error::other(error)))?;
-    let connector = TlsConnector::from(Arc::new(client_config(trust)?));
     Ok(Box::new(connector.connect(name, tcp).await.map_err(fault)?))
 }
 

@@ -18,7 +18,7 @@ const TEXT_CHARS: usize = 200;
 /// Asks for a WebSocket. What came behind the response's head is returned: the first frames.
 pub(crate) async fn upgrade(stream: &mut dyn Stream, address: &Address) -> Result<BytesMut, Error> {
     let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce).map_err(|error| Error::Lost(std::io::Error::other(error)))?;
+    getrandom::fill(&mut nonce).map_err(|error| Error::lost(std::io::Error::other(error)))?;
     let key = handshake::client_key(nonce);
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -28,8 +28,8 @@ pub(crate) async fn upgrade(stream: &mut dyn Stream, address: &Address) -> Resul
         host = address.authority(),
         version = handshake::VERSION,
     );
-    stream.write_all(request.as_bytes()).await.map_err(Error::Lost)?;
-    stream.flush().await.map_err(Error::Lost)?;
+    stream.write_all(request.as_bytes()).await.map_err(Error::lost)?;
+    stream.flush().await.map_err(Error::lost)?;
     let mut received = BytesMut::with_capacity(4096);
     loop {
         if let Some(length) = read_response(&received, &key)? {
@@ -38,7 +38,7 @@ pub(crate) async fn upgrade(stream: &mut dyn Stream, address: &Address) -> Resul
         if received.len() > HEAD_BYTES_MAX {
             return Err(Error::Protocol("the head of its response does not end".into()));
         }
-        if stream.read_buf(&mut received).await.map_err(Error::Lost)? == 0 {
+        if stream.read_buf(&mut received).await.map_err(Error::lost)? == 0 {
             return Err(Error::Protocol("it closed the connection without a response".into()));
         }
     }

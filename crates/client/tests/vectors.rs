@@ -1,4 +1,5 @@
-//! The connection machine against `testdata/connection`, which the TypeScript SDK is tested by, too.
+//! The connection machine against `testdata/connection`, which the TypeScript SDK is tested by,
+//! too.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;

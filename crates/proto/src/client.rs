@@ -68,6 +68,11 @@ pub struct ServerFrame<'a> {
     pub heartbeat: Option<u64>,
     /// Whether an earlier session goes on.
     pub resumed: Option<bool>,
+    pub dedup_window: Option<u64>,
+    #[serde(borrow)]
+    pub limits: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub departed: Option<Vec<&'a RawValue>>,
 }
 
 /// A frame that no server of this version sends.

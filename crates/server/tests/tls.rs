@@ -124,10 +124,10 @@ fn reach(server: &Server) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let address = format!("wss://localhost:{}", server.port);
     let options = Options { trust: Trust::Anybody, ..Options::default() };
-    let client = runtime.block_on(Client::connect(&address, &options)).unwrap();
-    assert!(client.welcome().user.starts_with("anon-"));
+    let client = runtime.block_on(Client::connect(&address, options)).unwrap();
+    assert!(runtime.block_on(client.welcomed()).unwrap().user.starts_with("anon-"));
     let options = Options { trust: Trust::Web, ..Options::default() };
-    let refused = runtime.block_on(Client::connect(&address, &options));
+    let refused = runtime.block_on(Client::connect(&address, options));
     assert!(refused.is_err(), "nobody else vouches for it");
 }
 

@@ -170,8 +170,10 @@ fn cause_of(code: u16, reason: Option<String>, retry_after: Option<u64>) -> Caus
 }
 
 /// Without the failures of the past.
-fn fresh(state: State) -> State {
-    State { failures: 0, faults: 0, refused: false, tries: 0, proven: false, cause: None, ..state }
+fn fresh(mut state: State) -> State {
+    (state.failures, state.faults, state.refused) = (0, 0, false);
+    (state.tries, state.proven, state.cause) = (0, false, None);
+    state
 }
 
 /// What a connection that stood for a while has earned.
@@ -199,8 +201,9 @@ fn begin(from: State, at: &At<'_>) -> Step {
     (State { ask: None, ..state }, effects)
 }
 
-fn stop(state: State, phase: Phase, cause: Option<Cause>, at: &At<'_>) -> Step {
-    (State { phase, cause, since: at.now, probed: None, ..state }, vec![Effect::Close])
+fn stop(mut state: State, phase: Phase, cause: Option<Cause>, at: &At<'_>) -> Step {
+    (state.phase, state.cause, state.since, state.probed) = (phase, cause, at.now, None);
+    (state, vec![Effect::Close])
 }
 
 /// The attempt or the connection has failed: the next one after a while, perhaps in another way.

@@ -32,9 +32,12 @@ impl CliError {
             CliError::Client(ClientError::Address(_)) | CliError::Usage(_) => 2,
             CliError::Client(error) => match error {
                 ClientError::Connect(..)
+                | ClientError::Expired
                 | ClientError::Lost(_)
+                | ClientError::NotConnected
                 | ClientError::Protocol(_)
                 | ClientError::Timeout(_)
+                | ClientError::Unconfirmed
                 | ClientError::Upgrade(..) => 3,
                 _ => 1,
             },

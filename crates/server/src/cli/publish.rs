@@ -1,10 +1,11 @@
 //! `tidings publish`: one event.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tidings_client::Client;
+use tidings_client::{Ack, Client, Error};
 
 use super::error::CliError;
 use super::remote::{Remote, parse_channel, runtime};
@@ -19,7 +20,8 @@ Examples:
   tidings publish https://example.com orders:7 '{\"paid\":true}' --key order-7-paid
 
 It prints the server's answer as JSON: the position, how safely it is stored (level), and whether
-it was stored before (duplicate). With --key it is safe to run again.
+it was stored before (duplicate). If the connection is lost it is sent again, for --timeout at
+most, and stored once. With --key it is safe to run again.
 
 Exit codes: 0 stored; 1 refused by the server; 2 wrong usage; 3 no connection (it may be stored)")]
 pub(super) struct PublishArgs {
@@ -51,28 +53,39 @@ pub(super) fn run(args: &PublishArgs) -> Result<(), CliError> {
         std::io::stdin().read_to_string(&mut input)?;
     }
     let data = data(&input, args.text)?;
-    let mut fields = json!({ "channel": args.channel, "data": data });
-    for (name, value) in [("event", &args.event), ("key", &args.key)] {
-        if let Some(value) = value {
-            fields[name] = value.as_str().into();
-        }
+    let ack = runtime()?.block_on(publish(args, data))?;
+    println!("{}", answer(&args.channel, &ack));
+    Ok(())
+}
+
+async fn publish(args: &PublishArgs, data: Value) -> Result<Ack, Error> {
+    let (address, options) = (args.remote.address.clone(), args.remote.options());
+    let client = Client::connect_to(address, options).await?;
+    let patience = Duration::from_secs(args.remote.timeout);
+    let mut publish = client.channel(&args.channel).publish(data).max_age(patience);
+    if let Some(event) = &args.event {
+        publish = publish.event(event);
+    }
+    if let Some(key) = &args.key {
+        publish = publish.key(key);
     }
     if args.ephemeral {
-        fields["ephemeral"] = true.into();
+        publish = publish.ephemeral();
     }
-    let reply = runtime()?.block_on(async {
-        let mut client = Client::connect_to(&args.remote.address, &args.remote.options()).await?;
-        let reply = client.request("publish", fields).await?;
-        client.close().await;
-        Ok::<_, tidings_client::Error>(reply)
-    })?;
-    let mut position = reply.value();
-    if let Some(fields) = position.as_object_mut() {
-        fields.remove("type");
-        fields.remove("id");
+    let ack = publish.await?;
+    client.close().await;
+    Ok(ack)
+}
+
+/// What the server has answered, as JSON.
+fn answer(channel: &str, ack: &Ack) -> Value {
+    let Ack { position, level, duplicate, .. } = ack;
+    let mut answer = json!({ "channel": channel, "level": level, "duplicate": duplicate });
+    if let Some(position) = position {
+        answer["epoch"] = position.epoch.as_str().into();
+        answer["offset"] = position.offset.into();
     }
-    println!("{position}");
-    Ok(())
+    answer
 }
 
 fn data(input: &str, text: bool) -> Result<Value, CliError> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use tidings_client::{Address, Options, Trust};
+use tidings_client::{Address, Options, Token, Trust};
 use tidings_proto::ChannelName;
 use tokio::runtime::{Builder, Runtime};
 
@@ -27,7 +27,7 @@ pub(super) struct Remote {
     insecure: bool,
     /// How long connecting may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    timeout: u64,
+    pub(super) timeout: u64,
 }
 
 /// Without the token.
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Remote {
 impl Remote {
     pub(super) fn options(&self) -> Options {
         Options {
-            token: self.token.clone().filter(|token| !token.is_empty()),
+            token: self.token.clone().filter(|token| !token.is_empty()).map(Token::from),
             client: concat!("tidings-cli/", env!("CARGO_PKG_VERSION")).into(),
             trust: match &self.ca {
                 _ if self.insecure => Trust::Anybody,
@@ -64,11 +64,4 @@ pub(super) fn parse_channel(text: &str) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("{error}; write chat:lobby, say")),
     }
-}
-
-/// A name that nobody else can guess.
-pub(super) fn random_name() -> Result<String, CliError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

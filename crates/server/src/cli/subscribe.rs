@@ -3,10 +3,11 @@
 use std::io::Write as _;
 
 use clap::Args;
-use tidings_client::{Happening, Reconnecting, Subscription};
+use tidings_client::{Client, Position, Push, Status};
+use tokio::time::Instant;
 
 use super::error::CliError;
-use super::remote::{Remote, parse_channel, random_name, runtime};
+use super::remote::{Remote, parse_channel, runtime};
 use super::style::{Style, printable};
 
 /// Print a channel's events, one line of JSON each
@@ -32,7 +33,7 @@ pub(super) struct SubscribeArgs {
     channel: String,
     /// Everything after this position
     #[arg(long, value_name = "EPOCH:OFFSET", value_parser = parse_position)]
-    since: Option<(String, u64)>,
+    since: Option<Position>,
     /// So many of the newest events first
     #[arg(long, value_name = "N", default_value_t = 0)]
     rewind: u64,
@@ -47,11 +48,11 @@ pub(super) struct SubscribeArgs {
     events_only: bool,
 }
 
-fn parse_position(text: &str) -> Result<(String, u64), String> {
+fn parse_position(text: &str) -> Result<Position, String> {
     let wrong = || "a position is EPOCH:OFFSET, as 01f3a9c2d47be511:41".to_owned();
     let (epoch, offset) = text.split_once(':').ok_or_else(wrong)?;
     let offset = offset.parse().map_err(|_| wrong())?;
-    if epoch.is_empty() { Err(wrong()) } else { Ok((epoch.to_owned(), offset)) }
+    if epoch.is_empty() { Err(wrong()) } else { Ok(Position { epoch: epoch.to_owned(), offset }) }
 }
 
 pub(super) fn run(args: &SubscribeArgs) -> Result<(), CliError> {
@@ -65,39 +66,46 @@ pub(super) fn run(args: &SubscribeArgs) -> Result<(), CliError> {
 }
 
 async fn follow(args: &SubscribeArgs) -> Result<(), CliError> {
-    let mut client =
-        Reconnecting::new(args.remote.address.clone(), args.remote.options(), random_name()?);
-    let subscription = Subscription {
-        rewind: args.rewind,
-        presence: args.presence,
-        enter: None,
-        since: args.since.clone(),
-    };
-    client.subscribe(&args.channel, subscription);
-    let style = Style::of_stderr();
-    let (mut connected, mut events) = (false, 0);
+    let (address, options) = (args.remote.address.clone(), args.remote.options());
+    let client = Client::connect_to(address, options).await?;
+    let mut subscribe = client.channel(&args.channel).subscribe().rewind(args.rewind);
+    if let Some(since) = &args.since {
+        subscribe = subscribe.since(since.clone());
+    }
+    if args.presence {
+        subscribe = subscribe.presence();
+    }
+    let mut subscription = subscribe.later().await?;
+    let mut status = client.status();
+    let mut events = 0;
     while args.count.is_none_or(|count| events < count) {
-        match client.next().await? {
-            Happening::Connected(_) => connected = true,
-            Happening::Lost(error, _) if !connected => return Err(error.into()),
-            Happening::Lost(error, wait) => {
-                let text = printable(&format!("{error}; trying again in {:.1?}", wait));
-                eprintln!("{}", style.faint(&text));
-            }
-            Happening::Frame(frame) => {
-                if let Some(refusal) = frame.refusal() {
-                    return Err(tidings_client::Error::Refused(Box::new(refusal)).into());
+        tokio::select! {
+            push = subscription.next() => match push {
+                Some(push) => {
+                    let push = push?;
+                    let event = matches!(push, Push::Event(_));
+                    events += u64::from(event);
+                    if (event || !args.events_only) && !print(push.frame().text())? {
+                        return Ok(());
+                    }
                 }
-                let event = frame.kind() == "event";
-                events += u64::from(event);
-                if (event || !args.events_only) && !print(frame.text())? {
-                    return Ok(());
-                }
-            }
-            Happening::Refused(..) | Happening::Stored(..) => {}
+                None => return Ok(()),
+            },
+            // The subscription says how it ends.
+            Ok(()) = status.changed() => warn(&status.borrow_and_update()),
         }
     }
+    client.close().await;
     Ok(())
+}
+
+/// Says that the connection is lost.
+fn warn(status: &Status) {
+    if let Status::Waiting { retry_at, cause, .. } = status {
+        let wait = retry_at.saturating_duration_since(Instant::now());
+        let text = printable(&format!("{cause}; trying again in {wait:.1?}"));
+        eprintln!("{}", Style::of_stderr().faint(&text));
+    }
 }
 
 /// Prints a line at once; `false` if nobody reads on.
@@ -116,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_position_is_an_epoch_and_an_offset() {
-        assert_eq!(parse_position("01f3:41"), Ok(("01f3".into(), 41)));
+        let position = Position { epoch: "01f3".into(), offset: 41 };
+        assert_eq!(parse_position("01f3:41"), Ok(position));
         for wrong in ["41", ":41", "01f3:", "01f3:x", "01f3:-1"] {
             assert!(parse_position(wrong).is_err(), "{wrong}");
         }

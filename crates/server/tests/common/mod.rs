@@ -83,6 +83,11 @@ impl Server {
 
     /// Starts one in `dir`, which may have an earlier one's data.
     pub(crate) fn start_in(dir: Arc<TempDir>, setup: &Setup<'_>) -> Self {
+        Self::start_at(0, dir, setup)
+    }
+
+    /// The same, at this port: where clients look for the one before it.
+    pub(crate) fn start_at(port: u16, dir: Arc<TempDir>, setup: &Setup<'_>) -> Self {
         let config = dir.path().join("tidings.toml");
         std::fs::write(&config, setup.text()).unwrap();
         let before = if setup.shell.is_empty() { "true" } else { setup.shell };
@@ -90,7 +95,7 @@ impl Server {
             .arg("-c")
             .arg(format!("{before}; exec \"$0\" \"$@\""))
             .arg(env!("CARGO_BIN_EXE_tidings"))
-            .args(["serve", "--port", "0", "--config"])
+            .args(["serve", "--port", &port.to_string(), "--config"])
             .arg(&config)
             .args(setup.arguments)
             .env("RUST_LOG", if setup.log.is_empty() { "info" } else { setup.log })
@@ -217,6 +222,14 @@ impl Drop for Server {
             eprintln!("the server's log:\n{}", self.log());
         }
     }
+}
+
+/// A port that is free, and stays so while nobody listens: systems take none of these for the
+/// client's end of a connection.
+pub(crate) fn free_port() -> u16 {
+    let begin = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+    let mut ports = (begin..30_000).chain(10_000..begin);
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// Reads to the end, for a test that wants to see a log.

@@ -8,19 +8,23 @@ mod view;
 use std::time::Duration;
 
 use clap::Args;
-use tidings_client::{Error, Happening, Reconnecting};
+use tidings_client::{Client, Error, Frame, Push, Status};
+use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, timeout};
 
 use super::error::CliError;
-use super::remote::{Remote, random_name, runtime};
+use super::remote::{Remote, runtime};
 use super::style::Style;
 use input::{HELP, Input};
-use room::{Asked, Room};
+use room::{Asked, Done, Happening, Room};
 use terminal::Terminal;
 use view::View;
 
 /// What is still waited for after the last line of a pipe.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// What is said at the end has so long to be stored, and then the good-bye to be taken.
+const GOOD_BYE: Duration = Duration::from_secs(2);
 
 /// Between two lines of the countdown.
 const COUNTDOWN: Duration = Duration::from_secs(5);
@@ -58,7 +62,7 @@ pub(super) struct ConnectArgs {
 pub(super) fn run(args: ConnectArgs) -> Result<(), CliError> {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
-        let mut chat = Chat::start(args)?;
+        let mut chat = Chat::start(args).await?;
         tokio::select! {
             done = chat.run() => done,
             interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
@@ -86,6 +90,9 @@ struct Chat {
     room: Room,
     terminal: Terminal,
     view: View,
+    status: watch::Receiver<Status>,
+    notices: broadcast::Receiver<Frame>,
+    connected: bool,
     connected_once: bool,
     /// While the connection is lost: when the next attempt is made.
     again_at: Option<Instant>,
@@ -96,15 +103,19 @@ struct Chat {
 }
 
 impl Chat {
-    fn start(args: ConnectArgs) -> Result<Self, CliError> {
+    async fn start(args: ConnectArgs) -> Result<Self, CliError> {
         let (address, options) = (args.remote.address.clone(), args.remote.options());
-        let client = Reconnecting::new(address, options, random_name()?);
+        let client = Client::start_to(address, options)?;
+        let (status, notices) = (client.status(), client.notices());
         let mut room = Room::new(client, args.namespace, args.name, args.rewind);
-        room.join(&args.room).map_err(CliError::Usage)?;
+        room.join(&args.room).await.map_err(CliError::Usage)?;
         Ok(Self {
             room,
             terminal: Terminal::open()?,
             view: View::new(Style::of_stdout()),
+            status,
+            notices,
+            connected: false,
             connected_once: false,
             again_at: None,
             refused: false,
@@ -114,15 +125,22 @@ impl Chat {
 
     async fn run(&mut self) -> Result<(), CliError> {
         self.terminal.ask(self.room.name());
+        // The first attempt is under way.
+        self.status.mark_changed();
         loop {
             let listening =
                 self.ends_at.is_none() && (self.connected_once || self.terminal.is_interactive());
             let wake = self.wake_at();
             tokio::select! {
-                happening = self.room.client.next() => self.handle(happening?)?,
+                Ok(()) = self.status.changed() => self.handle_status()?,
+                happening = self.room.next(self.connected_once) => match happening {
+                    Happening::Push(push) => self.handle_push(push),
+                    Happening::Done(done) => self.handle_done(done),
+                },
+                Ok(notice) = self.notices.recv() => self.handle_notice(&notice),
                 line = self.terminal.line(), if listening => match line {
                     Some(line) => {
-                        if !self.handle_line(&line) {
+                        if !self.handle_line(&line).await {
                             return Ok(());
                         }
                         self.terminal.ask(self.room.name());
@@ -161,9 +179,11 @@ impl Chat {
         self.terminal.print(&line);
     }
 
-    fn handle(&mut self, happening: Happening) -> Result<(), CliError> {
-        match happening {
-            Happening::Connected(welcome) => {
+    fn handle_status(&mut self) -> Result<(), CliError> {
+        let status = self.status.borrow_and_update().clone();
+        self.connected = matches!(status, Status::Connected(_));
+        match status {
+            Status::Connected(welcome) => {
                 self.again_at = None;
                 let back = std::mem::replace(&mut self.connected_once, true);
                 let how = if back { "connected again" } else { "connected" };
@@ -171,40 +191,76 @@ impl Chat {
                 self.say_note(&format!("{how} as {}{help}", welcome.user));
                 self.view.me = welcome.user;
             }
-            Happening::Lost(error, _) if !self.connected_once => return Err(error.into()),
-            Happening::Lost(error, wait) => {
-                self.room.handle_lost();
-                self.again_at = Some(Instant::now() + wait);
-                let why = match error {
+            Status::Waiting { cause, .. } if !self.connected_once => return Err(cause.into()),
+            Status::Closed { cause: Some(cause) } => return Err(cause.into()),
+            Status::Waiting { retry_at, cause, .. } => {
+                self.again_at = Some(retry_at);
+                let why = match cause {
                     Error::Connect(_, cause) => format!("no connection: {cause}"),
-                    error => error.to_string(),
+                    cause => cause.to_string(),
                 };
-                let text = format!("{why}; trying again {}", soon(wait));
-                let line = self.view.warning(&text);
+                let wait = retry_at.saturating_duration_since(Instant::now());
+                let line = self.view.warning(&format!("{why}; trying again {}", soon(wait)));
                 self.terminal.print(&line);
             }
-            Happening::Stored(ticket, _) => self.room.settle(ticket),
-            Happening::Refused(ticket, refusal) => {
-                self.room.settle(ticket);
-                self.refused = true;
-                let line = self.view.bad(&format!("not sent: {refusal}"));
-                self.terminal.print(&line);
-            }
-            Happening::Frame(frame) => {
-                self.refused |= frame.kind() == "error";
-                if let Some(text) = self.room.show(&mut self.view, &frame) {
-                    self.terminal.print(&text);
-                }
-            }
+            _ => {}
         }
         Ok(())
     }
 
+    fn handle_push(&mut self, push: Result<Push, Error>) {
+        let line = match push {
+            Ok(push) => self.room.show(&mut self.view, &push),
+            Err(Error::Refused(refusal)) => {
+                self.refused = true;
+                self.room.handle_refused();
+                Some(self.view.bad(&format!("refused: {refusal}")))
+            }
+            // The status says it, too.
+            Err(_) => None,
+        };
+        if let Some(line) = line {
+            self.terminal.print(&line);
+        }
+    }
+
+    fn handle_done(&mut self, done: Done) {
+        let line = match done {
+            Done::Asked(asked, Ok(frame)) => Room::answer(&mut self.view, asked, &frame),
+            Done::Asked(_, Err(error)) | Done::Entered(Err(error)) => {
+                self.refused |= matches!(error, Error::Refused(_));
+                match error {
+                    Error::Refused(refusal) => self.view.bad(&format!("refused: {refusal}")),
+                    // Who left the room at once, or the whole program.
+                    Error::Ended => return,
+                    error => self.view.bad(&error.to_string()),
+                }
+            }
+            Done::Said(Err(error)) => {
+                self.refused = true;
+                self.view.bad(&format!("not sent: {error}"))
+            }
+            Done::Said(Ok(_)) | Done::Entered(Ok(())) | Done::Left => return,
+        };
+        self.terminal.print(&line);
+    }
+
+    fn handle_notice(&mut self, notice: &Frame) {
+        // Pushes of a room just left.
+        if matches!(notice.kind(), "event" | "presence" | "gap") {
+            return;
+        }
+        self.refused |= notice.kind() == "error";
+        if let Some(line) = self.view.push(notice) {
+            self.terminal.print(&line);
+        }
+    }
+
     /// Does what a line says; `false` if it is the end.
-    fn handle_line(&mut self, line: &str) -> bool {
+    async fn handle_line(&mut self, line: &str) -> bool {
         let done = match input::parse(line) {
             Ok(Some(Input::Quit)) => return false,
-            Ok(Some(input)) => self.handle_input(input),
+            Ok(Some(input)) => self.handle_input(input).await,
             Ok(None) => Ok(()),
             Err(wrong) => Err(wrong),
         };
@@ -215,11 +271,15 @@ impl Chat {
         true
     }
 
-    fn handle_input(&mut self, input: Input) -> Result<(), String> {
+    async fn handle_input(&mut self, input: Input) -> Result<(), String> {
+        let asks = matches!(input, Input::History(_) | Input::Raw(_) | Input::Who);
+        if asks && !self.connected {
+            return Err("there is no connection now".into());
+        }
         match input {
             Input::Help => self.terminal.print(HELP),
             Input::History(count) => self.room.ask(Asked::History(count))?,
-            Input::Join(room) => self.room.join(&room)?,
+            Input::Join(room) => self.room.join(&room).await?,
             Input::Leave => {
                 let name = self.room.name().to_owned();
                 self.room.leave()?;
@@ -228,8 +288,9 @@ impl Chat {
             Input::Raw(json) => self.room.raw(&json)?,
             Input::Say(text) => {
                 // The terminal has taken the text off the screen already.
-                self.room.say(&text).map_err(|wrong| format!("not sent: {text}\n{wrong}"))?;
-                if !self.room.client.is_connected() {
+                let said = self.room.say(&text).await;
+                said.map_err(|wrong| format!("not sent: {text}\n{wrong}"))?;
+                if !self.connected {
                     self.say_note(&format!("is sent when there is a connection: {text}"));
                 }
             }
@@ -242,8 +303,10 @@ impl Chat {
     /// Leaves properly; whether something could not be sent, which is said.
     async fn end(self) -> bool {
         let Self { room, mut terminal, view, .. } = self;
-        let close = room.client.close(Duration::from_secs(2));
-        let unsent = timeout(Duration::from_secs(4), close).await.unwrap_or(1);
+        let client = room.client.clone();
+        let _ = timeout(GOOD_BYE, client.flush()).await;
+        let unsent = client.waiting();
+        let _ = timeout(GOOD_BYE, client.close()).await;
         if unsent > 0 {
             terminal.print(&view.bad(&format!("{unsent} messages may not have been stored")));
         }
