@@ -232,3 +232,23 @@ fn a_slow_reader_is_waited_for_and_others_are_not() {
         }
     });
 }
+
+#[test]
+fn own_events_that_are_not_echoed_leave_no_hole() {
+    let server = Server::start(&Setup::default());
+    run(async {
+        let ada = connect(&server, options()).await;
+        let channel = ada.channel("cast:quiet");
+        let mut pushes = channel.subscribe().await.unwrap();
+        assert!(matches!(pushes.next().await, Some(Ok(Push::Subscribed(_)))));
+        for number in 0..3 {
+            channel.publish(number).no_echo().await.unwrap();
+        }
+        let bob = connect(&server, options()).await;
+        bob.channel("cast:quiet").publish("heard").await.unwrap();
+        let push = timeout(PATIENCE, pushes.next()).await.expect("something comes");
+        let event = push.unwrap().unwrap().into_event().expect("no new subscription before it");
+        assert_eq!(event.json::<String>().unwrap(), "heard");
+        assert_eq!(event.position.unwrap().offset, 4);
+    });
+}
