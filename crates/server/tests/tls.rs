@@ -19,6 +19,7 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 use common::{Server, Setup, Socket, until};
 
 const FILES: Setup<'_> = Setup {
+    more: "",
     server: "tls = { certificate = \"cert.pem\", key = \"key.pem\" }",
     store: "kind = \"memory\"",
     limits: "header_timeout = \"1s\"",

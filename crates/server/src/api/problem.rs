@@ -117,7 +117,7 @@ fn status(code: ErrorCode) -> (StatusCode, &'static str) {
         }
         E::BadRequest => (StatusCode::BAD_REQUEST, "The request is not understood"),
         E::Forbidden => (StatusCode::FORBIDDEN, "This is not allowed"),
-        E::InvalidData => (StatusCode::UNPROCESSABLE_ENTITY, "The data does not fit its schema"),
+        E::InvalidData => (StatusCode::UNPROCESSABLE_ENTITY, "The data is refused"),
         E::LimitExceeded => (StatusCode::TOO_MANY_REQUESTS, "A limit was met"),
         E::NotFound => (StatusCode::NOT_FOUND, "There is no such thing"),
         E::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),

@@ -35,6 +35,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) store: &'a str,
     /// Lines of `[limits]`.
     pub(crate) limits: &'a str,
+    /// Tables of their own, behind all others.
+    pub(crate) more: &'a str,
     /// What a shell does before it becomes the server, as `ulimit -n 64`.
     pub(crate) shell: &'a str,
     /// What stands behind `tidings serve --config FILE`.
@@ -61,6 +63,7 @@ impl Setup<'_> {
                  presence = {{ access = \"{access}\" }}",
             );
         }
+        text.push_str(self.more);
         text
     }
 }

@@ -1,0 +1,11 @@
+//! The HTTP API, as a backend uses it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod events;
+mod http;
+mod keys;
+mod revoking;
+mod users;
