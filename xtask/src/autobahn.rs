@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::project::{Project, Result, read, shell};
+use crate::started::Started;
 use crate::tools;
 
 /// How many cases the suite has: a run of fewer proves nothing.
@@ -22,9 +21,6 @@ const GOOD: &[&str] = &["OK", "NON-STRICT", "INFORMATIONAL"];
 
 /// The suite takes two to three minutes; a machine may be ten times slower.
 const SUITE_MAX: Duration = Duration::from_secs(30 * 60);
-
-/// How long the server may take to say where it listens.
-const START_MAX: Duration = Duration::from_secs(30);
 
 /// Builds the echo server, runs all cases against it, and judges the report.
 ///
@@ -40,10 +36,11 @@ pub fn run(project: &Project) -> Result {
     }
     fs::create_dir_all(&report)
         .map_err(|error| format!("cannot create {}: {error}", report.display()))?;
-    let server = Server::start(&project.target.join("release/examples/echo_server"))?;
+    let mut server = project.command(project.target.join("release/examples/echo_server"));
+    let server = Started::new(server.args(["--port", "0"]), "listening on ")?;
     let log = report.join("log");
     let mut suite = project.command(&kosoku);
-    suite.args(["-m", "fuzzingclient", "-p", "4", "-o"]).arg(&report).arg(&server.address);
+    suite.args(["-m", "fuzzingclient", "-p", "4", "-o"]).arg(&report).arg(&server.said);
     // It fails when a case does. The report says so better, so only the report is asked.
     run_logged(&mut suite, &log)?;
     drop(server);
@@ -55,49 +52,6 @@ pub fn run(project: &Project) -> Result {
     let tally = Tally::of(&index)?;
     println!("{tally}");
     tally.judge(CASES).map_err(|error| format!("{error}\nreport: {}", report.display()))
-}
-
-/// The echo server, which ends when this is dropped.
-#[derive(Debug)]
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(program: &Path) -> Result<Self> {
-        let mut child = Command::new(program)
-            .args(["--port", "0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
-        let stdout = child.stdout.take();
-        let mut server = Self { child, address: String::new() };
-        let (sender, lines) = mpsc::sync_channel(1);
-        thread::spawn(move || {
-            // To the end of the server's output, so that it never waits for a reader.
-            for line in stdout.into_iter().flat_map(|pipe| BufReader::new(pipe).lines()) {
-                let Ok(line) = line else { break };
-                let _ = sender.try_send(line);
-            }
-        });
-        let line = lines
-            .recv_timeout(START_MAX)
-            .map_err(|_| format!("{} did not say where it listens", program.display()))?;
-        match line.strip_prefix("listening on ") {
-            Some(address) => address.trim().clone_into(&mut server.address),
-            None => return Err(format!("`listening on ADDRESS` was awaited, not `{line}`")),
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already, which is no matter here.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Runs a program to its end, whatever that is, with its output in a file.
@@ -175,8 +129,7 @@ impl std::fmt::Display for Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::{Server, Tally};
-    use std::path::Path;
+    use super::Tally;
 
     fn index(behaviors: &[(&str, &str)]) -> String {
         let cases = behaviors.iter().enumerate().map(|(number, (behavior, close))| {
@@ -211,11 +164,5 @@ mod tests {
     fn another_format_is_refused() {
         assert!(Tally::of("[]").is_err());
         assert!(Tally::of(r#"{"echo":{"1.1.1":{}}}"#).is_err());
-    }
-
-    #[test]
-    fn a_server_that_ends_at_once_is_named() {
-        let error = Server::start(Path::new("/bin/false")).unwrap_err();
-        assert_eq!(error, "/bin/false did not say where it listens");
     }
 }

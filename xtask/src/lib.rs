@@ -4,9 +4,9 @@
 //! - [`tidy`]: the rules of the house that a machine can check;
 //! - [`generate`]: files that are written by the program they describe;
 //! - [`tools`]: what the checks need beyond Rust and Node, and how it gets here;
-//! - [`autobahn`], [`fuzz`], [`soak`], [`dev`]: one command each.
+//! - [`autobahn`], [`schemathesis`], [`fuzz`], [`soak`], [`dev`]: one check or command each.
 //!
-//! [`project`] knows where things are and how to start a program.
+//! [`started`] runs a program beside a check; [`project`] knows where things are and how to start a program.
 
 pub mod arguments;
 pub mod autobahn;
@@ -14,8 +14,10 @@ pub mod dev;
 pub mod fuzz;
 pub mod generate;
 pub mod project;
+pub mod schemathesis;
 pub mod snippets;
 pub mod soak;
+pub mod started;
 pub mod steps;
 pub mod suite;
 pub mod tidy;

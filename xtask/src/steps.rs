@@ -1,7 +1,7 @@
 //! The checks of `cargo xtask test`, in order. A new one is one more entry here.
 
 use crate::project::{Project, Result, Shell, shell};
-use crate::{autobahn, fuzz, generate, tidy, tools, web};
+use crate::{autobahn, fuzz, generate, schemathesis, tidy, tools, web};
 
 /// One check.
 #[derive(Debug)]
@@ -97,6 +97,12 @@ pub const STEPS: &[Step] = &[
         about: "all 517 WebSocket conformance cases pass",
         needs: &["tools"],
         action: Action::Call(autobahn::run),
+    },
+    Step {
+        name: "api",
+        about: "the HTTP API answers as its OpenAPI document says, whatever it is asked",
+        needs: &["tools", "release"],
+        action: Action::Call(schemathesis::check),
     },
     Step {
         name: "sdk",

@@ -7,6 +7,8 @@ use crate::project::{Project, Result, printed, quiet, run};
 
 /// The WebSocket conformance suite: Autobahn's cases, on PyPI.
 const KOSOKU: &str = "0.1.0";
+/// Asks an HTTP API what its OpenAPI document allows, on PyPI.
+const SCHEMATHESIS: &str = "4.32.5";
 
 /// A Debian package, and a program that runs if it is there.
 struct Package {
@@ -38,8 +40,9 @@ pub fn install(project: &Project) -> Result {
     node(project)?;
     debian(project)?;
     kosoku(project)?;
+    schemathesis(project)?;
     cargo_tool(project, &CARGO_DENY)?;
-    println!("rustfmt, clippy, node, chromium, kosoku {KOSOKU} and cargo-deny are here");
+    println!("rustfmt, clippy, node, Debian's packages, kosoku, schemathesis, cargo-deny are here");
     Ok(())
 }
 
@@ -70,17 +73,30 @@ fn cargo_deny(project: &Project, checks: &[&str]) -> Result {
 /// # Errors
 /// Python has no `venv`, or PyPI cannot be reached.
 pub fn kosoku(project: &Project) -> Result<PathBuf> {
-    let folder = project.tools().join("kosoku");
-    let program = folder.join("bin/kosoku");
-    let version = "import importlib.metadata as m; print(m.version('kosoku'))";
-    let found = printed(project.command(folder.join("bin/python")).args(["-c", version]));
-    if program.is_file() && found.is_ok_and(|found| found.trim() == KOSOKU) {
+    python_tool(project, "kosoku", KOSOKU)
+}
+
+/// The program that asks the HTTP API, which is installed if need be.
+///
+/// # Errors
+/// Python has no `venv`, or PyPI cannot be reached.
+pub fn schemathesis(project: &Project) -> Result<PathBuf> {
+    python_tool(project, "schemathesis", SCHEMATHESIS)
+}
+
+/// A program of PyPI in an environment of its own.
+fn python_tool(project: &Project, name: &str, version: &str) -> Result<PathBuf> {
+    let folder = project.tools().join(name);
+    let program = folder.join("bin").join(name);
+    let ask = format!("import importlib.metadata as m; print(m.version('{name}'))");
+    let found = printed(project.command(folder.join("bin/python")).args(["-c", &ask]));
+    if program.is_file() && found.is_ok_and(|found| found.trim() == version) {
         return Ok(program);
     }
-    println!("installing kosoku {KOSOKU}");
+    println!("installing {name} {version}");
     quiet(project.command("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     let mut pip = project.command(folder.join("bin/pip"));
-    quiet(pip.args(["install", "--quiet", &format!("kosoku=={KOSOKU}")]))?;
+    quiet(pip.args(["install", "--quiet", &format!("{name}=={version}")]))?;
     Ok(program)
 }
 

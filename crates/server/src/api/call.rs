@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tidings_core::engine::Whom;
 use tidings_proto::{CommandBody, ServerFrame};
 
+use super::endpoints::MANY;
 use super::keys::Key;
 use super::problem::Problem;
 use crate::shard::Shard;
@@ -60,8 +61,8 @@ impl Call<'_> {
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         let Some(text) = self.query.get(name) else { return Ok(None) };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().ok().filter(|_| digits);
-        let why = || Problem::bad_request(format!("`{name}` is not a whole number"));
+        let number = text.parse().ok().filter(|number| digits && *number <= MANY);
+        let why = || Problem::bad_request(format!("`{name}` is not a whole number up to 2^53"));
         number.map(Some).ok_or_else(why)
     }
 
@@ -97,6 +98,7 @@ pub(super) fn whom(user: Option<&str>, session: Option<&str>) -> Result<Whom, Pr
     if user.is_none() && session.is_none() {
         return Err(Problem::bad_request("whose? give `user`, `session` or both"));
     }
+    user.map_or(Ok(()), check_user)?;
     Ok(Whom { user: user.map(Into::into), session: session.map(session_id).transpose()? })
 }
 

@@ -73,7 +73,7 @@ const USER: Parameter =
     Parameter { name: "user", about: "The user, percent-encoded", kind: Kind::Path };
 
 /// The largest number that JavaScript counts exactly.
-const MANY: u64 = (1 << 53) - 1;
+pub(super) const MANY: u64 = (1 << 53) - 1;
 
 const HISTORY: [Parameter; 4] = [
     CHANNEL,

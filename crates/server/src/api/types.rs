@@ -14,7 +14,7 @@ use super::problem::Problem;
 #[serde(deny_unknown_fields)]
 pub(super) struct PublishBody {
     /// The channel.
-    #[schemars(example = "chat:lobby")]
+    #[schemars(example = "chat:lobby", length(min = 1, max = 255))]
     pub(super) channel: String,
     /// What subscribers get: any JSON.
     #[schemars(with = "Value")]
@@ -28,6 +28,7 @@ pub(super) struct PublishBody {
     pub(super) key: Option<String>,
     /// The user that the event is from, instead of the API key's name.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
     pub(super) user: Option<String>,
     /// Fanned out, never stored.
     #[serde(default)]
@@ -53,6 +54,7 @@ pub(super) struct BroadcastBody {
     pub(super) key: Option<String>,
     /// The user that the event is from, instead of the API key's name.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
     pub(super) user: Option<String>,
     /// Fanned out, never stored.
     #[serde(default)]
@@ -169,9 +171,11 @@ pub(super) struct Connection {
 pub(super) struct DisconnectBody {
     /// All sessions of this user.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
     pub(super) user: Option<String>,
     /// The session with this id.
     #[serde(default)]
+    #[schemars(regex(pattern = "^[0-9a-fA-F]{16}$"))]
     pub(super) session: Option<String>,
     /// The clients may come back at once, as new sessions. Otherwise they stop (close code 4410),
     /// but nothing keeps them from connecting anew: see `revoke`.
@@ -191,12 +195,14 @@ pub(super) struct Disconnected {
 pub(super) struct UnsubscribeBody {
     /// Those of this user.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
     pub(super) user: Option<String>,
     /// Those of the session with this id.
     #[serde(default)]
+    #[schemars(regex(pattern = "^[0-9a-fA-F]{16}$"))]
     pub(super) session: Option<String>,
     /// A channel, or a prefix that ends in `*`.
-    #[schemars(example = "chat:lobby")]
+    #[schemars(example = "chat:lobby", length(min = 1, max = 255))]
     pub(super) channel: String,
 }
 
@@ -213,16 +219,20 @@ pub(super) struct Unsubscribed {
 pub(super) struct RevokeBody {
     /// Tokens of this user that were issued until now, and the sessions that they opened.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
     pub(super) user: Option<String>,
     /// The session with this id: it ends and cannot be resumed.
     #[serde(default)]
+    #[schemars(regex(pattern = "^[0-9a-fA-F]{16}$"))]
     pub(super) session: Option<String>,
     /// The token with this `jti`.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
     pub(super) token: Option<String>,
     /// Rights to this channel, or to all that begin with what stands in front of a `*`: of the
     /// user's tokens that were issued until now, or of everybody's.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
     pub(super) channel: Option<String>,
     /// How long it is remembered, in seconds: longer than such tokens live. 30 days if not given.
     #[serde(default)]
@@ -244,6 +254,7 @@ pub(super) struct Revoked {
 #[serde(deny_unknown_fields)]
 pub(super) struct TicketBody {
     /// The user.
+    #[schemars(length(min = 1, max = 255))]
     pub(super) user: String,
     /// What the ticket allows beyond what namespaces allow everybody: channels, or prefixes that
     /// end in `*`, each with some of `subscribe`, `history`, `presence` and `publish`.

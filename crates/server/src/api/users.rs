@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidings_core::engine::Whom;
 use tidings_proto::CloseCode;
 
-use super::call::{Call, check_pattern, json, whom};
+use super::call::{Call, check_pattern, check_user, json, whom};
 use super::problem::Problem;
 use super::types::{
     Connection, Connections, DisconnectBody, Disconnected, UnsubscribeBody, Unsubscribed,
@@ -17,6 +17,7 @@ const SHOWN: usize = 1000;
 
 pub(super) async fn connections(call: &Call<'_>) -> Result<Answer, Problem> {
     call.key.require_everything()?;
+    check_user(call.name())?;
     let whom = Whom { user: Some(call.name().into()), session: None };
     let found = call.shard.on_all(move |shard| {
         let now_ms = shard.node.clock.now().mono_ms;

@@ -1,0 +1,37 @@
+//! `schemathesis`: the HTTP API is asked all that its own OpenAPI document allows, and more.
+
+use std::fs;
+
+use crate::project::{Project, Result, read, run};
+use crate::started::Started;
+use crate::tools;
+
+/// How long it may ask, in seconds.
+const SECONDS: &str = "40";
+
+/// Starts the shipped server with nothing in it, and asks.
+///
+/// # Errors
+/// An answer is not as the document says, or a program did not run.
+pub fn check(project: &Project) -> Result {
+    let program = tools::schemathesis(project)?;
+    let data = project.target.join("schemathesis");
+    if data.exists() {
+        fs::remove_dir_all(&data)
+            .map_err(|error| format!("cannot remove {}: {error}", data.display()))?;
+    }
+    let mut server = project.command(project.target.join("release/tidings"));
+    server.args(["dev", "--port", "0", "--data"]).arg(&data).env("RUST_LOG", "warn");
+    let server = Started::new(&mut server, "Tidings listens on ")?;
+    let key = read(&data.join("api-key"))?;
+    let mut ask = project.command(program);
+    // What it writes down (examples that failed) belongs into no checkout.
+    ask.current_dir(&data);
+    ask.arg("run").arg(format!("{}/api/openapi.json", server.said));
+    ask.arg("--header").arg(format!("Authorization: Bearer {}", key.trim()));
+    // A schema cannot say everything: that a namespace exists, or that bytes are counted.
+    ask.args(["--checks", "all", "--exclude-checks", "positive_data_acceptance"]);
+    ask.args(["--max-time", SECONDS, "--workers", "2", "-n", "30", "--seed", "1"]);
+    ask.args(["--warnings", "off"]);
+    run(&mut ask)
+}
