@@ -106,8 +106,8 @@ pub const STEPS: &[Step] = &[
     },
     Step {
         name: "sdk",
-        about: "the SDK holds what it promises, against a real server",
-        needs: &["web", "release"],
+        about: "the SDK holds what it promises, against a real server and behind a real nginx",
+        needs: &["tools", "web", "release"],
         action: Action::Run(&[shell("npm test")
             .within("sdk")
             .env(&[("TIDINGS_BIN", "{target}/release/tidings")])]),

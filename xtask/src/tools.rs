@@ -18,6 +18,8 @@ struct Package {
 
 const PACKAGES: &[Package] = &[
     Package { name: "chromium", probe: &["chromium", "--version"] },
+    // With its path: /usr/sbin is not on everybody's `PATH`.
+    Package { name: "nginx", probe: &["/usr/sbin/nginx", "-v"] },
     Package { name: "python3-venv", probe: &["python3", "-c", "import ensurepip, venv"] },
 ];
 
@@ -153,7 +155,8 @@ fn debian(project: &Project) -> Result {
     println!("installing {names}");
     let apt = || {
         let mut command = project.command("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive");
+        // At run level 1 no service is started: an nginx on port 80 is nothing that we want.
+        command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
         command
     };
     quiet(apt().args(["update", "-qq"]))?;
