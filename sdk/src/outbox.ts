@@ -6,7 +6,7 @@
 import { TidingsError } from './error.js'
 import { Listeners, report } from './observable.js'
 import { type Entry, entryOf, keep, Lane, UNSENT, view, writerOf } from './outbox-lane.js'
-import type { Ack, ClientOptions, Observable, OutboxEntry, OutboxStore, PublishOptions, Runtime } from './types.js'
+import type { Ack, ClientOptions, Observable, OutboxEntry, OutboxRecord, OutboxStore, PublishOptions, Runtime } from './types.js'
 import type { Commands } from './connection/commands.js'
 import { ackOf, byteLength, type Frame } from './wire/frames.js'
 
@@ -222,7 +222,7 @@ export class Outbox {
     const lane = this.#lanes.get(entry.channel) ?? new Lane(this.#runtime.uuid)
     this.#lanes.set(entry.channel, lane)
     this.#busy.add(lane)
-    lane.entries.splice(first ? 0 : Infinity, 0, entry)
+    lane.entries.splice(first ? lane.sent : Infinity, 0, entry)
     this.#count++
     this.#bytes += entry.size
     this.#watch(entry, -this.#overdue(entry))
@@ -280,8 +280,16 @@ export class Outbox {
   }
 
   async #load(store: OutboxStore): Promise<void> {
+    this.#take(await store.load(records => {
+      this.#take(records)
+      this.pump()
+    }))
+  }
+
+  /** In front of what is not sent yet. */
+  #take(records: readonly OutboxRecord[]): void {
     const known = new Set(this.#all().map(entry => entry.id))
-    for (const record of [...await store.load()].reverse()) {
+    for (const record of [...records].reverse()) {
       const entry = known.has(record.key) ? null : entryOf(record)
       if (entry) this.#insert(entry, true)
     }

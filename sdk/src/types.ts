@@ -109,9 +109,12 @@ export interface ClientOptions {
 
 /** Keeps the outbox over a reload. Calls are made in order; one that fails is reported, not repeated. */
 export interface OutboxStore {
-  /** What earlier clients left, oldest first. Must not return what a client that still runs has. */
-  load(): Promise<readonly OutboxRecord[]>
-  /** Adds a record, or replaces the one with this key. Its entry is not sent before it is done. */
+  /**
+   * What earlier clients left, oldest first. Must not return what a client that still runs has; when that
+   * one has ended, its records may be handed to `more`.
+   */
+  load(more: (records: readonly OutboxRecord[]) => void): Promise<readonly OutboxRecord[]>
+  /** Adds a record, or replaces the one with this key. Nothing is sent before it is done. */
   put(record: OutboxRecord): Promise<void>
   /** Forgets the record with this key, if there is one. */
   remove(key: string): Promise<void>

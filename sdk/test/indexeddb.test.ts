@@ -1,26 +1,55 @@
 // The outbox in IndexedDB: what a page leaves behind, the next one sends, and only one of them.
 import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'node:test'
 import { IDBFactory } from 'fake-indexeddb'
 import { indexedDbOutbox } from '../src/outbox-indexeddb.js'
 import type { OutboxStore } from '../src/index.js'
 import { fake, settle } from './support/fake.js'
 
-/** Web Locks of one origin, held by pages that can die. */
+/** Web Locks of one origin, held by pages that can die. Who asks waits for its turn. */
 class Locks {
-  readonly #held = new Map<string, Page>()
-  page(): Page { return new Page(this.#held) }
+  readonly held = new Map<string, Page>()
+  readonly queue: { name: string; page: Page; call: (lock: unknown) => unknown }[] = []
+  page(): Page { return new Page(this) }
+  next(): void {
+    for (const one of [...this.queue]) {
+      if (this.held.has(one.name)) continue
+      this.held.set(one.name, one.page)
+      this.queue.splice(this.queue.indexOf(one), 1)
+      void one.call({ name: one.name })
+    }
+  }
 }
 class Page {
-  readonly #held: Map<string, Page>
-  constructor(held: Map<string, Page>) { this.#held = held }
-  request = async (name: string, _: unknown, call: (lock: unknown) => unknown): Promise<void> => {
-    if (this.#held.has(name)) return void call(null)
-    this.#held.set(name, this)
-    await call({ name })
-  }
+  readonly #locks: Locks
+  constructor(locks: Locks) { this.#locks = locks }
+  request = (name: string, ...rest: any[]): Promise<void> => new Promise((done, failed) => {
+    const [call, { ifAvailable, signal }] = [rest.pop(), rest[0] ?? {}]
+    const { queue, held } = this.#locks
+    if (ifAvailable && held.has(name)) return done(call(null))
+    const one = {
+      name, page: this,
+      call: async (lock: unknown) => {
+        signal?.removeEventListener('abort', give)
+        done(await call(lock))
+        held.delete(name)
+        this.#locks.next()
+      },
+    }
+    const give = (): void => {
+      queue.splice(queue.indexOf(one), 1)
+      failed(signal.reason)
+    }
+    signal?.addEventListener('abort', give)
+    queue.push(one)
+    this.#locks.next()
+  })
   die(): void {
-    for (const [name, page] of this.#held) if (page === this) this.#held.delete(name)
+    const { held, queue } = this.#locks
+    for (const [name, page] of held) if (page === this) held.delete(name)
+    queue.splice(0, Infinity, ...queue.filter(({ page }) => page !== this))
+    this.#locks.next()
   }
 }
 
@@ -33,24 +62,56 @@ const origin = (): (() => Tab) => {
   }
 }
 const record = (key: string, createdAt = 1): Parameters<OutboxStore['put']>[0] => ({ key, channel: 'chat:x', body: '[]', createdAt })
+const never = (): void => assert.fail('nothing comes later')
 const rest = async (): Promise<void> => { for (let i = 0; i < 30; i++) await settle() }
 
 test('records are there for the next page, oldest first, and not for a page next to it', async () => {
   const open = origin()
   const [ada, bob] = [open(), open()]
-  assert.deepEqual(await ada.store.load(), [])
+  assert.deepEqual(await ada.store.load(never), [])
   await ada.store.put(record('a-1000000002', 7))
   await ada.store.put(record('a-1000000001', 7))
   await ada.store.put(record('a-0999999999', 9))
   await ada.store.put(record('a-1000000003', 7))
   await ada.store.remove('a-1000000003')
-  assert.deepEqual(await bob.store.load(), [], 'ada lives')
+  assert.deepEqual(await bob.store.load(() => {}), [], 'ada lives')
+  bob.page.die()
   ada.page.die()
   const next = open()
-  assert.deepEqual((await next.store.load()).map(({ key }) => key), ['a-1000000001', 'a-1000000002', 'a-0999999999'])
-  assert.deepEqual(await open().store.load(), [], 'they are the next one\'s now')
+  assert.deepEqual((await next.store.load(never)).map(({ key }) => key), ['a-1000000001', 'a-1000000002', 'a-0999999999'])
+  assert.deepEqual(await open().store.load(never), [], 'they are the next one\'s now')
   next.page.die()
-  assert.equal((await open().store.load()).length, 3, 'and after it, the one\'s after that')
+  assert.equal((await open().store.load(never)).length, 3, 'and after it, the one\'s after that')
+})
+
+test('the page before a reload may die a moment after the next one has begun', async () => {
+  const open = origin()
+  const [before, next] = [open(), open()]
+  await before.store.put(record('a'))
+  const loading = next.store.load(never)
+  await rest()
+  before.page.die()
+  assert.deepEqual((await loading).map(({ key }) => key), ['a'])
+})
+
+test('what a tab next to this one leaves behind is taken over when that is closed', async () => {
+  const open = origin()
+  const [first, second] = [open(), open()]
+  await first.store.put(record('a'))
+  await first.store.put(record('b', 2))
+  const later: string[] = []
+  assert.deepEqual(await second.store.load(records => later.push(...records.map(({ key }) => key))), [], 'it lives')
+  await first.store.remove('a')
+  await first.store.put(record('c', 3))
+  assert.deepEqual(later, [])
+  first.page.die()
+  const reloaded = open()
+  assert.deepEqual((await reloaded.store.load(never)).map(({ key }) => key), ['b', 'c'], 'a reload comes first')
+  await pause(3200)
+  assert.deepEqual(later, [])
+  reloaded.page.die()
+  await pause(3200)
+  assert.deepEqual(later, ['b', 'c'], 'what is closed for good is inherited')
 })
 
 test('a record is replaced by its key', async () => {
@@ -59,14 +120,23 @@ test('a record is replaced by its key', async () => {
   await tab.store.put(record('a'))
   await tab.store.put({ ...record('a'), body: '[1]' })
   tab.page.die()
-  assert.deepEqual(await open().store.load(), [{ ...record('a'), body: '[1]' }])
+  assert.deepEqual(await open().store.load(never), [{ ...record('a'), body: '[1]' }])
+})
+
+test('what is withdrawn in the turn in which it was written is not there for the next page', async () => {
+  const open = origin()
+  const tab = open()
+  await tab.store.put(record('before'))
+  await Promise.all([tab.store.put(record('a')), tab.store.remove('a'), tab.store.put(record('b'))])
+  tab.page.die()
+  assert.deepEqual((await open().store.load(never)).map(({ key }) => key), ['b', 'before'])
 })
 
 test('without Web Locks nothing is taken over, for its owner might live', async () => {
   const indexedDB = new IDBFactory()
   const store = indexedDbOutbox({ indexedDB, locks: undefined as never })
   await store.put(record('a'))
-  assert.deepEqual(await indexedDbOutbox({ indexedDB, locks: undefined as never }).load(), [])
+  assert.deepEqual(await indexedDbOutbox({ indexedDB, locks: undefined as never }).load(never), [])
 })
 
 test('ada writes offline and closes the tab; the next one sends it, once, though two are opened', async () => {
@@ -90,5 +160,5 @@ test('ada writes offline and closes the tab; the next one sends it, once, though
     assert.equal(after.client.outbox.current.length, 0)
   }
   assert.deepEqual(sent, ['written in a tunnel'])
-  assert.deepEqual(await open().store.load(), [])
+  assert.deepEqual(await open().store.load(never), [])
 })

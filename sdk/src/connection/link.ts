@@ -183,7 +183,7 @@ export class Link {
       if (turn !== this.#turn) return
       this.#thrown = error
       const known = error instanceof TidingsError
-      const cause: Cause = { code: known ? error.code : 'network', message: String(error) }
+      const cause: Cause = known ? error : { code: 'network', message: String(error) }
       this.tell({ type: 'token_failed', terminal: known && !error.retryable, cause })
     }
   }

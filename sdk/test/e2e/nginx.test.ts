@@ -7,7 +7,7 @@ import { Server } from '../support/server.js'
 import { live, runtime, sleep, until } from '../support/story.js'
 
 /** What the way through two processes may take, on a machine with much to do; a buffer keeps for ever. */
-const PROMPT_MS = 1000
+const PROMPT_MS = 3000
 /** With the back-off of the defaults: two attempts in vain, and the waits between. */
 const FOUND_MS = 8000
 
