@@ -1,27 +1,14 @@
 // Stories about the chat demo, which the server has at /.
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { after, test } from 'node:test'
-import { chromium } from 'playwright-core'
+import { launch } from './browser.js'
 import { Server } from './server.js'
 import { Person, until } from './story.js'
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync',
-  // A page that a test serves is from no address, so localhost would be foreign to it.
-  '--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets']
 const WIDE = { width: 1440, height: 900 }
 
 let browser
 after(() => browser?.close())
-
-async function launch() {
-  if (!existsSync(CHROMIUM)) {
-    throw new Error(`${CHROMIUM} is missing; install it with: apt-get install chromium`)
-  }
-  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS })
-}
 
 /**
  * Where the demo is: at the server's own address, or, while one works on it, at that of
@@ -36,16 +23,16 @@ function addressOf(server, room, transport) {
 }
 
 /** Declares a test; `run` gets `{ server, guest }`. */
-export function demo(name, run) {
+export function demo(name, run, { config } = {}) {
   test(`demo: ${name}`, { timeout: 240_000 }, async () => {
-    const server = new Server()
+    const server = new Server(config)
     const guests = []
     try {
       await server.start()
       browser ??= await launch()
       await run({
         server,
-        async guest(name, { room = '', transport, ...options } = {}) {
+        async guest(name, { room = '', transport, connects = true, ...options } = {}) {
           const context = await browser.newContext({ viewport: WIDE, ...options })
           await context.addInitScript(name => {
             if (localStorage.getItem('tidings.name') === null) localStorage.setItem('tidings.name', name)
@@ -53,7 +40,7 @@ export function demo(name, run) {
           const guest = new Guest(name, await context.newPage())
           guests.push(guest)
           await guest.page.goto(addressOf(server, room, transport))
-          await guest.connected()
+          if (connects) await guest.connected()
           return guest
         },
       })

@@ -1,7 +1,7 @@
 // The real server, as a process that can be killed and started again.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +21,12 @@ export class Server {
   #process
   #port = 0
   #data = newDataDir()
+  #config
+
+  /** `config`: TOML instead of the built-in configuration. */
+  constructor(config) { this.#config = config }
+
+  get port() { return this.#port }
 
   /** Where it is. */
   get origin() { return `http://localhost:${this.#port}` }
@@ -34,6 +40,11 @@ export class Server {
       throw new Error(`${BIN} is missing; build it with: cargo build --release --bin tidings`)
     }
     const args = ['dev', '--port', String(this.#port), '--data', this.#data]
+    if (this.#config !== undefined) {
+      const file = `${this.#data}.toml`
+      writeFileSync(file, this.#config)
+      args.push('--config', file)
+    }
     running.add(this)
     this.#process = spawn(BIN, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#port = await portOf(this.#process, `${BIN} ${args.join(' ')}`)
@@ -65,7 +76,7 @@ export class Server {
 
   abandon() {
     this.#process?.kill('SIGKILL')
-    rmSync(this.#data, { recursive: true, force: true })
+    for (const path of [this.#data, `${this.#data}.toml`]) rmSync(path, { recursive: true, force: true })
     running.delete(this)
   }
 }

@@ -1,30 +1,21 @@
 // A story: a server, and people with a page each. All of it is gone when it ends.
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { chromium } from 'playwright-core'
+import { launch } from './browser.js'
 import { Server } from './server.js'
+import { PATIENCE_MS, until } from './until.js'
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync']
+export { until }
+
 const SCREENSHOTS = process.env.SCREENSHOTS
   ?? fileURLToPath(new URL('../screenshots', import.meta.url))
-const PATIENCE_MS = 45_000   // for a thing that must happen; a story passes as soon as it does
 const WIDE = { width: 1100, height: 720 }
 
 let browser   // one for a file; each person has a context, which is a browser profile of their own
 after(() => browser?.close())
-
-async function launch() {
-  if (!existsSync(CHROMIUM)) {
-    throw new Error(`${CHROMIUM} is missing; install it with: apt-get install chromium`)
-  }
-  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS })
-}
 
 /** Declares a test; `run` gets `{ server, person, duplicateOf }`. */
 export function story(name, run) {
@@ -114,17 +105,6 @@ export class Person {
   async screenshot(name) {
     mkdirSync(SCREENSHOTS, { recursive: true })
     await this.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) })
-  }
-}
-
-/** Asks until the answer is right; says what the last one was if it never is. */
-export async function until(what, ask, right) {
-  const end = Date.now() + PATIENCE_MS
-  for (;;) {
-    const answer = await ask()
-    if (right(answer)) return answer
-    if (Date.now() > end) assert.fail(`never: ${what}; at last: ${JSON.stringify(answer)}`)
-    await pause(50)
   }
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { demo } from '../lib/demo.js'
 import { numbered, until, untilSame } from '../lib/story.js'
+import { SIGNED_IN, token } from '../lib/tokens.js'
 
 demo('they talk, see who is here and who is typing', async ({ guest }) => {
   const ada = await guest('Ada')
@@ -222,6 +223,27 @@ demo('a refused token stops the page, which says why and what to do', async ({ g
   await ada.write('here again')
   await ada.reads('here again')
 })
+
+for (const [colorScheme, width] of [['light', 1440], ['dark', 1440], ['light', 360], ['dark', 360]]) {
+  demo(`a server that wants a token (4403): the page stops and asks for one; ${colorScheme}, ${width} wide`, async ({ guest }) => {
+    const ada = await guest('Ada', { connects: false, viewport: { width, height: 740 }, colorScheme })
+    await ada.status.getByText('Disconnected', { exact: true }).waitFor()
+    await ada.sees('[role=alert]', 'Disconnected: this server lets nobody in without a token. (4403)')
+    await ada.write('written before')
+    await ada.waitsWith('written before')
+    await fits(ada)
+    await ada.screenshot(`demo-${colorScheme}-${width}-4403`)
+    await ada.page.getByRole('alert').getByRole('button', { name: 'Sign in' }).click()
+    const dialog = ada.page.getByRole('dialog', { name: 'Sign in' })
+    await ada.field('Token').fill(token('ada'))
+    await ada.screenshot(`demo-${colorScheme}-${width}-sign-in`)
+    await dialog.getByRole('button', { name: 'Sign in' }).click()
+    await ada.connected()
+    await ada.write('and here I am')
+    await ada.reads('and here I am')
+    assert.equal(await ada.page.getByRole('alert').count(), 0)
+  }, { config: SIGNED_IN })
+}
 
 demo('what people write is text, never HTML', async ({ guest }) => {
   const html = '<img src=x onerror="document.title=\'hacked\'"><b>bold</b>'

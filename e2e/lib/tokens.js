@@ -1,0 +1,28 @@
+// Servers that want to know who comes, and what one shows them.
+import { createHmac } from 'node:crypto'
+
+const SECRET = 'a secret for tests, at least 32 bytes long'
+
+/** A configuration where people sign in; tokens end on the second. */
+export const SIGNED_IN = `
+[auth]
+anonymous = false
+leeway = "0s"
+[[auth.key]]
+algorithm = "HS256"
+secret = "${SECRET}"
+[limits]
+expiry_warning = "1s"
+[namespace.chat]
+subscribe = "signed-in"
+publish = "signed-in"
+history = { size = 10000, durable = true }
+presence = { access = "signed-in" }
+`
+
+export function token(sub, seconds = 3600) {
+  const part = value => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const now = Math.floor(Date.now() / 1000)
+  const body = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub, iat: now, exp: now + seconds })}`
+  return `${body}.${createHmac('sha256', SECRET).update(body).digest('base64url')}`
+}
