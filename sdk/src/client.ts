@@ -19,11 +19,18 @@ export function createClient<S extends SchemaOf<S> = Schema>(options: ClientOpti
   const channels = new Map<string, ChannelImpl<any, any>>()
   const every = (call: (channel: ChannelImpl<any, any>) => void): void => channels.forEach(call)
 
+  const channel = (name: string): ChannelImpl<any, any> => {
+    const found = channels.get(name) ?? new ChannelImpl<any, any>(name, host)
+    channels.set(name, found)
+    return found
+  }
   const link: Link = new Link(options, runtime, {
     flight: () => every(channel => channel.sync()),
     welcome(frame) {
       outbox.welcome(frame)
-      every(channel => channel.presence.welcome(!!frame.resumed))
+      const here: string[] = frame.entered ?? []
+      here.forEach(channel)
+      every(one => one.presence.welcome(here.includes(one.name)))
     },
     push: frame => channels.get(frame.channel)?.push(frame),
     more: () => outbox.pump(),
@@ -38,11 +45,7 @@ export function createClient<S extends SchemaOf<S> = Schema>(options: ClientOpti
   return {
     status: link.status,
     outbox: outbox.entries,
-    channel(name: string) {
-      const channel = channels.get(name) ?? new ChannelImpl<any, any>(name, host)
-      channels.set(name, channel)
-      return channel
-    },
+    channel,
     connect: () => link.tell({ type: 'connect' }),
     disconnect: () => link.tell({ type: 'disconnect' }),
     retryNow: () => link.tell({ type: 'retry' }),

@@ -5,6 +5,8 @@ import type { Member, Presence, PresenceSnapshot, Unsubscribe } from './types.js
 import { memberOf, type Frame, type WireMember } from './wire/frames.js'
 
 const RETRY = 1000
+/** How long the program has, on a page that goes on with a session, to say where it is present. */
+const GRACE = 1000
 type Action = 'enter' | 'update' | 'leave'
 interface Waiting { done(): void; failed(error: unknown): void }
 
@@ -22,8 +24,6 @@ export class PresenceImpl<P> implements Presence<P> {
   #mine: { readonly data: P } | null = null
   /** Who waits for the server to know it. */
   #waiting: Waiting[] = []
-  /** We left while there was no connection: a resumed session would not know. */
-  #gone = false
   /** Members were told once, so changes are news. */
   #known = false
 
@@ -51,20 +51,17 @@ export class PresenceImpl<P> implements Presence<P> {
   update(data: P): Promise<void> { return this.#say(this.#mine ? 'update' : 'enter', data) }
 
   async leave(): Promise<void> {
-    const { link } = this.#host
     const was = this.#mine
     this.#mine = null
     for (const { failed } of this.#waiting.splice(0)) failed(new TidingsError('closed'))
-    if (!was) return
-    if (link.ready) await this.#leave()
-    else this.#gone = true
+    if (was) await this.#leave()
   }
 
+  /** Without a connection, `welcome` says whether there is something to leave. */
   #leave(): Promise<unknown> {
     const { commands } = this.#host.link
     return commands.ask({ type: 'leave', channel: this.#channel }, false).catch((error: TidingsError) => {
-      if (error.code === 'network') this.#gone = true
-      else if (error.code !== 'not_subscribed') throw error
+      if (error.code !== 'network' && error.code !== 'not_subscribed') throw error
     })
   }
 
@@ -110,10 +107,11 @@ export class PresenceImpl<P> implements Presence<P> {
     if (!this.#known) this.get().catch(() => {})
   }
 
-  welcome(resumed: boolean): void {
-    if (this.#mine && (!resumed || this.#waiting.length)) this.#send('enter')
-    else if (this.#gone && resumed) this.#leave().catch(() => {})
-    this.#gone = false
+  /** `here`: for the server we are present, in a session that goes on. */
+  welcome(here: boolean): void {
+    if (this.#mine) {
+      if (!here || this.#waiting.length) this.#send('enter')
+    } else if (here) this.#host.runtime.setTimeout(() => this.#mine || this.#leave().catch(() => {}), GRACE)
   }
 
   /** The subscription has ended, and with it, for the server, our presence. */
@@ -123,7 +121,7 @@ export class PresenceImpl<P> implements Presence<P> {
 
   clear(): void {
     this.#mine = null
-    this.#known = this.#gone = false
+    this.#known = false
     this.#set([], 0)
     for (const { failed } of this.#waiting.splice(0)) failed(new TidingsError('closed'))
   }

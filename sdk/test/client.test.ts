@@ -244,7 +244,7 @@ test('presence is entered again after a reconnect, unless the session was resume
     await entered
     first.drop()
     await clock.pass(1000)
-    const second = await up({ resumed })
+    const second = await up({ resumed, entered: resumed ? ['chat:x'] : [] })
     assert.equal(second.of('enter').length, resumed ? 0 : 1)
     client.disconnect()
   }
@@ -261,7 +261,40 @@ test('leaving while away from a session that goes on is said when it does', asyn
   first.drop()
   await presence.leave()
   await clock.pass(1000)
-  assert.equal((await up({ resumed: true })).of('leave').length, 1)
+  const second = await up({ resumed: true, entered: ['chat:x'] })
+  await clock.pass(1000)
+  assert.equal(second.of('leave').length, 1)
+})
+
+test('a session that goes on is still present where nobody wants it any more: that is left, and nothing else', async () => {
+  const { client, clock, up } = fake()
+  client.connect()
+  const line = await up({ resumed: true, entered: ['chat:wanted', 'chat:late', 'chat:old'] })
+  const wanted = client.channel('chat:wanted').presence.enter({})
+  // The program may say so a little later: a page that begins.
+  await clock.pass(900)
+  void client.channel('chat:late').presence.enter({})
+  await clock.pass(100)
+  assert.deepEqual(line.of('leave').map(({ channel }) => channel), ['chat:old'])
+  line.tell({ type: 'entered', id: line.of('enter')[0]!.id, channel: 'chat:wanted' })
+  await wanted
+  assert.deepEqual(line.of('enter').map(({ channel }) => channel), ['chat:wanted', 'chat:late'])
+})
+
+test('where the server has forgotten our presence in a session that goes on, we enter again', async () => {
+  for (const entered of [[], ['chat:x']]) {
+    const { client, clock, up } = fake()
+    const { presence } = client.channel('chat:x')
+    client.connect()
+    const first = await up()
+    const sure = presence.enter({})
+    first.tell({ type: 'entered', id: first.last('enter').id, channel: 'chat:x' })
+    await sure
+    first.drop()
+    await clock.pass(1000)
+    const second = await up({ resumed: true, entered })
+    assert.equal(second.of('enter').length, entered.length ? 0 : 1)
+  }
 })
 
 test('members: told with the subscription, kept up to date, compared after a reconnect', async () => {
