@@ -17,8 +17,8 @@ const INTERNAL = [
   'back', 'doubt', 'entries', 'flying', 'goBack', 'maxAge', 'number', 'producer', 'rename', 'saving', 'sent', 'seq',
   'trouble', 'until', 'use', 'used', 'view', 'writer',
   // what parts of the client call each other by
-  'alive', 'answer', 'commands', 'ended', 'failed', 'flight', 'goodbye', 'keep', 'link', 'lost', 'pump', 'ready', 'refusal', 'room',
-  'snapshot', 'sync', 'tell', 'told', 'tooLarge', 'wanted',
+  'alive', 'answer', 'base', 'bytes', 'call', 'closed', 'commands', 'ended', 'failed', 'flight', 'goodbye', 'keep', 'left', 'link', 'lost', 'open', 'pump', 'ready', 'refusal',
+  'room', 'snapshot', 'start', 'stop', 'sync', 'tell', 'terminal', 'timer', 'told', 'tooLarge', 'wanted', 'welcome',
 ]
 
 const here = fileURLToPath(new URL('.', import.meta.url))

@@ -13,9 +13,9 @@ const LINGER = 1000
 const RETRY = 1000
 
 export class ChannelImpl<M, P> implements Channel<M, P> {
-  readonly name: string
+  declare readonly name: string
   readonly status = new Value<ChannelStatus>({ state: 'idle' })
-  readonly presence: PresenceImpl<P>
+  declare readonly presence: PresenceImpl<P>
   readonly #host: Host
   readonly #listeners: { [E in keyof ChannelEvents<M>]: Listeners<ChannelEvents<M>[E]> } =
     { message: new Listeners(), gap: new Listeners() }

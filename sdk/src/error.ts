@@ -23,9 +23,9 @@ export class TidingsError extends Error {
   /** Always `TidingsError`. */
   override readonly name = 'TidingsError'
   /** What happened, for programs; `message` is for their developers. */
-  readonly code: ErrorCode
+  declare readonly code: ErrorCode
   /** The same may succeed later. */
-  readonly retryable: boolean
+  declare readonly retryable: boolean
   /** In milliseconds, when the server said how long to wait. */
   declare readonly retryAfterMs: number | undefined
   /** When a close code was the cause: 44xx stops the client, everything else comes back. */

@@ -32,7 +32,7 @@ export class Listeners<T> {
 
 /** The client's own end of an {@link Observable}. */
 export class Value<T> extends Listeners<T> implements Observable<T> {
-  current: T
+  declare current: T
   readonly #watched: () => void
 
   /** `watched` is called when somebody begins to listen. */

@@ -29,7 +29,8 @@ export interface Entry {
   /** What the observable shows; made anew when the state changes. */
   view?: OutboxEntry
   done(ack: Ack): void
-  failed(error: unknown): void
+  /** Nobody waits for what an earlier page wrote. */
+  failed?: (error: unknown) => void
 }
 
 export const UNSENT = { producer: '', seq: 0, doubt: false, flying: false, saving: 0 }
@@ -40,7 +41,7 @@ export const writerOf = (user: string): string => user.startsWith('anon-') ? 'an
 /** The entries of one channel, in order. The first `sent` ones were sent on this connection. */
 export class Lane {
   readonly entries: Entry[] = []
-  producer: string
+  declare producer: string
   /** The last number of `producer` that the server has, or may have, used up. */
   used = 0
   /** The next number to give. */
@@ -104,14 +105,14 @@ export function keep({ id, channel, frame, writer, maxAge, producer, seq, create
   return { key: id, channel, createdAt, body: JSON.stringify([frame, producer, seq, maxAge, writer]) }
 }
 
-/** An entry that an earlier client left; `null` if it cannot be read. Its failure is reported, for nobody holds its promise. */
+/** An entry that an earlier client left; `null` if it cannot be read. */
 export function entryOf(record: OutboxRecord): Entry | null {
   try {
     const [frame, producer, seq, maxAge, writer] = JSON.parse(record.body)
     const { data, event, key } = JSON.parse(frame)
     return {
       id: record.key, channel: record.channel, createdAt: record.createdAt, size: byteLength(frame),
-      frame, data, event, key, writer, maxAge, ...UNSENT, producer, seq, doubt: seq > 0, done() {}, failed: report,
+      frame, data, event, key, writer, maxAge, ...UNSENT, producer, seq, doubt: seq > 0, done() {},
     }
   } catch (error) {
     report(error)

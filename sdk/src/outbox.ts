@@ -6,19 +6,18 @@
 import { TidingsError } from './error.js'
 import { Listeners, report } from './observable.js'
 import { type Entry, entryOf, keep, Lane, UNSENT, view, writerOf } from './outbox-lane.js'
-import type { Ack, ClientOptions, Observable, OutboxEntry, OutboxRecord, OutboxStore, PublishOptions, Runtime } from './types.js'
+import type { Ack, ClientOptions, ClientOutbox, OutboxEntry, OutboxFailure, OutboxRecord, OutboxStore, PublishOptions, Runtime } from './types.js'
 import type { Commands } from './connection/commands.js'
 import { ackOf, byteLength, type Frame } from './wire/frames.js'
 
 /** What `id`, `producer` and `seq` add to a frame, and some. */
 const ENVELOPE = 160
-/** The server's default, until `welcome` says. */
-const FRAME = 65_536
+const FRAME = 65_536 // the server's default
 /** Of the server's dedup window: the rest is for clocks that run differently. */
 const SAFE_PART = 0.9
 
 export class Outbox {
-  readonly entries: Observable<readonly OutboxEntry[]>
+  declare readonly entries: ClientOutbox
   readonly #lanes = new Map<string, Lane>()
   /** Lanes with entries; the one that was served last is last. */
   readonly #busy = new Set<Lane>()
@@ -27,6 +26,7 @@ export class Outbox {
   readonly #store: OutboxStore | undefined
   readonly #max: { entries: number; bytes: number; age: number }
   readonly #listeners = new Listeners<readonly OutboxEntry[]>()
+  readonly #failures = new Listeners<OutboxFailure>()
   #views: readonly OutboxEntry[] | null = []
   #loading: Promise<void> | null = null
   /** The last write to the store. */
@@ -47,14 +47,15 @@ export class Outbox {
     this.#name = runtime.uuid()
     const { maxEntries = 1000, maxBytes = 1_048_576, maxAgeMs = 600_000 } = options
     this.#max = { entries: maxEntries, bytes: maxBytes, age: maxAgeMs }
-    const read = (): readonly OutboxEntry[] =>
-      this.#views ??= this.#all().sort((a, b) => a.createdAt - b.createdAt).map(view)
+    const read = (): readonly OutboxEntry[] => this.#views ??= this.#all().sort((a, b) => a.createdAt - b.createdAt).map(view)
     this.entries = {
       get current() { return read() },
       subscribe: listener => this.#listeners.add(listener),
+      on: (_, listener) => this.#failures.add(listener),
     }
     if (this.#store) {
-      this.#loading = this.#load(this.#store).catch(report).finally(() => {
+      const take = (records: readonly OutboxRecord[]): void => this.#take(records)
+      this.#loading = this.#store.load(take).then(take).catch(report).finally(() => {
         this.#loading = null
         this.pump()
       })
@@ -66,9 +67,9 @@ export class Outbox {
     return new Promise((done, failed) => {
       const { event, key, maxAgeMs, signal } = options
       const size = byteLength(frame) + ENVELOPE
-      const error = this.tooLarge(size) ?? this.#full(size)
-      if (signal?.aborted) return failed(signal.reason)
-      if (error) return failed(error)
+      const full = this.#count >= this.#max.entries || this.#bytes + size > this.#max.bytes
+      const error = this.tooLarge(size) ?? (full && new TidingsError('outbox_full'))
+      if (signal?.aborted || error) return failed(signal?.aborted ? signal.reason : error)
       const entry: Entry = {
         id: `${this.#name}-${++this.#made}`, channel, frame, data, event, key, size, writer: this.#writer,
         createdAt: this.#runtime.now(), maxAge: Math.min(maxAgeMs ?? Infinity, this.#max.age),
@@ -78,7 +79,7 @@ export class Outbox {
       const withdraw = (): void => {
         if (!entry.flying && !entry.doubt) this.#settle(entry, signal!.reason)
       }
-      signal?.addEventListener('abort', withdraw, { once: true })
+      signal?.addEventListener('abort', withdraw)
       entry.end = () => signal?.removeEventListener('abort', withdraw)
       this.pump()
       if (!entry.saving) this.#save(entry)
@@ -104,7 +105,7 @@ export class Outbox {
   lost(): void {
     const flying = this.#all().filter(entry => entry.flying)
     for (const entry of flying) [entry.flying, entry.doubt] = [false, true]
-    for (const lane of this.#busy) lane.goBack()
+    this.#busy.forEach(lane => lane.goBack())
     for (const entry of flying) this.#expire(entry)
     this.#changed()
   }
@@ -222,6 +223,7 @@ export class Outbox {
     const lane = this.#lanes.get(entry.channel) ?? new Lane(this.#runtime.uuid)
     this.#lanes.set(entry.channel, lane)
     this.#busy.add(lane)
+    lane.back ||= first // Others may have numbers for what is behind it now.
     lane.entries.splice(first ? lane.sent : Infinity, 0, entry)
     this.#count++
     this.#bytes += entry.size
@@ -243,11 +245,6 @@ export class Outbox {
     return !entry.flying && this.#overdue(entry) >= 0 && this.#settle(entry, new TidingsError('expired'))
   }
 
-  #full(size: number): TidingsError | null {
-    return this.#count < this.#max.entries && this.#bytes + size <= this.#max.bytes
-      ? null : new TidingsError('outbox_full')
-  }
-
   /** The one place where an entry ends. Always true. */
   #settle(entry: Entry, error: unknown, ack?: Ack): true {
     const lane = this.#lanes.get(entry.channel)!
@@ -265,7 +262,9 @@ export class Outbox {
     this.#saved = this.#store?.remove(entry.id).catch(report)
     this.#changed()
     if (ack) entry.done(ack)
-    else entry.failed(error)
+    else if (entry.failed) entry.failed(error)
+    else if (this.#failures.size) this.#failures.tell({ entry: view(entry), error: error as TidingsError })
+    else report(error)
     return true
   }
 
@@ -279,20 +278,14 @@ export class Outbox {
     })
   }
 
-  async #load(store: OutboxStore): Promise<void> {
-    this.#take(await store.load(records => {
-      this.#take(records)
-      this.pump()
-    }))
-  }
-
-  /** In front of what is not sent yet. */
+  /** What earlier clients left goes in front of what is not sent yet. */
   #take(records: readonly OutboxRecord[]): void {
     const known = new Set(this.#all().map(entry => entry.id))
     for (const record of [...records].reverse()) {
       const entry = known.has(record.key) ? null : entryOf(record)
       if (entry) this.#insert(entry, true)
     }
+    this.pump()
   }
 
   #all(): Entry[] {

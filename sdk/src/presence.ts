@@ -11,8 +11,8 @@ type Action = 'enter' | 'update' | 'leave'
 interface Waiting { done(): void; failed(error: unknown): void }
 
 export class PresenceImpl<P> implements Presence<P> {
-  readonly members: Value<readonly Member<P>[]>
-  readonly count: Value<number>
+  declare readonly members: Value<readonly Member<P>[]>
+  declare readonly count: Value<number>
   /** The subscription of now brings presence. */
   told = false
   readonly #channel: string
@@ -53,7 +53,7 @@ export class PresenceImpl<P> implements Presence<P> {
   async leave(): Promise<void> {
     const was = this.#mine
     this.#mine = null
-    for (const { failed } of this.#waiting.splice(0)) failed(new TidingsError('closed'))
+    this.#drop()
     if (was) await this.#leave()
   }
 
@@ -123,6 +123,10 @@ export class PresenceImpl<P> implements Presence<P> {
     this.#mine = null
     this.#known = false
     this.#set([], 0)
+    this.#drop()
+  }
+
+  #drop(): void {
     for (const { failed } of this.#waiting.splice(0)) failed(new TidingsError('closed'))
   }
 

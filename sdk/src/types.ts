@@ -150,7 +150,7 @@ export interface Runtime {
   fetch: typeof fetch | null
   /** Whether anybody looks, and whether there is a network. */
   page: PageEvents
-  /** Where the transport that worked is remembered for the next page; `null`: nowhere. */
+  /** Where the transport that worked, and the session, are kept for the next page; `null`: nowhere. */
   storage: Pick<Storage, 'getItem' | 'setItem'> | null
 }
 
@@ -241,7 +241,7 @@ export interface Client<S extends SchemaOf<S> = Schema> {
   /** How the line is. */
   readonly status: Observable<ConnectionStatus>
   /** What is not known to be stored, oldest first. Listeners are told once per turn. */
-  readonly outbox: Observable<readonly OutboxEntry[]>
+  readonly outbox: ClientOutbox
   /**
    * The channel of this name, as `chat:lobby`; the same object each time. Does nothing by itself, so a
    * name that is none is refused (`bad_request`, `not_found`) only when the channel is used. Names are
@@ -278,6 +278,19 @@ export interface OutboxEntry {
   /** When `publish` was called, by this machine's clock, in milliseconds since 1970. */
   readonly createdAt: number
 }
+
+/** `client.outbox`: what is not known to be stored, oldest first. */
+export interface ClientOutbox extends Observable<readonly OutboxEntry[]> {
+  /**
+   * What an earlier page wrote and an `OutboxStore` kept, and what will not be stored now: it is too old,
+   * or refused, or of another user. For what this page writes, `publish` is rejected instead. Without a
+   * listener it is reported as an uncaught error, so listen before `connect()`.
+   */
+  on(event: 'failed', listener: (failure: OutboxFailure) => void): Unsubscribe
+}
+
+/** What an earlier page wrote and will not be stored, and why. */
+export interface OutboxFailure { readonly entry: OutboxEntry; readonly error: TidingsError }
 
 /**
  * A place in a channel's history. `offset` counts up by one per event, from 1, while `epoch` is the same;

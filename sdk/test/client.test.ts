@@ -99,6 +99,29 @@ test('into the browser\'s cache and back: closed, and connected again with the s
   assert.equal(lines[1]!.sent[0]!.session, 's1.secret')
 })
 
+test('a reload goes on with the session; a tab that is duplicated, and who has logged out, do not', async () => {
+  const kept = new Map<string, string>()
+  const storage = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) }
+  const open = () => fake({ runtime: { storage } })
+  const ticket = async (one: ReturnType<typeof fake>): Promise<unknown> => {
+    one.client.connect()
+    return (await one.up()).of('hello')[0]!.session
+  }
+  const first = open()
+  assert.equal(await ticket(first), undefined)
+  assert.equal(await ticket(open()), undefined, 'a copy of the storage of a page that lives')
+  first.page.tell('leave')
+  const second = open()
+  assert.equal(await ticket(second), 's1.secret', 'a reload')
+  second.page.tell('leave')
+  second.page.tell('return')
+  await settle()
+  assert.equal(await ticket(open()), undefined, 'a copy of one that has returned')
+  await second.client.logout()
+  second.page.tell('leave')
+  assert.equal(await ticket(open()), undefined, 'after a logout')
+})
+
 test('page events never start what the app has not started, or has stopped', async () => {
   const { client, page, lines } = fake()
   for (const event of ['visible', 'online', 'resume', 'return', 'leave', 'hidden', 'offline'] as const) page.tell(event)

@@ -319,6 +319,64 @@ test('a reload as another user: nobody says what somebody else has written', asy
   }
 })
 
+test('what an earlier page wrote and the server refuses, or what is too old, is told to who listens', async () => {
+  const store = new MemoryStore()
+  const before = fake({ outbox: { store } })
+  void before.client.channel('chat:x').publish('old', { maxAgeMs: 5000 })
+  void before.client.channel('chat:x').publish('refused', { key: 'mine', event: 'text' })
+  void before.client.channel('chat:x').publish('stored')
+  await settle()
+  const { client, clock, up } = fake({ outbox: { store } })
+  clock.time += 6000
+  const failures: unknown[] = []
+  client.outbox.on('failed', ({ entry, error }) => failures.push([entry.channel, entry.data, entry.key, entry.event, error.code]))
+  await settle()
+  await clock.pass(0)
+  const [[channel, data, , , code]] = failures as unknown[][] as [unknown[]]
+  assert.deepEqual([channel, data, code], ['chat:x', 'old', 'expired'])
+  client.connect()
+  const line = await up()
+  await settle()
+  const [first, second] = line.of('publish') as [Sent, Sent]
+  line.tell(refused(first, 'invalid_data', false))
+  line.tell(acked(second, 1))
+  await settle()
+  assert.deepEqual(failures.slice(1), [['chat:x', 'refused', 'mine', 'text', 'invalid_data']])
+  assert.deepEqual([client.outbox.current.length, store.records.size], [0, 0])
+  // What this page writes is told by its promise, and by nothing else.
+  const own = client.channel('chat:x').publish('own')
+  await settle()
+  line.tell(refused(line.last('publish'), 'invalid_data', false))
+  assert.equal(await codeOf(own), 'invalid_data')
+  assert.equal(failures.length, 2)
+})
+
+test('what another tab left is taken over while this one sends: behind what is under way, before what waits', async () => {
+  const store = new MemoryStore()
+  let more!: (records: OutboxRecord[]) => void
+  const inherits = { put: store.put.bind(store), remove: store.remove.bind(store), load: async (call: typeof more) => { more = call; return [] } }
+  const model = new Model(() => 1)
+  const answers: (() => void)[] = []
+  const { client, up } = fake({ outbox: { store: inherits } }, (line, frame) => {
+    if (frame.type === 'publish') model.serve(line, frame, call => answers.push(call))
+  })
+  client.connect()
+  await up({ limits: { in_flight: 2 } })
+  const all = ['a', 'b', 'c'].map(data => client.channel('chat:x').publish(data))
+  await settle()
+  assert.equal(answers.length, 2)
+  const body = (data: string, seq: number): string =>
+    JSON.stringify([JSON.stringify({ type: 'publish', channel: 'chat:x', data }), 'other', seq, 60_000, 'ada'])
+  more([{ key: 'o-1', channel: 'chat:x', body: body('x', 1), createdAt: 999_999 }, { key: 'o-2', channel: 'chat:x', body: body('y', 0), createdAt: 999_999 }])
+  for (let answer; (answer = answers.shift());) {
+    answer()
+    await settle()
+  }
+  assert.deepEqual(model.stored('chat:x'), ['a', 'b', 'x', 'y', 'c'])
+  assert.deepEqual(await Promise.all(all.map(codeOf)), ['ok', 'ok', 'ok'])
+  assert.deepEqual([client.outbox.current.length, store.records.size], [0, 0])
+})
+
 for (const withStore of [false, true]) {
   test(`300 random stories${withStore ? ' with a store and reloads' : ''}: once, in order, and every promise is kept`, async () => {
     const report = globalThis.reportError

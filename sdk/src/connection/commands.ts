@@ -13,7 +13,7 @@ export interface Request {
 
 /** Why something was not sent, or not answered: there is no connection, for now or for good. */
 export const unsent = (closed: boolean): TidingsError =>
-  closed ? new TidingsError('closed', 'not to connect') : new TidingsError('network', 'not connected')
+  new TidingsError(closed ? 'closed' : 'network', 'not connected')
 
 /** What waits for an answer, never more than the server allows at once. */
 export class Commands {

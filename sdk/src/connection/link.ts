@@ -1,14 +1,13 @@
 import { TidingsError } from '../error.js'
 import { Value } from '../observable.js'
-import { available, recall, remember } from '../transport/select.js'
+import { available, recall, remember, swap } from '../transport/select.js'
 import type { Transport, Transports } from '../transport/transport.js'
 import type { ClientOptions, ConnectionStatus, PageEvent, Runtime, TokenReason, TokenSource } from '../types.js'
 import { parse, type Command, type Frame } from '../wire/frames.js'
 import { Commands, unsent } from './commands.js'
 import { type Cause, type Effect, type Env, type Event, INITIAL, type State, step } from './machine.js'
 
-const PAGE_EVENTS: readonly PageEvent[] =
-  ['visible', 'hidden', 'online', 'offline', 'resume', 'leave', 'return']
+const PAGE_EVENTS = 'visible hidden online offline resume leave return'.split(' ') as PageEvent[]
 
 /** Who uses the connection. */
 export interface User {
@@ -25,7 +24,7 @@ export interface User {
 /** Carries out what the machine decides: timers, transports, tokens. */
 export class Link {
   readonly status = new Value<ConnectionStatus>({ state: 'idle' })
-  readonly commands: Commands
+  declare readonly commands: Commands
   readonly #options: ClientOptions
   readonly #user: User
   readonly #runtime: Runtime
@@ -42,8 +41,11 @@ export class Link {
   #token: string | null = null
   /** What the token function threw, for the status. */
   #thrown: unknown
-  /** A secret that is our session; never stored, so that a duplicated tab cannot take it over. */
-  #ticket: string | undefined
+  /**
+   * A secret that is our session. Stored from the page's end to the beginning of the next one in this
+   * tab, and not while it lives: so a reload goes on with it, and a duplicated tab cannot take it over.
+   */
+  #ticket: string | null
   #welcome: Frame | undefined
 
   constructor(options: ClientOptions, runtime: Runtime, user: User) {
@@ -62,7 +64,14 @@ export class Link {
     }
     this.#state = { ...INITIAL, ...recall(this.#transports, runtime), hidden: !runtime.page.visible }
     this.commands = new Commands(() => user.more())
-    for (const type of PAGE_EVENTS) runtime.page.on(type, () => this.tell({ type }))
+    const key = `tidings.session ${options.url}`
+    this.#ticket = swap(key, '', runtime)
+    for (const type of PAGE_EVENTS) {
+      runtime.page.on(type, () => {
+        if (/leave|return/.test(type)) swap(key, type === 'leave' && this.#ticket || '', runtime)
+        this.tell({ type })
+      })
+    }
   }
 
   /** The server has welcomed us and the connection stands. */
@@ -83,7 +92,7 @@ export class Link {
 
   logout(): void {
     this.tell({ type: 'logout' })
-    this.#ticket = undefined
+    this.#ticket = null
     this.#token = null
     // A fixed token is the user who has just left.
     if (typeof this.#source === 'string') this.#env = { ...this.#env, token: false }
@@ -148,7 +157,7 @@ export class Link {
     const frames: string[] = []
     let send = (text: string): void => void frames.push(text)
     const hello = {
-      type: 'hello', client: this.#options.name ?? 'tidings-js', session: this.#ticket,
+      type: 'hello', client: this.#options.name ?? 'tidings-js', session: this.#ticket || undefined,
       token: token && this.#token || undefined,
     }
     this.commands.start(text => send(text), {

@@ -2,7 +2,7 @@
 // and effects are plain JSON, described in testdata/README.md and tested by testdata/connection/*.json,
 // here and in the Rust client. Moments are integers in milliseconds.
 
-import { isTerminal, meaning, PROTOCOL_FAULTS } from '../wire/codes.js'
+import { isFault, isTerminal, meaning } from '../wire/codes.js'
 import type { ErrorCode, TokenReason } from '../types.js'
 import { type Backoff, delay } from './backoff.js'
 
@@ -263,7 +263,7 @@ function ended(state: State, event: Event & { type: 'closed' | 'bye' }, now: num
     const [next, effects] = begin({ ...calm, refused: true, ask: over ? 'expiring' : 'rejected' }, now, env)
     return [next, [{ type: 'close' }, ...effects]]
   }
-  const faults = PROTOCOL_FAULTS.includes(code) ? calm.faults + 1 : 0
+  const faults = isFault(code) ? calm.faults + 1 : 0
   if (faults >= 3) return stop({ ...calm, faults }, 'closed', cause, now)
   return wait({ ...calm, faults }, cause, now, random, env)
 }

@@ -14,18 +14,25 @@ export function available(names: readonly TransportName[] | undefined, runtime: 
     .map(name => [name, ALL[name]] as const)
 }
 
-/** Which transport an earlier page of this tab found, and when it was chosen. */
-export function recall(transports: Transports, runtime: Runtime): { transport: number; chosen_at: number } {
+/** What was stored under this key until now; `null` as well where storage is full, or not for us. */
+export function swap(key: string, value: string, { storage }: Runtime): string | null {
   try {
-    const [name, at] = JSON.parse(runtime.storage!.getItem(KEY)!)
-    const transport = transports.findIndex(([other]) => other === name)
-    if (transport > 0 && at <= runtime.now()) return { transport, chosen_at: at }
-  } catch { /* Nothing is remembered, or storage is not for us. */ }
-  return { transport: 0, chosen_at: 0 }
+    const before = storage!.getItem(key)
+    storage!.setItem(key, value)
+    return before
+  } catch {
+    return null
+  }
 }
 
-export function remember(name: TransportName, chosenAt: number, runtime: Runtime): void {
+/** Which transport an earlier page of this tab found, and when it was chosen; until the next welcome, nobody else is told. */
+export function recall(transports: Transports, runtime: Runtime): { transport: number; chosen_at: number } | undefined {
   try {
-    runtime.storage?.setItem(KEY, JSON.stringify([name, chosenAt]))
-  } catch { /* Storage is full, or not for us. */ }
+    const [name, at] = JSON.parse(swap(KEY, '', runtime)!)
+    const transport = transports.findIndex(([other]) => other === name)
+    if (transport > 0 && at <= runtime.now()) return { transport, chosen_at: at }
+  } catch { /* Nothing is remembered. */ }
 }
+
+export const remember = (name: TransportName, chosenAt: number, runtime: Runtime): unknown =>
+  swap(KEY, JSON.stringify([name, chosenAt]), runtime)

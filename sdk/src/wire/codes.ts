@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../types.js'
 
 /** After three of these in a row, one end does not speak WebSocket as the other understands it. */
-export const PROTOCOL_FAULTS = [1002, 1003, 1007, 1009, 1010]
+const PROTOCOL_FAULTS = [1002, 1003, 1007, 1009, 1010]
+export const isFault = (code: number): boolean => PROTOCOL_FAULTS.includes(code)
 
 const MEANINGS: Record<number, ErrorCode> = {
   4400: 'bad_request', 4401: 'unauthorized', 4403: 'forbidden', 4404: 'not_found', 4408: 'timeout',
@@ -11,8 +12,8 @@ const MEANINGS: Record<number, ErrorCode> = {
 }
 
 /** One sentence to remember: 44xx stops, everything else comes back. */
-export const isTerminal = (code: number): boolean => Math.floor(code / 100) === 44
+export const isTerminal = (code: number): boolean => (code / 100 | 0) === 44
 
 /** What a close code says in words of errors. */
 export const meaning = (code: number): ErrorCode =>
-  MEANINGS[code] ?? (isTerminal(code) ? 'closed' : PROTOCOL_FAULTS.includes(code) ? 'protocol' : 'network')
+  MEANINGS[code] ?? (isTerminal(code) ? 'closed' : isFault(code) ? 'protocol' : 'network')
