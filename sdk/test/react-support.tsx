@@ -1,7 +1,7 @@
 // A document, and a client that does what a test tells it.
 import { Window } from 'happy-dom'
 import type { Channel, ChannelStatus, Client, ConnectionStatus, Gap, Member, Message, Observable,
-  OutboxEntry, Page, PublishOptions } from '../src/types.js'
+  OutboxEntry, OutboxFailure, Page, PublishOptions } from '../src/types.js'
 
 export function installDocument(): void {
   const window = new Window({ url: 'http://localhost/' })
@@ -104,9 +104,17 @@ export class FakeChannel implements Channel<any, any> {
   }
 }
 
+class FakeOutbox extends Value<readonly OutboxEntry[]> {
+  readonly failing = new Set<(failure: OutboxFailure) => void>()
+  on(_: 'failed', listener: (failure: OutboxFailure) => void) {
+    this.failing.add(listener)
+    return () => { this.failing.delete(listener) }
+  }
+}
+
 export class FakeClient {
   readonly status = new Value<ConnectionStatus>({ state: 'idle' })
-  readonly outbox = new Value<readonly OutboxEntry[]>([])
+  readonly outbox = new FakeOutbox([])
   readonly #channels = new Map<string, FakeChannel>()
 
   channel(name: string): FakeChannel {

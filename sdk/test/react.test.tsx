@@ -5,7 +5,7 @@ import { act, StrictMode, startTransition, useEffect, useState, type ReactNode }
 import { TidingsError } from '../src/error.js'
 import { TidingsProvider, useChannel, useClient, useConnection, useMessages, useOutbox, usePresence }
   from '../src/react/index.js'
-import type { Message } from '../src/types.js'
+import type { Message, OutboxEntry } from '../src/types.js'
 import { at, FakeClient, installDocument, message, messages, turn } from './react-support.js'
 
 installDocument()
@@ -192,6 +192,23 @@ test('a message that failed stays, and can be sent again under its key or given 
   await does(() => { one!.retry(); two!.discard() })
   assert.deepEqual(hook.now.failed, [])
   assert.deepEqual(hook.now.pending.map(({ key, data }) => [key, data]), [[one!.key, 'one']])
+})
+
+test('what an earlier page wrote and cannot be sent is among what failed, in its own channel', async () => {
+  const hook = await watch(({ name }) => useMessages<string>(name), room())
+  const { outbox } = hook.client
+  const entry = (channel: string, key: string): OutboxEntry =>
+    ({ key, channel, data: `of ${channel}`, event: 'text', state: 'queued', createdAt: 7 })
+  await does(() => {
+    for (const one of [entry('chat:a', 'k1'), entry('chat:b', 'k2')]) {
+      for (const tell of outbox.failing) tell({ entry: one, error: new TidingsError('forbidden') })
+    }
+  })
+  assert.deepEqual(hook.now.failed.map(({ key, data, createdAt, error }) => [key, data, createdAt, error.code]),
+    [['k1', 'of chat:a', 7, 'forbidden']])
+  await does(() => hook.now.failed[0]!.retry())
+  const { options } = hook.client.channel('chat:a').published[0]!
+  assert.deepEqual([hook.now.failed, options.key, options.event], [[], 'k1', 'text'])
 })
 
 test('another name shows nothing of the old one, at no render', async () => {

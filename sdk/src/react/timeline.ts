@@ -13,7 +13,7 @@ export interface MessagesOptions {
   readonly rewind?: number | undefined
 }
 
-/** What was sent with `send` and will not arrive. */
+/** What was sent with `send`, or written on an earlier page and kept by an `OutboxStore`, and will not arrive. */
 export interface FailedMessage<M> {
   /** The caller's `key`, or the one that `send` made up. */
   readonly key: string
@@ -98,6 +98,9 @@ export function createTimeline<M>(
       }),
       channel.status.subscribe(() => { catchUp(); changed() }),
       client.outbox.subscribe(changed),
+      client.outbox.on('failed', ({ entry, error }) => {
+        if (entry.channel === channel.name) fail(entry.data as M, entry.createdAt, { key: entry.key, event: entry.event }, error)
+      }),
       channel.subscribe({ since, rewind }),
     ]
     catchUp()
@@ -153,15 +156,18 @@ export function createTimeline<M>(
       const { offset } = position
       stored = [...stored, { key, channel: channel.name, data, state: 'sent', createdAt, offset }]
       store.changed()
-    }, error => {
-      const remove = () => {
-        failed = failed.filter(entry => entry.key !== key)
-        store.changed()
-      }
-      const retry = () => { remove(); send(data, { ...options, key }) }
-      failed = [...failed, { key, data, createdAt, error, retry, discard: remove }]
+    }, error => fail(data, createdAt, { ...options, key }, error))
+  }
+
+  function fail(data: M, createdAt: number, options: PublishOptions & { key: string }, error: TidingsError) {
+    const { key } = options
+    const discard = () => {
+      failed = failed.filter(entry => entry.key !== key)
       store.changed()
-    })
+    }
+    const retry = () => { discard(); send(data, options) }
+    failed = [...failed, { key, data, createdAt, error, retry, discard }]
+    store.changed()
   }
 
   return store
