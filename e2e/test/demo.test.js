@@ -1,7 +1,7 @@
 // The chat demo: people talk, the server dies and comes back, and everybody can use it.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { demo } from '../lib/demo.js'
+import { demo, Guest } from '../lib/demo.js'
 import { numbered, until, untilSame } from '../lib/story.js'
 import { SIGNED_IN, token } from '../lib/tokens.js'
 
@@ -120,6 +120,29 @@ demo('a reload keeps what waits, and what was begun', async ({ server, guest }) 
   await bob.hasTexts(['before', 'kept over the reload'])
 })
 
+demo('after a reload, who is anonymous is the same user; a tab that is duplicated is another one', async ({ guest }) => {
+  const ada = await guest('Ada')
+  const bob = await guest('Bob')
+  await ada.write('this is mine')
+  await bob.reads('this is mine')
+  for (let i = 0; i < 3; i++) {
+    await ada.page.reload()
+    await ada.connected()
+    await ada.hasTexts(['this is mine'])
+    await until('it is still her own', () => ada.page.locator('#log .own').count(), count => count === 1)
+    await untilSame('who is here', () => bob.here(), ['Ada', 'Bob'])
+  }
+  const opened = ada.page.context().waitForEvent('page')
+  await ada.page.evaluate(() => { window.open(location.href) })
+  const twin = new Guest('Ada, again', await opened)
+  await twin.connected()
+  await twin.hasTexts(['this is mine'])
+  assert.equal(await twin.page.locator('#log .own').count(), 0)
+  await twin.write('and who am I?')
+  for (const one of [ada, bob, twin]) await one.hasTexts(['this is mine', 'and who am I?'])
+  await ada.connected()
+})
+
 /** The page comes from `web/dist`, as the server that is down would serve it. */
 async function serveFromDisk(page) {
   const types = { 'index.html': 'text/html', 'chat.js': 'text/javascript', 'chat.css': 'text/css' }
@@ -231,6 +254,7 @@ for (const [colorScheme, width] of [['light', 1440], ['dark', 1440], ['light', 3
     await ada.sees('[role=alert]', 'Disconnected: this server lets nobody in without a token. (4403)')
     await ada.write('written before')
     await ada.waitsWith('written before')
+    assert.equal(await ada.page.locator('#log .start').count(), 0, 'what is in the room, nobody knows')
     await fits(ada)
     await ada.screenshot(`demo-${colorScheme}-${width}-4403`)
     await ada.page.getByRole('alert').getByRole('button', { name: 'Sign in' }).click()

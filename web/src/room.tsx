@@ -69,8 +69,9 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu }: Open
   )
   const empty = items.length === 0
   // Until it is known what is there, nothing is said about it.
-  const loading = empty && connection.state !== 'closed'
-    && (status.state === 'joining' || status.state === 'idle' || hasEarlier)
+  const known = status.state === 'live' || messages.length > 0
+  const loading = empty && connection.state !== 'closed' && status.state !== 'failed'
+    && (!known || hasEarlier)
 
   const write = useCallback((text: string) => {
     send({ text, name })
@@ -89,7 +90,7 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu }: Open
       <Log first={messages[0] && `${messages[0].position?.offset}`} written={written}
         fresh={reading.unread} onEnd={onEnd} busy={loading}
         hasEarlier={hasEarlier} loadEarlier={loadEarlier}>
-        {loading ? <Skeletons /> : !hasEarlier && status.state !== 'failed'
+        {loading ? <Skeletons /> : known && !hasEarlier && status.state !== 'failed'
           && <RoomStart room={room} empty={empty} />}
         <Timeline items={items} now={now} connected={connection.state === 'connected'}
           onEdit={text => composer.current?.take(text)} />
