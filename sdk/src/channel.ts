@@ -11,6 +11,8 @@ import { ackOf, byteLength, errorOf, messageOf, type Frame } from './wire/frames
 /** A component that is unmounted and mounted again in one go does not leave. */
 const LINGER = 1000
 const RETRY = 1000
+/** One object: attempts that fail on the way are no news. */
+const JOINING: ChannelStatus = { state: 'joining' }
 
 export class ChannelImpl<M, P> implements Channel<M, P> {
   declare readonly name: string
@@ -53,7 +55,7 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
       if (!this.#wanted) [this.#options, this.#last, this.#loose] = [options, options.since ?? null, false]
       this.#wanted = true
       this.#failed = false
-      this.status.set({ state: 'joining' })
+      this.status.set(JOINING)
       // In this turn somebody may still begin to listen to presence: then it is one command.
       queueMicrotask(() => this.sync())
     }
@@ -137,7 +139,7 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
   lost(): void {
     this.#stage = 'off'
     this.#again = this.#failed = false
-    if (this.#wanted) this.status.set({ state: 'joining' })
+    if (this.#wanted) this.status.set(JOINING)
   }
 
   /** Forgets everything, listeners aside. */

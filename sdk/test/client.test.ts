@@ -122,6 +122,16 @@ test('a reload goes on with the session; a tab that is duplicated, and who has l
   assert.equal(await ticket(open()), undefined, 'after a logout')
 })
 
+test('attempts that fail tell a channel nothing: it was joining before', async () => {
+  const { client, clock } = fake({ transports: ['poll'], runtime: { fetch: async () => { throw new Error('no network') } } })
+  const told: string[] = []
+  client.channel('chat:x').status.subscribe(({ state }) => told.push(state))
+  client.channel('chat:x').subscribe()
+  client.connect()
+  await clock.pass(10_000)
+  assert.deepEqual(told, ['joining'])
+})
+
 test('page events never start what the app has not started, or has stopped', async () => {
   const { client, page, lines } = fake()
   for (const event of ['visible', 'online', 'resume', 'return', 'leave', 'hidden', 'offline'] as const) page.tell(event)
