@@ -136,5 +136,10 @@ export function message(offset: number, more: Partial<Message<any>> = {}): Messa
 export const messages = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => message(from + i))
 
-/** Lets promises settle, and what is put off to the end of the turn happen. */
-export const turn = () => new Promise<void>(resolve => setTimeout(resolve, 2))
+/**
+ * Lets promises settle, and what is put off to the end of the turn happen. Timers of the same duration run in
+ * the order in which they were set; of two durations, a slow machine may run the longer one first.
+ */
+export const turn = async () => {
+  for (let hop = 0; hop < 3; hop++) await new Promise<void>(resolve => setTimeout(resolve))
+}
