@@ -10,6 +10,7 @@
 //! order, which is what makes attaching a subscriber and capturing the channel's position one step.
 
 mod commands;
+mod counters;
 mod home;
 mod homes;
 mod members;
@@ -30,12 +31,14 @@ use slab::Slab;
 
 use crate::identity::Authority;
 use crate::policy::Policy;
+use crate::reject::Reject;
 use crate::{Limits, rng::Rng};
 use homes::Homes;
 use resuming::Registry;
 use session::Session;
 use topics::Topics;
 
+pub use counters::{CommandKind, Counters, Recovery};
 pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
 pub use topics::Subscriber;
@@ -72,6 +75,10 @@ pub struct Counts {
     pub sessions: usize,
     /// Channels whose home this is.
     pub channels: usize,
+    /// Subscriptions of sessions on this shard.
+    pub subscriptions: usize,
+    /// Lost sessions that wait here for their clients.
+    pub lost: usize,
 }
 
 /// The rules of one shard; see the module.
@@ -97,6 +104,7 @@ struct Out {
     /// Messages from this shard to itself.
     inbox: VecDeque<Message>,
     effects: Vec<Effect>,
+    counters: Counters,
 }
 
 impl Out {
@@ -109,7 +117,16 @@ impl Out {
         }
     }
 
-    fn reply(&mut self, to: Address, text: Bytes) {
+    /// The command is done.
+    fn reply(&mut self, kind: CommandKind, to: Address, text: Bytes) {
+        self.counters.command(kind, None);
+        self.post(to.shard, Message::Reply { to: to.session, text });
+    }
+
+    /// The command is refused. `about`: its id and its channel.
+    fn refuse(&mut self, kind: CommandKind, to: Address, about: (u64, &str), why: &Reject) {
+        self.counters.command(kind, Some(why.code));
+        let text = why.encode(Some(about.0), Some(about.1));
         self.post(to.shard, Message::Reply { to: to.session, text });
     }
 }
@@ -125,7 +142,12 @@ impl Engine {
             topics: Topics::default(),
             homes: Homes::default(),
             registry: Registry::default(),
-            out: Out { shard: config.shard, inbox: VecDeque::new(), effects: Vec::new() },
+            out: Out {
+                shard: config.shard,
+                inbox: VecDeque::new(),
+                effects: Vec::new(),
+                counters: Counters::default(),
+            },
             config,
         }
     }
@@ -151,7 +173,17 @@ impl Engine {
 
     /// What there is now.
     pub fn counts(&self) -> Counts {
-        Counts { sessions: self.sessions.len(), channels: self.homes.len() }
+        Counts {
+            sessions: self.sessions.len(),
+            channels: self.homes.len(),
+            subscriptions: self.topics.subscriptions(),
+            lost: self.registry.lost(),
+        }
+    }
+
+    /// What it has counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.out.counters
     }
 
     /// Another shard's message.

@@ -45,6 +45,11 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// How many wait, about: some may have come back.
+    pub(crate) fn lost(&self) -> usize {
+        self.lost.len()
+    }
+
     /// A session lives here, unless a newer one does.
     fn register(&mut self, id: u64, at: Address) {
         self.entries.insert(id, Entry::Live(at));
@@ -178,6 +183,9 @@ impl Engine {
         }
         if let (true, Some(old)) = (resumed, from) {
             self.come_back(key, old, entered);
+            self.out.counters.resumed += 1;
+        } else {
+            self.out.counters.not_resumed += 1;
         }
         self.welcome(now, key, claim.id, resumed);
         if let Some(session) = self.session(key) {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tidings_proto::{CloseCode, ErrorCode, Frame};
 
 use super::Engine;
+use super::counters::CommandKind;
 use super::resuming::Legacy;
 use super::session::{PAGES_UNDER_WAY, Session, Stage, Subscription};
 use super::topics::Subscriber;
@@ -189,6 +190,7 @@ impl Engine {
         }
         if let Stage::Leaving(id) = stage {
             self.end_subscription(to, topic, nonce);
+            self.out.counters.command(CommandKind::Unsubscribe, None);
             self.answered(to, Frame::Unsubscribed { id, channel: &channel }.encode());
             return;
         }
@@ -196,6 +198,7 @@ impl Engine {
             self.revoke(to, topic, nonce);
             return;
         }
+        self.out.counters.replayed += events.len() as u64;
         for text in gap.into_iter().chain(events) {
             self.out.effects.push(Effect::Send { session: to, text });
         }
@@ -224,6 +227,7 @@ impl Engine {
         self.end_subscription(to, topic, nonce);
         self.answered(to, text);
         if let Stage::Leaving(id) = stage {
+            self.out.counters.command(CommandKind::Unsubscribe, None);
             self.answered(to, Frame::Unsubscribed { id, channel }.encode());
         }
     }
