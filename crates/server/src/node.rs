@@ -8,6 +8,7 @@ use tidings_core::policy::Policy;
 
 use crate::auth::SharedAuthority;
 use crate::clock::Clock;
+use crate::operations::{Exposure, Operations};
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::origin::Origins;
@@ -31,6 +32,9 @@ pub(crate) struct Node {
     /// Whether the demo page is served.
     pub(crate) page: bool,
     pub(crate) connections: AtomicUsize,
+    pub(crate) operations: Arc<Operations>,
+    /// Who gets metrics where clients connect.
+    pub(crate) exposure: Exposure,
 }
 
 impl Node {

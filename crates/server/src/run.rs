@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
 use crate::error::RunError;
 use crate::node::Node;
+use crate::operations::{self, Exposure, Operations};
 use crate::secret;
 use crate::shard::Shard;
 use crate::shard::mailbox::{Mail, Mailbox};
@@ -38,15 +39,19 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs a server until it is told to stop (SIGINT or SIGTERM). Paths in the configuration are
-/// relative to `base_dir`.
+/// relative to `base_dir`. `dev`: it is for trying out.
 ///
 /// # Errors
 /// When something that was configured cannot be had: an address, a file, the store.
-pub fn run(config: &Config, base_dir: &Path) -> Result<(), RunError> {
+pub fn run(config: &Config, base_dir: &Path, dev: bool) -> Result<(), RunError> {
     let shards = match config.server.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
         shards => shards.min(64),
     };
+    let operations = Arc::new(Operations::default());
+    if let Some(address) = config.server.operations {
+        operations::serve(address, operations.clone())?;
+    }
     let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
     let storage = Storage::default();
     let clock = Clock::start();
@@ -56,7 +61,8 @@ pub fn run(config: &Config, base_dir: &Path) -> Result<(), RunError> {
     let secret = secret::ticket_secret(data_dir.as_deref()).map_err(RunError::Io)?;
     let identity =
         secret::store_identity(data_dir.as_deref(), nameless_loss).map_err(RunError::Io)?;
-    let shared = (mailboxes.clone(), storage.clone());
+    let exposure = Exposure::new(config.server.listen, config.server.operations, dev);
+    let shared = (mailboxes.clone(), storage.clone(), operations, exposure);
     let node = Arc::new(make_node(config, base_dir, clock, &secret, shared)?);
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
@@ -72,8 +78,10 @@ pub fn run(config: &Config, base_dir: &Path) -> Result<(), RunError> {
         let crowd = crowd.clone();
         threads.push(start_shard(node.clone(), ShardId(id), identity, crowd, listener)?);
     }
+    node.operations.ready(&node);
     announce(config, address);
     wait_for_the_end(&node)?;
+    node.operations.drains();
     for mailbox in node.mailboxes.iter() {
         mailbox.post(&mut vec![Mail::Stop]);
     }
@@ -130,7 +138,12 @@ fn make_node(
     base_dir: &Path,
     clock: Clock,
     secret: &[u8; 32],
-    (mailboxes, storage): (Arc<[Mailbox]>, Storage),
+    (mailboxes, storage, operations, exposure): (
+        Arc<[Mailbox]>,
+        Storage,
+        Arc<Operations>,
+        Exposure,
+    ),
 ) -> Result<Node, RunError> {
     let mut policy = config.policy(base_dir).map_err(RunError::Config)?;
     if config.store.kind == StoreKind::Memory {
@@ -160,6 +173,8 @@ fn make_node(
         compression: config.server.compression,
         page: config.server.page,
         connections: Default::default(),
+        operations,
+        exposure,
     })
 }
 

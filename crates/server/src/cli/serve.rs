@@ -93,14 +93,14 @@ pub(super) fn dev(args: DevArgs) -> Result<(), CliError> {
         None => Config::dev(),
     };
     config.server.page = true;
-    start(config, args.changes)
+    start(config, args.changes, true)
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
-    start(Config::load(&args.config)?, args.changes)
+    start(Config::load(&args.config)?, args.changes, false)
 }
 
-fn start(mut config: Config, changes: Changes) -> Result<(), CliError> {
+fn start(mut config: Config, changes: Changes, dev: bool) -> Result<(), CliError> {
     changes.apply(&mut config)?;
     let base_dir = config.base_dir();
     let style = Style::of_stderr();
@@ -113,7 +113,7 @@ fn start(mut config: Config, changes: Changes) -> Result<(), CliError> {
         .with_writer(std::io::stderr)
         .with_ansi(style.is_coloured())
         .init();
-    Ok(crate::run(&config, &base_dir)?)
+    Ok(crate::run(&config, &base_dir, dev)?)
 }
 
 #[cfg(test)]

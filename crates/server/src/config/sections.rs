@@ -15,6 +15,12 @@ pub struct Server {
     /// Address and port. `0.0.0.0:8000` or `[::]:8000` is reached from other machines.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// An address of its own for `/metrics`, `/health` and `/ready`, never for clients: set it on a
+    /// server that others reach, and let only your monitoring reach it. Without it `/metrics` is
+    /// served to this machine alone, if `listen` is a loopback address, and else not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("examples" = ["127.0.0.1:9090"]))]
+    pub operations: Option<SocketAddr>,
     /// Threads that serve connections; 0: one per core.
     pub shards: usize,
     /// Web pages that may connect, each exactly as `scheme://host` or `scheme://host:port`. Empty:
@@ -34,6 +40,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            operations: None,
             shards: 0,
             origins: Vec::new(),
             compression: false,

@@ -6,8 +6,11 @@ use futures_util::task::AtomicWaker;
 use tidings_core::engine::{Message, Traveller};
 use tidings_core::store::{Level, Loaded, StoreError};
 
+use tokio::sync::oneshot;
+
 use super::moving::Luggage;
 use super::requests::{Batch, Poll};
+use crate::metrics::Sample;
 
 /// What a shard is told from outside its thread.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub(crate) enum Mail {
     Arrival(Box<Luggage>, Box<Traveller>),
     /// Commands of a client that speaks HTTP.
     Batch(Box<Batch>),
+    /// Somebody asks what this shard has counted.
+    Count(oneshot::Sender<Box<Sample>>),
     /// A client that speaks HTTP asks for what there is.
     Poll(Poll),
     /// The store has read a channel.

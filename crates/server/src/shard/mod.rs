@@ -24,6 +24,7 @@ use tidings_core::engine::{Engine, SessionKey, ShardId};
 use tidings_proto::CloseCode;
 use tidings_websocket::{DeflateConfig, Deflater, Inflater};
 
+use crate::metrics::{End, Tally};
 use crate::node::Node;
 use crate::transport::ring::Ring;
 use crate::transport::stream::{Flush, Stream};
@@ -77,6 +78,8 @@ pub(crate) struct Shard {
     /// Another shard or the store cannot keep up: nothing is read from clients.
     throttled: Cell<bool>,
     pub(crate) stopping: Cell<bool>,
+    /// What it counts.
+    pub(crate) tally: Tally,
 }
 
 impl Shard {
@@ -99,6 +102,7 @@ impl Shard {
             turn_due: Cell::new(false),
             throttled: Cell::new(false),
             stopping: Cell::new(false),
+            tally: Tally::default(),
         }
     }
 
@@ -115,6 +119,7 @@ impl Shard {
     ) {
         let now = self.node.clock.now();
         let connection = self.keep(|index| Connection::new(stream, index, wire, now.mono_ms));
+        self.tally.opened(wire);
         let key = self.engine.borrow_mut().open(now, None);
         self.join_session(&connection, key);
         if let Some(code) = refusal.or(self.stopping.get().then_some(CloseCode::Draining)) {
@@ -134,6 +139,7 @@ impl Shard {
         let mut connections = self.connections.borrow_mut();
         let entry = connections.vacant_entry();
         let made = Rc::new(make(entry.key()));
+        self.tally.connected(made.wire);
         entry.insert(made).clone()
     }
 
@@ -232,6 +238,12 @@ impl Shard {
             match one {
                 Mail::Arrival(luggage, traveller) => self.arrive(*luggage, *traveller),
                 Mail::Batch(batch) => self.take_batch(*batch),
+                Mail::Count(reply) => {
+                    let engine = self.engine.borrow();
+                    let sample = self.tally.sample(engine.counters(), engine.counts());
+                    // Whoever asked may be tired of waiting.
+                    let _ = reply.send(Box::new(sample));
+                }
                 Mail::Poll(poll) => self.take_poll(poll),
                 Mail::Loaded { channel, outcome } => {
                     self.engine.borrow_mut().loaded(now, &channel, outcome);
@@ -306,6 +318,7 @@ impl Shard {
             let (connection, reported) = &mut whose[place];
             *reported = true;
             if let Ok(sent) = sent {
+                self.tally.sent(sent);
                 connection.queue.borrow_mut().advance(sent);
             }
         });
@@ -334,7 +347,13 @@ impl Shard {
             self.check_backlog(connection);
             return;
         }
-        let outcome = connection.stream.flush(&mut connection.queue.borrow_mut());
+        let outcome = {
+            let mut queue = connection.queue.borrow_mut();
+            let before = queue.payload();
+            let outcome = connection.stream.flush(&mut queue);
+            self.tally.sent(before.saturating_sub(queue.payload()));
+            outcome
+        };
         match outcome {
             Ok(Flush::Done) => self.flushed(connection),
             Ok(Flush::Blocked) => {
@@ -385,8 +404,9 @@ impl Shard {
             return;
         }
         if let Some(key) = self.detach(connection) {
-            let lost = !connection.link().is_some_and(|link| link.leaving.get());
-            self.engine.borrow_mut().close(self.node.clock.now(), key, lost);
+            let left = connection.link().is_some_and(|link| link.leaving.get());
+            self.tally.ended(if left { End::Left } else { End::Lost });
+            self.engine.borrow_mut().close(self.node.clock.now(), key, !left);
             self.turn_is_due();
         }
         if let Some(link) = connection.link() {
@@ -407,6 +427,7 @@ impl Shard {
     fn forget(&self, connection: Rc<Connection>) {
         self.carry_out();
         self.connections.borrow_mut().try_remove(connection.index);
+        self.tally.disconnected(connection.wire);
         connection.waker.replace(None);
         let departure = connection.leaving.take();
         match departure {

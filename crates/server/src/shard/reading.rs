@@ -9,6 +9,7 @@ use tidings_websocket::{Close, Item, encode};
 use super::Shard;
 use super::connection::Connection;
 use super::wire::Wire;
+use crate::metrics::End;
 
 impl Shard {
     /// Whether a client may be heard now: no shard has to catch up, it has not too many commands
@@ -109,6 +110,7 @@ impl Shard {
     /// The client says good-bye, or answers ours.
     fn closed_by_peer(&self, connection: &Rc<Connection>, close: Option<Close<'_>>) {
         if let Some(key) = self.detach(connection) {
+            self.tally.ended(End::Left);
             self.engine.borrow_mut().close(self.node.clock.now(), key, false);
             self.carry_out();
         }

@@ -61,7 +61,11 @@ impl Shard {
     /// A poll has waited long enough.
     fn answer_poll(&self, connection: &Rc<Connection>) {
         if let Some(link) = connection.link() {
-            link.release(&mut connection.queue.borrow_mut());
+            let mut queue = connection.queue.borrow_mut();
+            let before = queue.payload();
+            link.release(&mut queue);
+            self.tally.sent(before.saturating_sub(queue.payload()));
+            drop(queue);
             self.heard(connection);
         }
     }

@@ -19,6 +19,7 @@ use super::http;
 use super::socket::Socket;
 use super::takeover::{self, Slot};
 use super::tls::HTTP2;
+use crate::metrics::Refusal;
 use crate::shard::Shard;
 
 /// Connections that the system holds until they are accepted: a return of all clients at once.
@@ -76,6 +77,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
     if !shard.node.connection_begins() {
+        shard.tally.refused(Refusal::Busy);
         return http::refuse_busy(tcp).await;
     }
     let counted = Rc::new(RefCell::new(Counted(Some(shard.clone()))));
@@ -87,8 +89,14 @@ async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
                 serve_http2(shard, counted, TokioIo::new(tls)).await;
             }
             Ok(Ok(tls)) => serve(shard, counted, tls.into()).await,
-            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
+            Ok(Err(error)) => {
+                shard.tally.refused(Refusal::Tls);
+                tracing::debug!(%error, "a TLS handshake failed");
+            }
+            Err(_) => {
+                shard.tally.refused(Refusal::Tls);
+                tracing::debug!("a TLS handshake took too long");
+            }
         },
     }
 }

@@ -92,8 +92,13 @@ async fn route(
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             answer
         }
-        "/health" if shard.stopping.get() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        "/health" => text(StatusCode::OK, "ok\n"),
+        path @ ("/health" | "/ready") => probe(shard, path),
+        "/metrics" if shard.node.exposure.allows(request.headers()) => {
+            let (status, kind, body) = shard.node.operations.metrics().await;
+            let mut answer = text(status, body);
+            answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            answer
+        }
         "/tidings.js" => page::sdk(),
         "/" if shard.node.page => page::demo(),
         "/raw" if shard.node.page => page::raw(),
@@ -106,6 +111,13 @@ async fn route(
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
+}
+
+fn probe(shard: &Shard, path: &str) -> Answer {
+    match shard.node.operations.probe(path) {
+        Some((status, _, body)) => text(status, body),
+        None => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
+    }
 }
 
 /// A short plain answer.

@@ -15,6 +15,7 @@ use tidings_websocket::{DeflateParams, handshake};
 use super::accept::Counted;
 use super::http::{Answer, Content, text};
 use super::socket::Socket;
+use crate::metrics::Refusal;
 use crate::shard::wire::Wire;
 use crate::shard::{Shard, deflate_config};
 
@@ -34,12 +35,14 @@ pub(super) fn upgrade(
     request: Request<Incoming>,
 ) -> Answer {
     if !shard.node.origins.allow(request.headers()) {
+        shard.tally.refused(Refusal::Origin);
         let why = "pages of this origin may not connect: add it to `origins` in [server]\n";
         return text(StatusCode::FORBIDDEN, why);
     }
     let wanted = match wanted(shard, &request) {
         Ok(wanted) => wanted,
         Err((status, why)) => {
+            shard.tally.refused(Refusal::Request);
             let mut answer = text(status, why);
             let version = HeaderValue::from_static("13");
             answer.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, version);
