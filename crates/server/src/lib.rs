@@ -12,6 +12,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod error;
+mod lifecycle;
 pub mod metrics;
 mod node;
 mod operations;
@@ -21,6 +22,7 @@ pub mod schema;
 mod secret;
 mod shard;
 mod storage;
+mod systemd;
 mod transport;
 
 pub use error::RunError;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tidings_core::Limits;
+use tidings_core::engine::Crowd;
 use tidings_core::policy::Policy;
 
 use crate::auth::SharedAuthority;
@@ -32,6 +33,8 @@ pub(crate) struct Node {
     /// Whether the demo page is served.
     pub(crate) page: bool,
     pub(crate) connections: AtomicUsize,
+    /// How many sessions each shard has.
+    pub(crate) crowd: Arc<Crowd>,
     pub(crate) operations: Arc<Operations>,
     /// Who gets metrics where clients connect.
     pub(crate) exposure: Exposure,
@@ -55,10 +58,11 @@ impl Node {
 
     /// A wait that spreads clients which all come back at once over two seconds.
     pub(crate) fn spread_ms(&self) -> u64 {
-        u64::from(random_u32()) % 2000
+        u64::from(self.chance()) % 2000
     }
-}
 
-fn random_u32() -> u32 {
-    getrandom::u32().unwrap_or(0)
+    /// Any number.
+    pub(crate) fn chance(&self) -> u32 {
+        getrandom::u32().unwrap_or(0)
+    }
 }

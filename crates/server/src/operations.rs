@@ -33,6 +33,7 @@ const REST: Duration = Duration::from_millis(100);
 const STARTING: u8 = 0;
 const READY: u8 = 1;
 const DRAINING: u8 = 2;
+const HURRYING: u8 = 3;
 
 /// How the node is, for whoever asks. There before the node is.
 #[derive(Debug, Default)]
@@ -57,6 +58,15 @@ impl Operations {
 
     pub(crate) fn drains(&self) {
         self.phase.store(DRAINING, Relaxed);
+    }
+
+    /// Nobody is waited for any more.
+    pub(crate) fn hurry(&self) {
+        self.phase.store(HURRYING, Relaxed);
+    }
+
+    pub(crate) fn hurries(&self) -> bool {
+        self.phase.load(Relaxed) == HURRYING
     }
 
     pub(crate) fn is_ready(&self) -> bool {

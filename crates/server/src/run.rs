@@ -13,17 +13,19 @@ use tidings_core::policy::Policy;
 use tidings_core::store::Level;
 use tidings_store::{LogStore, Options, RealFs, boot_id};
 use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
 use crate::auth::{JwtAuthority, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
 use crate::error::RunError;
+use crate::lifecycle::Life;
 use crate::node::Node;
 use crate::operations::{self, Exposure, Operations};
 use crate::secret;
 use crate::shard::Shard;
-use crate::shard::mailbox::{Mail, Mailbox};
+use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::accept;
 use crate::transport::origin::Origins;
@@ -32,11 +34,11 @@ use crate::transport::tls::TlsKeys;
 /// How often time passes for engines.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long connections have to say good-bye when the server is stopped.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How often a shard that is being stopped looks whether it has to say good-bye, and may end.
+const STEP: Duration = Duration::from_millis(20);
 
-/// How often certificate files are looked at.
-const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
+/// Steps between two sweeps over all connections.
+const STEPS_PER_SWEEP: u32 = 25;
 
 /// Runs a server until it is told to stop (SIGINT or SIGTERM). Paths in the configuration are
 /// relative to `base_dir`. `dev`: it is for trying out.
@@ -52,6 +54,7 @@ pub fn run(config: &Config, base_dir: &Path, dev: bool) -> Result<(), RunError> 
     if let Some(address) = config.server.operations {
         operations::serve(address, operations.clone())?;
     }
+    let mut life = Life::new(config.server.drain).map_err(RunError::Io)?;
     let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
     let storage = Storage::default();
     let clock = Clock::start();
@@ -62,7 +65,8 @@ pub fn run(config: &Config, base_dir: &Path, dev: bool) -> Result<(), RunError> 
     let identity =
         secret::store_identity(data_dir.as_deref(), nameless_loss).map_err(RunError::Io)?;
     let exposure = Exposure::new(config.server.listen, config.server.operations, dev);
-    let shared = (mailboxes.clone(), storage.clone(), operations, exposure);
+    let crowd = Arc::new(Crowd::new(u16::try_from(shards).unwrap_or(1)));
+    let shared = (mailboxes.clone(), storage.clone(), operations, exposure, crowd.clone());
     let node = Arc::new(make_node(config, base_dir, clock, &secret, shared)?);
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
@@ -72,7 +76,6 @@ pub fn run(config: &Config, base_dir: &Path, dev: bool) -> Result<(), RunError> 
         }
         None => None,
     };
-    let crowd = Arc::new(Crowd::new(u16::try_from(shards).unwrap_or(1)));
     let mut threads = Vec::new();
     for (id, listener) in (0u16..).zip(listeners) {
         let crowd = crowd.clone();
@@ -80,18 +83,22 @@ pub fn run(config: &Config, base_dir: &Path, dev: bool) -> Result<(), RunError> 
     }
     node.operations.ready(&node);
     announce(config, address);
-    wait_for_the_end(&node)?;
-    node.operations.drains();
-    for mailbox in node.mailboxes.iter() {
-        mailbox.post(&mut vec![Mail::Stop]);
-    }
-    for thread in threads {
-        let _ = thread.join();
-    }
-    storage.stop();
-    if let Some(thread) = storing {
-        let _ = thread.join();
-    }
+    life.live(&node, &crowd);
+    let storage = node.storage.clone();
+    let (done, ended) = oneshot::channel();
+    let stopping = move || {
+        for thread in threads {
+            let _ = thread.join();
+        }
+        storage.stop();
+        if let Some(thread) = storing {
+            let _ = thread.join();
+        }
+        let _ = done.send(());
+    };
+    let stopping = std::thread::Builder::new().name("stopping".into()).spawn(stopping);
+    stopping.map_err(RunError::Io)?;
+    life.end(&node, ended);
     Ok(())
 }
 
@@ -138,11 +145,12 @@ fn make_node(
     base_dir: &Path,
     clock: Clock,
     secret: &[u8; 32],
-    (mailboxes, storage, operations, exposure): (
+    (mailboxes, storage, operations, exposure, crowd): (
         Arc<[Mailbox]>,
         Storage,
         Arc<Operations>,
         Exposure,
+        Arc<Crowd>,
     ),
 ) -> Result<Node, RunError> {
     let mut policy = config.policy(base_dir).map_err(RunError::Config)?;
@@ -173,6 +181,7 @@ fn make_node(
         compression: config.server.compression,
         page: config.server.page,
         connections: Default::default(),
+        crowd,
         operations,
         exposure,
     })
@@ -236,16 +245,35 @@ async fn live(shard: Rc<Shard>, listener: std::net::TcpListener) {
     let turning = shard.clone();
     tokio::task::spawn_local(std::future::poll_fn(move |cx| turning.poll_turns(cx)));
     let mut ticks = tokio::time::interval(TICK);
-    let mut left = STOP_WITHIN.as_millis() / TICK.as_millis();
-    loop {
+    while !shard.stopping.get() {
+        tokio::select! {
+            _ = ticks.tick() => shard.sweep(),
+            () = shard.stop.notified() => {}
+        }
+    }
+    stop(&shard).await;
+}
+
+/// A shard's end: when nobody is left on any of them, because others need the channels whose home
+/// this is; when its time is up; or when there is no time.
+async fn stop(shard: &Shard) {
+    let mut ticks = tokio::time::interval(STEP);
+    let mut empty = 0;
+    for step in 0_u32.. {
         ticks.tick().await;
-        shard.sweep();
-        if shard.stopping.get() {
-            ticks = tokio::time::interval(TICK / 10);
-            left = left.saturating_sub(1);
-            if shard.is_empty() || left == 0 {
-                break;
-            }
+        shard.say_goodbyes();
+        if step.is_multiple_of(STEPS_PER_SWEEP) {
+            shard.sweep();
+        }
+        if shard.is_over() || shard.node.operations.hurries() {
+            break;
+        }
+        let shards = 0..u16::try_from(shard.node.mailboxes.len()).unwrap_or(u16::MAX);
+        let sessions: usize = shards.map(|id| shard.node.crowd.sessions(ShardId(id))).sum();
+        // One on its way between two shards is counted nowhere for a moment.
+        empty = if sessions == 0 && shard.is_empty() { empty + 1 } else { 0 };
+        if empty > 2 {
+            break;
         }
     }
 }
@@ -259,21 +287,4 @@ fn announce(config: &Config, address: SocketAddr) {
     if config.server.page {
         println!("Open it in two browser windows and talk. Stop with Ctrl-C.");
     }
-}
-
-fn wait_for_the_end(node: &Node) -> Result<(), RunError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(RunError::Io)?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Io)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Io)?;
-        let mut certificates = tokio::time::interval(CERTIFICATES_EVERY);
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = certificates.tick() => if let Some(tls) = &node.tls { tls.refresh() },
-            }
-        }
-    })
 }

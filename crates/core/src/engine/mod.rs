@@ -23,11 +23,12 @@ mod sessions;
 mod topics;
 mod types;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use slab::Slab;
+use tidings_proto::CloseCode;
 
 use crate::identity::Authority;
 use crate::policy::Policy;
@@ -94,6 +95,8 @@ pub struct Engine {
     topics: Topics,
     homes: Homes,
     registry: Registry,
+    /// Sessions that end when they have their answers, and when they shall come back.
+    farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
     out: Out,
 }
 
@@ -142,6 +145,7 @@ impl Engine {
             topics: Topics::default(),
             homes: Homes::default(),
             registry: Registry::default(),
+            farewells: HashMap::new(),
             out: Out {
                 shard: config.shard,
                 inbox: VecDeque::new(),

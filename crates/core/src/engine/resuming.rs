@@ -188,6 +188,9 @@ impl Engine {
             self.out.counters.not_resumed += 1;
         }
         self.welcome(now, key, claim.id, resumed);
+        if self.part_if_answered(key) {
+            return;
+        }
         if let Some(session) = self.session(key) {
             session.paused = false;
             self.out.effects.push(Effect::Resume { session: key });

@@ -68,6 +68,9 @@ impl Config {
                 );
             }
         }
+        if server.drain.ms > 3_600_000 {
+            found.error("server.drain", "more than 1h", "write 10s or 5m; 0s stops at once");
+        }
         if let Some(operations) = server.operations {
             if operations == server.listen && operations.port() != 0 {
                 let remedy = "give operations a port of its own";

@@ -8,6 +8,7 @@ use tidings_core::store::{Level, Loaded, StoreError};
 
 use tokio::sync::oneshot;
 
+use super::draining::Plan;
 use super::moving::Luggage;
 use super::requests::{Batch, Poll};
 use crate::metrics::Sample;
@@ -28,7 +29,7 @@ pub(crate) enum Mail {
     /// Another shard has something to say.
     Message(Message),
     /// The server is being stopped: say good-bye.
-    Stop,
+    Stop(Plan),
     /// The store has done with an append.
     Stored { channel: Arc<str>, outcome: Result<Level, StoreError> },
 }

@@ -6,6 +6,7 @@
 //! what was committed, joined by channel, and writes to each socket once.
 
 pub(crate) mod connection;
+pub(crate) mod draining;
 mod effects;
 pub(crate) mod mailbox;
 mod moving;
@@ -24,11 +25,14 @@ use tidings_core::engine::{Engine, SessionKey, ShardId};
 use tidings_proto::CloseCode;
 use tidings_websocket::{DeflateConfig, Deflater, Inflater};
 
+use tokio::sync::Notify;
+
 use crate::metrics::{End, Tally};
 use crate::node::Node;
 use crate::transport::ring::Ring;
 use crate::transport::stream::{Flush, Stream};
 use connection::Connection;
+use draining::Drain;
 use mailbox::Mail;
 use wire::Wire;
 
@@ -78,6 +82,9 @@ pub(crate) struct Shard {
     /// Another shard or the store cannot keep up: nothing is read from clients.
     throttled: Cell<bool>,
     pub(crate) stopping: Cell<bool>,
+    drain: RefCell<Option<Drain>>,
+    /// Told when it begins to stop.
+    pub(crate) stop: Notify,
     /// What it counts.
     pub(crate) tally: Tally,
 }
@@ -102,6 +109,8 @@ impl Shard {
             turn_due: Cell::new(false),
             throttled: Cell::new(false),
             stopping: Cell::new(false),
+            drain: RefCell::new(None),
+            stop: Notify::new(),
             tally: Tally::default(),
         }
     }
@@ -249,7 +258,7 @@ impl Shard {
                     self.engine.borrow_mut().loaded(now, &channel, outcome);
                 }
                 Mail::Message(message) => self.engine.borrow_mut().message(now, message),
-                Mail::Stop => self.stop(),
+                Mail::Stop(plan) => self.drain(plan),
                 Mail::Stored { channel, outcome } => {
                     self.engine.borrow_mut().stored(now, &channel, &outcome);
                 }
@@ -393,7 +402,7 @@ impl Shard {
     /// Says `bye` and closes, for a reason of the driver's.
     fn dismiss(&self, connection: &Rc<Connection>, code: CloseCode) {
         let Some(key) = connection.session.get() else { return };
-        let retry_ms = (code == CloseCode::Draining).then(|| self.node.spread_ms());
+        let retry_ms = (code == CloseCode::Draining).then(|| self.return_ms());
         self.engine.borrow_mut().dismiss(self.node.clock.now(), key, code, retry_ms);
         self.carry_out();
     }
@@ -433,15 +442,6 @@ impl Shard {
         match departure {
             Some(departure) => self.depart(connection, departure),
             None => self.node.connection_ended(),
-        }
-    }
-
-    /// Every session is told that the server is being stopped.
-    fn stop(&self) {
-        self.stopping.set(true);
-        let all: Vec<_> = self.connections.borrow().iter().map(|(_, c)| c.clone()).collect();
-        for connection in all {
-            self.dismiss(&connection, CloseCode::Draining);
         }
     }
 

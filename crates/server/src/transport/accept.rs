@@ -46,11 +46,11 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until the shard stops.
+/// Accepts until the shard ends: also while it is being stopped, when sessions that are spoken in
+/// HTTP requests go on and new ones are told that they are late.
 pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) if shard.stopping.get() => drop(tcp),
             Ok((tcp, _)) => {
                 let _ = tcp.set_nodelay(true);
                 let limits = &shard.node.limits;
