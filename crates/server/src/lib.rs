@@ -17,6 +17,7 @@ pub mod metrics;
 mod node;
 mod operations;
 mod page;
+mod reload;
 mod run;
 pub mod schema;
 mod secret;
@@ -26,5 +27,6 @@ mod systemd;
 mod transport;
 
 pub use error::RunError;
-pub use run::run;
+pub use reload::Again;
+pub use run::{Start, run};
 pub use transport::tls::TlsError;

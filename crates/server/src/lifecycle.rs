@@ -4,12 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use tidings_core::Period;
-use tidings_core::engine::{Crowd, ShardId};
+use tidings_core::engine::ShardId;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::node::Node;
+use crate::reload::Reloader;
 use crate::shard::draining::Plan;
 use crate::shard::mailbox::Mail;
 use crate::systemd;
@@ -38,8 +39,7 @@ pub(crate) struct Life {
     runtime: Runtime,
     terminate: Signal,
     interrupt: Signal,
-    /// How long a drain may take.
-    pub(crate) drain: Period,
+    hang_up: Signal,
 }
 
 impl Life {
@@ -47,26 +47,27 @@ impl Life {
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn new(drain: Period) -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
+        let hang_up = signal(SignalKind::hangup())?;
         drop(entered);
-        Ok(Self { runtime, terminate, interrupt, drain })
+        Ok(Self { runtime, terminate, interrupt, hang_up })
     }
 
     /// Lives until a signal says that it is over, and says so to all shards.
-    pub(crate) fn live(&mut self, node: &Node, crowd: &Crowd) {
+    pub(crate) fn live(&mut self, node: &Node, reloader: &mut Reloader) {
         systemd::notify("READY=1");
-        let ending = self.watch(node);
+        let ending = self.watch(node, reloader);
         systemd::notify("STOPPING=1");
         node.operations.drains();
         let now_ms = node.clock.now().mono_ms;
         let shards = 0..u16::try_from(node.mailboxes.len()).unwrap_or(u16::MAX);
-        let sessions = shards.map(|shard| crowd.sessions(ShardId(shard))).sum();
+        let sessions = shards.map(|shard| node.crowd.sessions(ShardId(shard))).sum();
         let plan = match ending {
-            Ending::Drain => Plan::new(now_ms, self.drain.ms, sessions),
+            Ending::Drain => Plan::new(now_ms, reloader.running().server.drain.ms, sessions),
             Ending::Now => Plan::at_once(now_ms, STOP_WITHIN_MS),
         };
         tracing::info!(sessions, within = %Period::millis(plan.until_ms - now_ms), "stopping");
@@ -75,15 +76,25 @@ impl Life {
         }
     }
 
-    fn watch(&mut self, node: &Node) -> Ending {
-        let Self { runtime, terminate, interrupt, .. } = self;
+    fn watch(&mut self, node: &Node, reloader: &mut Reloader) -> Ending {
+        let Self { runtime, terminate, interrupt, hang_up } = self;
         runtime.block_on(async {
             let mut looks = tokio::time::interval(LOOK_EVERY);
             loop {
                 tokio::select! {
                     _ = terminate.recv() => return Ending::Drain,
                     _ = interrupt.recv() => return Ending::Now,
-                    _ = looks.tick() => if let Some(tls) = &node.tls { tls.refresh() },
+                    _ = hang_up.recv() => {
+                        systemd::reloading();
+                        reloader.reload(node);
+                        systemd::notify("READY=1");
+                    }
+                    _ = looks.tick() => {
+                        reloader.look(node);
+                        if let Some(tls) = &node.tls {
+                            tls.refresh();
+                        }
+                    }
                 }
             }
         })

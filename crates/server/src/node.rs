@@ -9,6 +9,7 @@ use tidings_core::policy::Policy;
 
 use crate::auth::SharedAuthority;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::operations::{Exposure, Operations};
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
@@ -19,20 +20,13 @@ use crate::transport::tls::TlsKeys;
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) clock: Clock,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) policy: Arc<Policy>,
     pub(crate) authority: SharedAuthority,
     /// One for each shard.
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) storage: Storage,
-    pub(crate) websocket: tidings_websocket::Config,
-    pub(crate) origins: Origins,
     pub(crate) tls: Option<TlsKeys>,
-    /// Whether permessage-deflate is offered.
-    pub(crate) compression: bool,
-    /// Whether the demo page is served.
-    pub(crate) page: bool,
     pub(crate) connections: AtomicUsize,
+    pub(crate) connections_max: AtomicUsize,
     /// How many sessions each shard has.
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) operations: Arc<Operations>,
@@ -40,15 +34,54 @@ pub(crate) struct Node {
     pub(crate) exposure: Exposure,
 }
 
+/// What can change while the node runs. Each shard has a pointer to what is in force.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) websocket: tidings_websocket::Config,
+    pub(crate) origins: Origins,
+    /// Whether permessage-deflate is offered.
+    pub(crate) compression: bool,
+    /// Whether the demo page is served.
+    pub(crate) page: bool,
+}
+
+impl Settings {
+    pub(crate) fn new(config: &Config, policy: Policy) -> Self {
+        let limits = Arc::new(config.limits.clone());
+        Self {
+            websocket: tidings_websocket::Config {
+                max_frame: limits.frame,
+                max_message: limits.frame,
+                max_fragments: limits.fragments,
+            },
+            limits,
+            policy: Arc::new(policy),
+            origins: Origins {
+                listed: config.server.origins.clone(),
+                loopback: config.server.listen.ip().is_loopback(),
+            },
+            compression: config.server.compression,
+            page: config.server.page,
+        }
+    }
+}
+
 impl Node {
     /// Counts a connection; `false` if there are too many.
     pub(crate) fn connection_begins(&self) -> bool {
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
-        if before >= self.limits.connections {
+        if before >= self.connections_max.load(Ordering::Relaxed) {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
         true
+    }
+
+    /// So many connections from now on; more stay until they end.
+    pub(crate) fn allow_connections(&self, max: usize) {
+        self.connections_max.store(max, Ordering::Relaxed);
     }
 
     /// A connection that was counted has ended.

@@ -77,6 +77,12 @@ impl Operations {
         [("refused", self.refused.load(Relaxed)), ("taken", self.taken.load(Relaxed))]
     }
 
+    /// A changed configuration was taken or not.
+    pub(crate) fn reloaded(&self, taken: bool) {
+        let counter = if taken { &self.taken } else { &self.refused };
+        counter.fetch_add(1, Relaxed);
+    }
+
     /// Answers what is asked on any address.
     pub(crate) fn probe(&self, path: &str) -> Option<Said> {
         let plain = "text/plain; charset=utf-8";

@@ -2,14 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tidings_core::engine::{self, Crowd, Engine, ShardId};
-use tidings_core::policy::Policy;
 use tidings_core::store::Level;
 use tidings_store::{LogStore, Options, RealFs, boot_id};
 use tokio::runtime::Builder;
@@ -21,14 +20,14 @@ use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
 use crate::error::RunError;
 use crate::lifecycle::Life;
-use crate::node::Node;
+use crate::node::{Node, Settings};
 use crate::operations::{self, Exposure, Operations};
+use crate::reload::{self, Again, Reloader};
 use crate::secret;
 use crate::shard::Shard;
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::accept;
-use crate::transport::origin::Origins;
 use crate::transport::tls::TlsKeys;
 
 /// How often time passes for engines.
@@ -40,12 +39,26 @@ const STEP: Duration = Duration::from_millis(20);
 /// Steps between two sweeps over all connections.
 const STEPS_PER_SWEEP: u32 = 25;
 
-/// Runs a server until it is told to stop (SIGINT or SIGTERM). Paths in the configuration are
-/// relative to `base_dir`. `dev`: it is for trying out.
+/// What a server is started with.
+#[expect(missing_debug_implementations, reason = "it holds a function")]
+pub struct Start {
+    /// What it runs.
+    pub config: Config,
+    /// What paths in the configuration are relative to.
+    pub base_dir: PathBuf,
+    /// It is for trying out.
+    pub dev: bool,
+    /// Reads the configuration again, when it has changed or SIGHUP comes.
+    pub again: Option<Again>,
+}
+
+/// Runs a server until it is told to stop (SIGINT or SIGTERM).
 ///
 /// # Errors
 /// When something that was configured cannot be had: an address, a file, the store.
-pub fn run(config: &Config, base_dir: &Path, dev: bool) -> Result<(), RunError> {
+pub fn run(start: Start) -> Result<(), RunError> {
+    let Start { config, base_dir, dev, again } = start;
+    let (config, base_dir) = (&config, &*base_dir);
     let shards = match config.server.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
         shards => shards.min(64),
@@ -54,7 +67,7 @@ pub fn run(config: &Config, base_dir: &Path, dev: bool) -> Result<(), RunError> 
     if let Some(address) = config.server.operations {
         operations::serve(address, operations.clone())?;
     }
-    let mut life = Life::new(config.server.drain).map_err(RunError::Io)?;
+    let mut life = Life::new().map_err(RunError::Io)?;
     let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
     let storage = Storage::default();
     let clock = Clock::start();
@@ -66,8 +79,9 @@ pub fn run(config: &Config, base_dir: &Path, dev: bool) -> Result<(), RunError> 
         secret::store_identity(data_dir.as_deref(), nameless_loss).map_err(RunError::Io)?;
     let exposure = Exposure::new(config.server.listen, config.server.operations, dev);
     let crowd = Arc::new(Crowd::new(u16::try_from(shards).unwrap_or(1)));
-    let shared = (mailboxes.clone(), storage.clone(), operations, exposure, crowd.clone());
+    let shared = (mailboxes.clone(), storage.clone(), operations, exposure, crowd);
     let node = Arc::new(make_node(config, base_dir, clock, &secret, shared)?);
+    let policy = reload::policy(config, base_dir)?;
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let storing = match opened {
@@ -76,14 +90,15 @@ pub fn run(config: &Config, base_dir: &Path, dev: bool) -> Result<(), RunError> 
         }
         None => None,
     };
+    let settings = Arc::new(Settings::new(config, policy));
     let mut threads = Vec::new();
     for (id, listener) in (0u16..).zip(listeners) {
-        let crowd = crowd.clone();
-        threads.push(start_shard(node.clone(), ShardId(id), identity, crowd, listener)?);
+        threads.push(start_shard(node.clone(), settings.clone(), ShardId(id), identity, listener)?);
     }
     node.operations.ready(&node);
     announce(config, address);
-    life.live(&node, &crowd);
+    let mut reloader = Reloader::new(again, config, base_dir, secret);
+    life.live(&node, &mut reloader);
     let storage = node.storage.clone();
     let (done, ended) = oneshot::channel();
     let stopping = move || {
@@ -153,45 +168,21 @@ fn make_node(
         Arc<Crowd>,
     ),
 ) -> Result<Node, RunError> {
-    let mut policy = config.policy(base_dir).map_err(RunError::Config)?;
-    if config.store.kind == StoreKind::Memory {
-        in_memory(&mut policy);
-    }
     let authority =
         JwtAuthority::from_config(&config.auth, base_dir, secret).map_err(RunError::Keys)?;
     let tls = config.server.tls.as_ref().map(|tls| TlsKeys::load(tls, base_dir));
-    let limits = Arc::new(config.limits.clone());
     Ok(Node {
         clock,
-        websocket: tidings_websocket::Config {
-            max_frame: limits.frame,
-            max_message: limits.frame,
-            max_fragments: limits.fragments,
-        },
-        limits,
-        policy: Arc::new(policy),
         authority: SharedAuthority::new(authority),
         mailboxes,
         storage,
-        origins: Origins {
-            listed: config.server.origins.clone(),
-            loopback: config.server.listen.ip().is_loopback(),
-        },
         tls: tls.transpose().map_err(RunError::Tls)?,
-        compression: config.server.compression,
-        page: config.server.page,
         connections: Default::default(),
+        connections_max: config.limits.connections.into(),
         crowd,
         operations,
         exposure,
     })
-}
-
-/// Without a store on disk nothing is durable, and no publisher is told that it was.
-fn in_memory(policy: &mut Policy) {
-    for namespace in policy.namespaces.values_mut() {
-        Arc::make_mut(namespace).policy.history.durable = false;
-    }
 }
 
 fn listen(address: SocketAddr, shards: usize) -> Result<Vec<std::net::TcpListener>, RunError> {
@@ -209,9 +200,9 @@ fn listen(address: SocketAddr, shards: usize) -> Result<Vec<std::net::TcpListene
 
 fn start_shard(
     node: Arc<Node>,
+    settings: Arc<Settings>,
     id: ShardId,
     store_identity: u64,
-    crowd: Arc<Crowd>,
     listener: std::net::TcpListener,
 ) -> Result<JoinHandle<()>, RunError> {
     let config = engine::Config {
@@ -219,17 +210,17 @@ fn start_shard(
         shards: u16::try_from(node.mailboxes.len()).unwrap_or(1),
         seed: getrandom::u64().map_err(|e| RunError::Io(io::Error::other(e)))?,
         store_identity,
-        limits: node.limits.clone(),
-        policy: node.policy.clone(),
+        limits: settings.limits.clone(),
+        policy: settings.policy.clone(),
         authority: Arc::new(node.authority.clone()),
-        crowd,
+        crowd: node.crowd.clone(),
     };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(RunError::Io)?;
     std::thread::Builder::new()
         .name(format!("shard-{}", id.0))
         .spawn(move || {
             let engine = Engine::new(node.clock.now(), config);
-            let shard = Rc::new(Shard::new(node, id, engine));
+            let shard = Rc::new(Shard::new(node, id, settings, engine));
             LocalSet::new().block_on(&runtime, live(shard, listener));
         })
         .map_err(RunError::Io)

@@ -12,6 +12,14 @@ pub(crate) fn notify(state: &str) {
     }
 }
 
+/// Tells systemd that the configuration is being read again (`Type=notify-reload`), which has to
+/// know since when.
+pub(crate) fn reloading() {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
+    notify(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+}
+
 fn send(path: &[u8], state: &str) -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
     match path.strip_prefix(b"@") {

@@ -16,6 +16,7 @@ mod homes;
 mod members;
 mod placement;
 mod publishing;
+mod reconfigure;
 mod recovery;
 mod resuming;
 mod session;

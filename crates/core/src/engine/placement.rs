@@ -68,6 +68,8 @@ impl Engine {
         let key = self.insert(session);
         self.register(key);
         self.attach(key, id, channel, subscribe);
+        // The rules may have changed while it was on its way.
+        self.hold_to_policy(key);
         self.settle(now);
         key
     }

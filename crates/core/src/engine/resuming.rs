@@ -209,6 +209,10 @@ impl Engine {
     ) -> bool {
         let alive = |who: &Identity| who.expires_at_ms.is_none_or(|at| at > now.wall_ms);
         match (token, named, old) {
+            (None, None, Some(old)) if old.anonymous && !self.config.policy.anonymous => {
+                self.end_session(key, CloseCode::Forbidden, None);
+                false
+            }
             (None, None, Some(old)) if alive(&old) => {
                 self.set_identity(key, old);
                 true

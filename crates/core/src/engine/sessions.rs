@@ -342,7 +342,7 @@ impl Engine {
         }
     }
 
-    /// After a refresh: subscriptions that the new token does not allow end.
+    /// The token or the rules have changed: subscriptions that are not allowed any more end.
     pub(super) fn revoke_disallowed(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get(key.slot as usize) else { return };
         let Some(identity) = &session.identity else { return };
@@ -373,19 +373,22 @@ impl Engine {
         self.leave_disallowed(key);
     }
 
-    /// Ends a subscription that the session's token does not allow any more.
+    /// Ends a subscription that is not allowed any more.
     fn revoke(&mut self, key: SessionKey, topic: TopicKey, nonce: u16) {
         let channel = self.topics.channel(topic).clone();
         self.end_subscription(key, topic, nonce);
-        let reject = Reject::new(ErrorCode::Forbidden, "the new token does not allow this");
+        let reject = Reject::new(ErrorCode::Forbidden, "this is not allowed any more");
         let text = reject.encode(None, Some(&channel));
         self.out.effects.push(Effect::Send { session: key, text });
     }
 
-    /// After a refresh: nobody is shown as present where they may not be.
+    /// The token or the rules have changed: nobody is shown as present where they may not be.
     pub(super) fn leave_disallowed(&mut self, key: SessionKey) {
         let policy = self.config.policy.clone();
         let Some(session) = self.session(key) else { return };
+        if session.entered.is_none() {
+            return;
+        }
         let Some(identity) = session.identity.clone() else { return };
         let allowed = |channel: &Arc<str>| {
             let namespace = policy.namespace_of(channel);

@@ -1,7 +1,7 @@
 //! `tidings dev` and `tidings serve`: a server.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::error::CliError;
 use super::style::Style;
 use crate::config::{Config, Tls};
+use crate::{Again, RunError, Start};
 
 /// Run a server for trying out: open to anyone, with a page to open in a browser
 #[derive(Args, Debug)]
@@ -46,7 +47,7 @@ pub(super) struct ServeArgs {
 }
 
 /// What the command line changes in a configuration.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 struct Changes {
     /// The port to listen on, instead of the configuration's
     #[arg(long, short)]
@@ -69,14 +70,14 @@ enum TlsKind {
 }
 
 impl Changes {
-    fn apply(self, config: &mut Config) -> Result<(), CliError> {
+    fn apply(&self, config: &mut Config) -> Result<(), std::io::Error> {
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }
         if let Some(port) = self.port {
             config.server.listen.set_port(port);
         }
-        if let Some(data) = self.data {
+        if let Some(data) = &self.data {
             // Relative to where the command was typed, not to the configuration.
             config.store.path = std::path::absolute(data)?;
         }
@@ -88,20 +89,26 @@ impl Changes {
 }
 
 pub(super) fn dev(args: DevArgs) -> Result<(), CliError> {
-    let mut config = match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::dev(),
-    };
-    config.server.page = true;
-    start(config, args.changes, true)
+    start(args.config, args.changes, true)
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
-    start(Config::load(&args.config)?, args.changes, false)
+    start(Some(args.config), args.changes, false)
 }
 
-fn start(mut config: Config, changes: Changes, dev: bool) -> Result<(), CliError> {
-    changes.apply(&mut config)?;
+/// The configuration with what the command line changes in it.
+fn read(file: Option<&Path>, changes: &Changes, dev: bool) -> Result<Config, RunError> {
+    let mut config = match file {
+        Some(path) => Config::load(path).map_err(RunError::Config)?,
+        None => Config::dev(),
+    };
+    config.server.page |= dev;
+    changes.apply(&mut config).map_err(RunError::Io)?;
+    Ok(config)
+}
+
+fn start(file: Option<PathBuf>, changes: Changes, dev: bool) -> Result<(), CliError> {
+    let config = read(file.as_deref(), &changes, dev)?;
     let base_dir = config.base_dir();
     let style = Style::of_stderr();
     for warning in config.check(&base_dir)? {
@@ -113,7 +120,8 @@ fn start(mut config: Config, changes: Changes, dev: bool) -> Result<(), CliError
         .with_writer(std::io::stderr)
         .with_ansi(style.is_coloured())
         .init();
-    Ok(crate::run(&config, &base_dir, dev)?)
+    let again = file.map(|file| -> Again { Box::new(move || read(Some(&file), &changes, dev)) });
+    Ok(crate::run(Start { config, base_dir, dev, again })?)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::draining::Plan;
 use super::moving::Luggage;
 use super::requests::{Batch, Poll};
 use crate::metrics::Sample;
+use crate::node::Settings;
 
 /// What a shard is told from outside its thread.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) enum Mail {
     Loaded { channel: Arc<str>, outcome: Result<Option<Loaded>, StoreError> },
     /// Another shard has something to say.
     Message(Message),
+    /// The configuration has changed.
+    Settings(Arc<Settings>),
     /// The server is being stopped: say good-bye.
     Stop(Plan),
     /// The store has done with an append.

@@ -15,7 +15,7 @@ pub(crate) mod requests;
 mod sweep;
 pub(crate) mod wire;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -28,7 +28,7 @@ use tidings_websocket::{DeflateConfig, Deflater, Inflater};
 use tokio::sync::Notify;
 
 use crate::metrics::{End, Tally};
-use crate::node::Node;
+use crate::node::{Node, Settings};
 use crate::transport::ring::Ring;
 use crate::transport::stream::{Flush, Stream};
 use connection::Connection;
@@ -61,6 +61,7 @@ pub(crate) fn deflate_config() -> DeflateConfig {
 pub(crate) struct Shard {
     pub(crate) node: Arc<Node>,
     pub(crate) id: ShardId,
+    settings: RefCell<Arc<Settings>>,
     engine: RefCell<Engine>,
     /// All connections.
     connections: RefCell<Slab<Rc<Connection>>>,
@@ -90,11 +91,17 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(node: Arc<Node>, id: ShardId, engine: Engine) -> Self {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        id: ShardId,
+        settings: Arc<Settings>,
+        engine: Engine,
+    ) -> Self {
         let shards = node.mailboxes.len();
         Self {
             node,
             id,
+            settings: RefCell::new(settings),
             engine: RefCell::new(engine),
             connections: RefCell::default(),
             by_slot: RefCell::default(),
@@ -113,6 +120,17 @@ impl Shard {
             stop: Notify::new(),
             tally: Tally::default(),
         }
+    }
+
+    /// What is in force now. Changes only between two tasks' turns.
+    pub(crate) fn settings(&self) -> Ref<'_, Settings> {
+        Ref::map(self.settings.borrow(), |settings| &**settings)
+    }
+
+    fn reconfigure(&self, settings: Arc<Settings>) {
+        let (policy, limits) = (settings.policy.clone(), settings.limits.clone());
+        self.settings.replace(settings);
+        self.engine.borrow_mut().reconfigure(self.node.clock.now(), policy, limits);
     }
 
     /// A client's connection was upgraded: from here to its end. `token` is that of its
@@ -258,6 +276,7 @@ impl Shard {
                     self.engine.borrow_mut().loaded(now, &channel, outcome);
                 }
                 Mail::Message(message) => self.engine.borrow_mut().message(now, message),
+                Mail::Settings(settings) => self.reconfigure(settings),
                 Mail::Stop(plan) => self.drain(plan),
                 Mail::Stored { channel, outcome } => {
                     self.engine.borrow_mut().stored(now, &channel, &outcome);
@@ -276,7 +295,7 @@ impl Shard {
 
     /// Reads nothing from clients while another shard has too much mail.
     fn throttle(&self) {
-        let limit = self.node.limits.mailbox;
+        let limit = self.settings().limits.mailbox;
         let full = self.node.mailboxes.iter().any(|mailbox| mailbox.len() > limit);
         if self.throttled.replace(full) && !full {
             for (_, connection) in self.connections.borrow().iter() {
@@ -393,7 +412,7 @@ impl Shard {
     /// A consumer that falls too far behind is told so and has to come back.
     fn check_backlog(&self, connection: &Rc<Connection>) {
         let waiting = connection.queue.borrow().bytes();
-        if waiting > self.node.limits.backlog && connection.session.get().is_some() {
+        if waiting > self.settings().limits.backlog && connection.session.get().is_some() {
             connection.queue.borrow_mut().cut();
             self.dismiss(connection, CloseCode::SlowConsumer);
         }

@@ -19,7 +19,7 @@ impl Shard {
         if connection.ended.get() || connection.paused.get() || self.throttled.get() {
             return false;
         }
-        let much = self.node.limits.backlog / 2;
+        let much = self.settings().limits.backlog / 2;
         if connection.queue.borrow().bytes() > much && !connection.blocked.get() {
             self.flush(connection);
             self.after_flush();
@@ -64,7 +64,8 @@ impl Shard {
         let mut inflater = self.inflater.borrow_mut();
         let inflater = (connection.wire == Wire::Compressed).then_some(&mut *inflater);
         let mut decoder = connection.decoder.borrow_mut();
-        let mut reader = decoder.read(&self.node.websocket, bytes, inflater);
+        let config = self.settings().websocket;
+        let mut reader = decoder.read(&config, bytes, inflater);
         loop {
             match reader.next_item() {
                 Ok(None) => break,

@@ -251,7 +251,7 @@ impl Shard {
             return;
         }
         let Some(key) = connection.session.get() else { return };
-        if line.len() > self.node.limits.frame {
+        if line.len() > self.settings().limits.frame {
             return self.dismiss(connection, CloseCode::MessageTooBig);
         }
         match std::str::from_utf8(line) {

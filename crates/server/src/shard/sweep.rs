@@ -17,7 +17,7 @@ impl Shard {
         let now = self.node.clock.now();
         self.engine.borrow_mut().tick(now);
         self.carry_out();
-        let limits = &self.node.limits;
+        let limits = self.settings().limits.clone();
         let mut due: Vec<(Rc<Connection>, Due)> = Vec::new();
         for (_, connection) in self.connections.borrow().iter() {
             let silent_ms = now.mono_ms.saturating_sub(connection.heard_ms.get());

@@ -53,7 +53,7 @@ pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener) {
         match listener.accept().await {
             Ok((tcp, _)) => {
                 let _ = tcp.set_nodelay(true);
-                let limits = &shard.node.limits;
+                let limits = shard.settings().limits.clone();
                 let patience = limits.heartbeat.ms + limits.pong_timeout.ms;
                 // Whoever takes nothing for so long is gone, also where nothing has to be answered.
                 let patience = Some(Duration::from_millis(patience));
@@ -81,7 +81,7 @@ async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
         return http::refuse_busy(tcp).await;
     }
     let counted = Rc::new(RefCell::new(Counted(Some(shard.clone()))));
-    let limit = Duration::from_millis(shard.node.limits.header_timeout.ms);
+    let limit = Duration::from_millis(shard.settings().limits.header_timeout.ms);
     match shard.node.tls.as_ref().map(super::tls::TlsKeys::acceptor) {
         None => serve(shard, counted, tcp.into()).await,
         Some(acceptor) => match tokio::time::timeout(limit, acceptor.accept(tcp)).await {
@@ -121,7 +121,7 @@ impl Drop for Counted {
 
 /// Speaks HTTP/1.1 until the connection is upgraded, ends, or goes on without hyper.
 async fn serve(shard: Rc<Shard>, counted: Rc<RefCell<Counted>>, socket: Socket) {
-    let limits = shard.node.limits.clone();
+    let limits = shard.settings().limits.clone();
     let slot = Rc::new(Slot::default());
     let service = {
         let (shard, counted, slot) = (shard.clone(), counted.clone(), slot.clone());
@@ -179,7 +179,7 @@ async fn serve_http2<I>(shard: Rc<Shard>, counted: Rc<RefCell<Counted>>, io: Tok
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let limits = shard.node.limits.clone();
+    let limits = shard.settings().limits.clone();
     let service =
         service_fn(move |request| http::respond(shard.clone(), counted.clone(), None, request));
     let outcome = hyper::server::conn::http2::Builder::new(Here)

@@ -100,9 +100,9 @@ async fn route(
             answer
         }
         "/tidings.js" => page::sdk(),
-        "/" if shard.node.page => page::demo(),
-        "/raw" if shard.node.page => page::raw(),
-        path @ ("/chat.css" | "/chat.js") if shard.node.page => page::asset(&path[1..])
+        "/" if shard.settings().page => page::demo(),
+        "/raw" if shard.settings().page => page::raw(),
+        path @ ("/chat.css" | "/chat.js") if shard.settings().page => page::asset(&path[1..])
             .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "it was not built\n")),
         "/" => text(StatusCode::OK, "Tidings. WebSocket at /socket, the SDK at /tidings.js\n"),
         _ => text(StatusCode::NOT_FOUND, "there is nothing here\n"),

@@ -34,7 +34,7 @@ pub(super) fn upgrade(
     counted: &Rc<RefCell<Counted>>,
     request: Request<Incoming>,
 ) -> Answer {
-    if !shard.node.origins.allow(request.headers()) {
+    if !shard.settings().origins.allow(request.headers()) {
         shard.tally.refused(Refusal::Origin);
         let why = "pages of this origin may not connect: add it to `origins` in [server]\n";
         return text(StatusCode::FORBIDDEN, why);
@@ -92,7 +92,7 @@ fn wanted(shard: &Shard, request: &Request<Incoming>) -> Result<Wanted, (StatusC
     let subprotocol = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL).then(|| {
         handshake::choose_subprotocol(all(header::SEC_WEBSOCKET_PROTOCOL), &[SUBPROTOCOL])
     });
-    let deflate = shard.node.compression.then(deflate_config);
+    let deflate = shard.settings().compression.then(deflate_config);
     let extensions = all(header::SEC_WEBSOCKET_EXTENSIONS);
     Ok(Wanted {
         accept: handshake::accept_key(key),

@@ -7,3 +7,4 @@ mod common;
 mod drain;
 mod http;
 mod metrics;
+mod reload;

@@ -34,7 +34,7 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     let origin = request.headers().get(header::ORIGIN).cloned();
-    if !shard.node.origins.allow(request.headers()) {
+    if !shard.settings().origins.allow(request.headers()) {
         shard.tally.refused(Refusal::Origin);
         let why = "pages of this origin may not connect: add it to `origins` in [server]\n";
         return text(StatusCode::FORBIDDEN, why);
