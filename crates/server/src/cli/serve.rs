@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 use super::error::CliError;
-use super::style::Style;
+use super::logging::Logging;
 use crate::config::{Config, Tls};
 use crate::{Again, RunError, Start};
 
@@ -28,6 +27,8 @@ pub(super) struct DevArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     changes: Changes,
+    #[command(flatten)]
+    logging: Logging,
 }
 
 /// Run a server as a file says
@@ -35,15 +36,18 @@ pub(super) struct DevArgs {
 #[command(after_help = "\
 Examples:
   tidings config default > tidings.toml && tidings serve --config tidings.toml
-  tidings serve --config /etc/tidings/tidings.toml --listen 0.0.0.0:8000
+  tidings serve --config /etc/tidings/tidings.toml --listen 0.0.0.0:8000 --log-format json
 
-What is given here goes before what the file says. RUST_LOG=debug shows more. Ctrl-C stops it.")]
+What is given here goes before what the file says. RUST_LOG=debug shows more.
+SIGHUP reads the file again; SIGTERM lets clients go one after the other; Ctrl-C stops it.")]
 pub(super) struct ServeArgs {
     /// The configuration: one TOML file
     #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG")]
     config: PathBuf,
     #[command(flatten)]
     changes: Changes,
+    #[command(flatten)]
+    logging: Logging,
 }
 
 /// What the command line changes in a configuration.
@@ -89,11 +93,11 @@ impl Changes {
 }
 
 pub(super) fn dev(args: DevArgs) -> Result<(), CliError> {
-    start(args.config, args.changes, true)
+    start(args.config, args.changes, args.logging, true)
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
-    start(Some(args.config), args.changes, false)
+    start(Some(args.config), args.changes, args.logging, false)
 }
 
 /// The configuration with what the command line changes in it.
@@ -107,19 +111,18 @@ fn read(file: Option<&Path>, changes: &Changes, dev: bool) -> Result<Config, Run
     Ok(config)
 }
 
-fn start(file: Option<PathBuf>, changes: Changes, dev: bool) -> Result<(), CliError> {
+fn start(
+    file: Option<PathBuf>,
+    changes: Changes,
+    logging: Logging,
+    dev: bool,
+) -> Result<(), CliError> {
     let config = read(file.as_deref(), &changes, dev)?;
     let base_dir = config.base_dir();
-    let style = Style::of_stderr();
-    for warning in config.check(&base_dir)? {
-        eprintln!("{} {warning}", style.warning("warning:"));
+    logging.start();
+    for doubt in config.check(&base_dir)? {
+        logging.doubt(&doubt);
     }
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(style.is_coloured())
-        .init();
     let again = file.map(|file| -> Again { Box::new(move || read(Some(&file), &changes, dev)) });
     Ok(crate::run(Start { config, base_dir, dev, again })?)
 }

@@ -6,5 +6,6 @@
 mod common;
 mod drain;
 mod http;
+mod logs;
 mod metrics;
 mod reload;
