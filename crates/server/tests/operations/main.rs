@@ -9,3 +9,4 @@ mod http;
 mod logs;
 mod metrics;
 mod reload;
+mod systemd;
