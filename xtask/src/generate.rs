@@ -12,6 +12,7 @@ struct Generated {
 
 const GENERATED: &[Generated] = &[
     Generated { path: "docs/configuration.md", arguments: &["config", "reference"] },
+    Generated { path: "docs/metrics.md", arguments: &["config", "metrics"] },
     Generated { path: "examples/tidings.toml", arguments: &["config", "default"] },
 ];
 

@@ -24,8 +24,9 @@ pub fn documents(project: &Project) -> Result<Vec<(String, String)>> {
     let mut paths = vec!["README.md".to_owned()];
     for entry in std::fs::read_dir(&folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-        // The configuration's is printed by the program.
-        if name.ends_with(".md") && name != "configuration.md" {
+        // These are printed by the program.
+        let printed = matches!(&*name, "configuration.md" | "metrics.md");
+        if name.ends_with(".md") && !printed {
             paths.push(format!("docs/{name}"));
         }
     }

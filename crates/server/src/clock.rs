@@ -20,6 +20,11 @@ impl Clock {
         Now { mono_ms: self.mono_ms(), wall_ms: wall_ms() }
     }
 
+    /// When the process started: milliseconds since 1970.
+    pub(crate) fn started_wall_ms(&self) -> u64 {
+        self.started_wall_ms
+    }
+
     fn mono_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }

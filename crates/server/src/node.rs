@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tidings_core::Limits;
+use tidings_core::engine::Crowd;
 use tidings_core::policy::Policy;
 
 use crate::api::ApiKeys;
 use crate::auth::SharedAuthority;
 use crate::clock::Clock;
+use crate::config::Config;
+use crate::operations::{Exposure, Operations};
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::origin::Origins;
@@ -18,29 +21,62 @@ use crate::transport::tls::TlsKeys;
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) clock: Clock,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) policy: Arc<Policy>,
     pub(crate) authority: SharedAuthority,
-    /// Who may use the API.
-    pub(crate) api: ApiKeys,
     /// One for each shard.
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) storage: Storage,
+    pub(crate) tls: Option<TlsKeys>,
+    pub(crate) connections: AtomicUsize,
+    pub(crate) connections_max: AtomicUsize,
+    /// How many sessions each shard has.
+    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) operations: Arc<Operations>,
+    /// Who gets metrics where clients connect.
+    pub(crate) exposure: Exposure,
+}
+
+/// What can change while the node runs. Each shard has a pointer to what is in force.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) policy: Arc<Policy>,
+    /// Who may use the API.
+    pub(crate) api: ApiKeys,
     pub(crate) websocket: tidings_websocket::Config,
     pub(crate) origins: Origins,
-    pub(crate) tls: Option<TlsKeys>,
     /// Whether permessage-deflate is offered.
     pub(crate) compression: bool,
     /// Whether the demo page is served.
     pub(crate) page: bool,
-    pub(crate) connections: AtomicUsize,
+}
+
+impl Settings {
+    pub(crate) fn new(config: &Config, policy: Policy, api: ApiKeys) -> Self {
+        let limits = Arc::new(config.limits.clone());
+        Self {
+            websocket: tidings_websocket::Config {
+                max_frame: limits.frame,
+                max_message: limits.frame,
+                max_fragments: limits.fragments,
+            },
+            limits,
+            policy: Arc::new(policy),
+            api,
+            origins: Origins {
+                listed: config.server.origins.clone(),
+                loopback: config.server.listen.ip().is_loopback(),
+            },
+            compression: config.server.compression,
+            page: config.server.page,
+        }
+    }
 }
 
 impl Node {
     /// Counts a connection; `false` if there are too many.
     pub(crate) fn connection_begins(&self) -> bool {
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
-        if before >= self.limits.connections {
+        if before >= self.connections_max.load(Ordering::Relaxed) {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
@@ -52,6 +88,11 @@ impl Node {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// So many connections from now on; more stay until they end.
+    pub(crate) fn allow_connections(&self, max: usize) {
+        self.connections_max.store(max, Ordering::Relaxed);
+    }
+
     /// A connection that was counted has ended.
     pub(crate) fn connection_ended(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
@@ -59,10 +100,11 @@ impl Node {
 
     /// A wait that spreads clients which all come back at once over two seconds.
     pub(crate) fn spread_ms(&self) -> u64 {
-        u64::from(random_u32()) % 2000
+        u64::from(self.chance()) % 2000
     }
-}
 
-fn random_u32() -> u32 {
-    getrandom::u32().unwrap_or(0)
+    /// Any number.
+    pub(crate) fn chance(&self) -> u32 {
+        getrandom::u32().unwrap_or(0)
+    }
 }

@@ -2,52 +2,72 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tidings_core::engine::{self, Crowd, Engine, ShardId};
-use tidings_core::policy::Policy;
 use tidings_core::store::Level;
 use tidings_store::{LogStore, Options, RealFs, boot_id};
 use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use crate::api::ApiKeys;
 use crate::auth::{JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
 use crate::error::RunError;
-use crate::node::Node;
+use crate::lifecycle::Life;
+use crate::node::{Node, Settings};
+use crate::operations::{self, Exposure, Operations};
+use crate::reload::{self, Again, Reloader};
 use crate::secret;
 use crate::shard::Shard;
-use crate::shard::mailbox::{Mail, Mailbox};
+use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::accept;
-use crate::transport::origin::Origins;
 use crate::transport::tls::TlsKeys;
 
 /// How often time passes for engines.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long connections have to say good-bye when the server is stopped.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How often a shard that is being stopped looks whether it has to say good-bye, and may end.
+const STEP: Duration = Duration::from_millis(20);
 
-/// How often certificate files are looked at.
-const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
+/// Steps between two sweeps over all connections.
+const STEPS_PER_SWEEP: u32 = 25;
 
-/// Runs a server until it is told to stop (SIGINT or SIGTERM). Paths in the configuration are
-/// relative to `base_dir`.
+/// What a server is started with.
+#[expect(missing_debug_implementations, reason = "it holds a function")]
+pub struct Start {
+    /// What it runs.
+    pub config: Config,
+    /// What paths in the configuration are relative to.
+    pub base_dir: PathBuf,
+    /// It is for trying out.
+    pub dev: bool,
+    /// Reads the configuration again, when it has changed or SIGHUP comes.
+    pub again: Option<Again>,
+}
+
+/// Runs a server until it is told to stop (SIGINT or SIGTERM).
 ///
 /// # Errors
 /// When something that was configured cannot be had: an address, a file, the store.
-pub fn run(config: &Config, base_dir: &Path) -> Result<(), RunError> {
+pub fn run(start: Start) -> Result<(), RunError> {
+    let Start { config, base_dir, dev, again } = start;
+    let (config, base_dir) = (&config, &*base_dir);
     let shards = match config.server.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
         shards => shards.min(64),
     };
+    let operations = Arc::new(Operations::default());
+    if let Some(address) = config.server.operations {
+        operations::serve(address, operations.clone())?;
+    }
+    let mut life = Life::new().map_err(RunError::Io)?;
     let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
     let storage = Storage::default();
     let clock = Clock::start();
@@ -57,10 +77,13 @@ pub fn run(config: &Config, base_dir: &Path) -> Result<(), RunError> {
     let secret = secret::ticket_secret(data_dir.as_deref()).map_err(RunError::Io)?;
     let identity =
         secret::store_identity(data_dir.as_deref(), nameless_loss).map_err(RunError::Io)?;
-    let shared = (mailboxes.clone(), storage.clone());
+    let exposure = Exposure::new(config.server.listen, config.server.operations, dev);
+    let crowd = Arc::new(Crowd::new(u16::try_from(shards).unwrap_or(1)));
+    let shared = (mailboxes.clone(), storage.clone(), operations, exposure, crowd);
     let revocations = Revocations::open(data_dir.as_deref(), clock.now().wall_ms);
     let revocations = revocations.map_err(RunError::Io)?;
     let node = Arc::new(make_node(config, base_dir, (clock, &secret, revocations), shared)?);
+    let settings = Arc::new(reload::settings(config, base_dir)?);
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let storing = match opened {
@@ -69,24 +92,29 @@ pub fn run(config: &Config, base_dir: &Path) -> Result<(), RunError> {
         }
         None => None,
     };
-    let crowd = Arc::new(Crowd::new(u16::try_from(shards).unwrap_or(1)));
     let mut threads = Vec::new();
     for (id, listener) in (0u16..).zip(listeners) {
-        let crowd = crowd.clone();
-        threads.push(start_shard(node.clone(), ShardId(id), identity, crowd, listener)?);
+        threads.push(start_shard(node.clone(), settings.clone(), ShardId(id), identity, listener)?);
     }
+    node.operations.ready(&node);
     announce(config, address);
-    wait_for_the_end(&node)?;
-    for mailbox in node.mailboxes.iter() {
-        mailbox.post(&mut vec![Mail::Stop]);
-    }
-    for thread in threads {
-        let _ = thread.join();
-    }
-    storage.stop();
-    if let Some(thread) = storing {
-        let _ = thread.join();
-    }
+    let mut reloader = Reloader::new(again, config, base_dir, secret);
+    life.live(&node, &mut reloader);
+    let storage = node.storage.clone();
+    let (done, ended) = oneshot::channel();
+    let stopping = move || {
+        for thread in threads {
+            let _ = thread.join();
+        }
+        storage.stop();
+        if let Some(thread) = storing {
+            let _ = thread.join();
+        }
+        let _ = done.send(());
+    };
+    let stopping = std::thread::Builder::new().name("stopping".into()).spawn(stopping);
+    stopping.map_err(RunError::Io)?;
+    life.end(&node, ended);
     Ok(())
 }
 
@@ -132,46 +160,29 @@ fn make_node(
     config: &Config,
     base_dir: &Path,
     (clock, secret, revocations): (Clock, &[u8; 32], Revocations),
-    (mailboxes, storage): (Arc<[Mailbox]>, Storage),
+    (mailboxes, storage, operations, exposure, crowd): (
+        Arc<[Mailbox]>,
+        Storage,
+        Arc<Operations>,
+        Exposure,
+        Arc<Crowd>,
+    ),
 ) -> Result<Node, RunError> {
-    let mut policy = config.policy(base_dir).map_err(RunError::Config)?;
-    if config.store.kind == StoreKind::Memory {
-        in_memory(&mut policy);
-    }
     let authority =
         JwtAuthority::from_config(&config.auth, base_dir, secret).map_err(RunError::Keys)?;
     let tls = config.server.tls.as_ref().map(|tls| TlsKeys::load(tls, base_dir));
-    let limits = Arc::new(config.limits.clone());
     Ok(Node {
         clock,
-        websocket: tidings_websocket::Config {
-            max_frame: limits.frame,
-            max_message: limits.frame,
-            max_fragments: limits.fragments,
-        },
-        limits,
-        policy: Arc::new(policy),
         authority: SharedAuthority::with(authority, revocations),
-        api: ApiKeys::load(&config.api, base_dir)
-            .map_err(|fault| RunError::Api(fault.to_string()))?,
         mailboxes,
         storage,
-        origins: Origins {
-            listed: config.server.origins.clone(),
-            loopback: config.server.listen.ip().is_loopback(),
-        },
         tls: tls.transpose().map_err(RunError::Tls)?,
-        compression: config.server.compression,
-        page: config.server.page,
         connections: Default::default(),
+        connections_max: config.limits.connections.into(),
+        crowd,
+        operations,
+        exposure,
     })
-}
-
-/// Without a store on disk nothing is durable, and no publisher is told that it was.
-fn in_memory(policy: &mut Policy) {
-    for namespace in policy.namespaces.values_mut() {
-        Arc::make_mut(namespace).policy.history.durable = false;
-    }
 }
 
 fn listen(address: SocketAddr, shards: usize) -> Result<Vec<std::net::TcpListener>, RunError> {
@@ -189,9 +200,9 @@ fn listen(address: SocketAddr, shards: usize) -> Result<Vec<std::net::TcpListene
 
 fn start_shard(
     node: Arc<Node>,
+    settings: Arc<Settings>,
     id: ShardId,
     store_identity: u64,
-    crowd: Arc<Crowd>,
     listener: std::net::TcpListener,
 ) -> Result<JoinHandle<()>, RunError> {
     let config = engine::Config {
@@ -199,17 +210,17 @@ fn start_shard(
         shards: u16::try_from(node.mailboxes.len()).unwrap_or(1),
         seed: getrandom::u64().map_err(|e| RunError::Io(io::Error::other(e)))?,
         store_identity,
-        limits: node.limits.clone(),
-        policy: node.policy.clone(),
+        limits: settings.limits.clone(),
+        policy: settings.policy.clone(),
         authority: Arc::new(node.authority.clone()),
-        crowd,
+        crowd: node.crowd.clone(),
     };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(RunError::Io)?;
     std::thread::Builder::new()
         .name(format!("shard-{}", id.0))
         .spawn(move || {
             let engine = Engine::new(node.clock.now(), config);
-            let shard = Rc::new(Shard::new(node, id, engine));
+            let shard = Rc::new(Shard::new(node, id, settings, engine));
             LocalSet::new().block_on(&runtime, live(shard, listener));
         })
         .map_err(RunError::Io)
@@ -225,16 +236,35 @@ async fn live(shard: Rc<Shard>, listener: std::net::TcpListener) {
     let turning = shard.clone();
     tokio::task::spawn_local(std::future::poll_fn(move |cx| turning.poll_turns(cx)));
     let mut ticks = tokio::time::interval(TICK);
-    let mut left = STOP_WITHIN.as_millis() / TICK.as_millis();
-    loop {
+    while !shard.stopping.get() {
+        tokio::select! {
+            _ = ticks.tick() => shard.sweep(),
+            () = shard.stop.notified() => {}
+        }
+    }
+    stop(&shard).await;
+}
+
+/// A shard's end: when nobody is left on any of them, because others need the channels whose home
+/// this is; when its time is up; or when there is no time.
+async fn stop(shard: &Shard) {
+    let mut ticks = tokio::time::interval(STEP);
+    let mut empty = 0;
+    for step in 0_u32.. {
         ticks.tick().await;
-        shard.sweep();
-        if shard.stopping.get() {
-            ticks = tokio::time::interval(TICK / 10);
-            left = left.saturating_sub(1);
-            if shard.is_empty() || left == 0 {
-                break;
-            }
+        shard.say_goodbyes();
+        if step.is_multiple_of(STEPS_PER_SWEEP) {
+            shard.sweep();
+        }
+        if shard.is_over() || shard.node.operations.hurries() {
+            break;
+        }
+        let shards = 0..u16::try_from(shard.node.mailboxes.len()).unwrap_or(u16::MAX);
+        let sessions: usize = shards.map(|id| shard.node.crowd.sessions(ShardId(id))).sum();
+        // One on its way between two shards is counted nowhere for a moment.
+        empty = if sessions == 0 && shard.is_empty() { empty + 1 } else { 0 };
+        if empty > 2 {
+            break;
         }
     }
 }
@@ -248,21 +278,4 @@ fn announce(config: &Config, address: SocketAddr) {
     if config.server.page {
         println!("Open it in two browser windows and talk. Stop with Ctrl-C.");
     }
-}
-
-fn wait_for_the_end(node: &Node) -> Result<(), RunError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(RunError::Io)?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Io)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Io)?;
-        let mut certificates = tokio::time::interval(CERTIFICATES_EVERY);
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = certificates.tick() => if let Some(tls) = &node.tls { tls.refresh() },
-            }
-        }
-    })
 }

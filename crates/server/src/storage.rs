@@ -11,6 +11,7 @@ use tidings_core::store::{Append, Level, Store};
 use tidings_store::{LogStore, RealFs};
 
 use crate::clock::Clock;
+use crate::metrics::StoreTally;
 use crate::shard::mailbox::{Mail, Mailbox};
 
 /// Appends in one commit: what shares a sync. More would delay the first of them.
@@ -35,6 +36,8 @@ enum Job {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Storage {
     shared: Arc<(Mutex<VecDeque<Job>>, Condvar)>,
+    /// What its thread counts.
+    pub(crate) tally: Arc<StoreTally>,
 }
 
 impl Storage {
@@ -49,6 +52,11 @@ impl Storage {
     /// Finishes what is queued, then closes the log.
     pub(crate) fn stop(&self) {
         self.push(Job::Stop);
+    }
+
+    /// How much is waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn push(&self, job: Job) {
@@ -84,11 +92,12 @@ impl Storage {
         let desk = Desk {
             storage: self.clone(),
             log,
+            level,
             clock,
             outbox: (0..mailboxes.len()).map(|_| Vec::new()).collect(),
             mailboxes,
         };
-        std::thread::Builder::new().name("storage".into()).spawn(move || desk.run(level))
+        std::thread::Builder::new().name("storage".into()).spawn(move || desk.run())
     }
 }
 
@@ -96,6 +105,7 @@ impl Storage {
 struct Desk {
     storage: Storage,
     log: LogStore<RealFs>,
+    level: Level,
     clock: Clock,
     mailboxes: Arc<[Mailbox]>,
     /// Answers, by shard.
@@ -103,7 +113,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn run(mut self, level: Level) {
+    fn run(mut self) {
         let (mut synced, mut tended, mut upkeep) = (Instant::now(), Instant::now(), true);
         loop {
             let patience = if upkeep { Duration::ZERO } else { UPKEEP_EVERY };
@@ -114,8 +124,9 @@ impl Desk {
                 tended = Instant::now();
             }
             let stop = self.work(jobs);
-            if level != Level::Fsync && synced.elapsed() >= SYNC_EVERY {
+            if self.level != Level::Fsync && synced.elapsed() >= SYNC_EVERY {
                 synced = Instant::now();
+                self.storage.tally.synced();
                 if let Err(error) = self.log.sync() {
                     tracing::error!(%error, "the log could not be synced");
                 }
@@ -170,7 +181,14 @@ impl Desk {
         if appends.is_empty() {
             return;
         }
+        let begun = Instant::now();
         let outcomes = self.log.commit(self.clock.steady_ms(), appends);
+        let tally = &self.storage.tally;
+        tally.committed(appends.len(), begun.elapsed());
+        if self.level == Level::Fsync {
+            tally.synced();
+        }
+        tally.failed(outcomes.iter().filter(|outcome| outcome.is_err()).count());
         if let Some(Err(error)) = outcomes.iter().find(|outcome| outcome.is_err()) {
             tracing::error!(%error, "events could not be stored; their publishers were told");
         }

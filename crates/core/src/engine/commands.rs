@@ -10,6 +10,7 @@ use tidings_proto::{
 };
 
 use super::Engine;
+use super::counters::CommandKind;
 use super::session::Stage;
 use super::types::{Effect, Now, RequestBody, SessionKey, Subscribe, own};
 use crate::channel::{Entry, Publish};
@@ -42,6 +43,7 @@ impl Engine {
             Ok(command) => self.command(now, key, command),
             Err(error) => {
                 let reject = Reject::bad_request(error.message);
+                self.out.counters.command(CommandKind::Invalid, Some(reject.code));
                 self.send_reject(key, error.id, None, &reject);
                 self.count_bad_frame(key);
             }
@@ -63,7 +65,9 @@ impl Engine {
         self.out.effects.push(Effect::Send { session: key, text });
     }
 
-    fn send(&mut self, key: SessionKey, frame: &Frame<'_>) {
+    /// A command that this shard alone answers is done.
+    fn done(&mut self, kind: CommandKind, key: SessionKey, frame: &Frame<'_>) {
+        self.out.counters.command(kind, None);
         self.out.effects.push(Effect::Send { session: key, text: frame.encode() });
     }
 
@@ -82,8 +86,10 @@ impl Engine {
             }
         }
         let channel = channel_of(&body).map(ToOwned::to_owned);
+        let kind = CommandKind::of(&body);
         let outcome = self.dispatch(now, key, id, body);
         if let Err(reject) = &outcome {
+            self.out.counters.command(kind, Some(reject.code));
             self.send_reject(key, Some(id), channel.as_deref(), reject);
         }
         if outcome.is_err_and(|reject| reject.code == ErrorCode::BadRequest) {
@@ -104,7 +110,7 @@ impl Engine {
         match body {
             B::Hello { .. } => Ok(()),
             B::Ping => {
-                self.send(key, &Frame::Pong { id });
+                self.done(CommandKind::Ping, key, &Frame::Pong { id });
                 Ok(())
             }
             B::Refresh { token } => self.refresh(now, key, id, &token),
@@ -196,6 +202,7 @@ impl Engine {
         let Some(session) = self.session(key) else { return };
         if session.open || session.claim.is_some() {
             let reject = Reject::bad_request("`hello` is the first command or none");
+            self.out.counters.command(CommandKind::Hello, Some(reject.code));
             self.send_reject(key, Some(id), None, &reject);
             return;
         }
@@ -237,7 +244,7 @@ impl Engine {
             expires_in: identity.expires_at_ms.map(|at| at.saturating_sub(now.wall_ms)),
             limits,
         };
-        self.send(key, &frame);
+        self.done(CommandKind::Hello, key, &frame);
         self.register(key);
     }
 
@@ -257,7 +264,7 @@ impl Engine {
         let expires_in = identity.expires_at_ms.map(|at| at.saturating_sub(now.wall_ms));
         session.identity = Some(identity);
         session.warned = false;
-        self.send(key, &Frame::Refreshed { id, expires_in });
+        self.done(CommandKind::Refresh, key, &Frame::Refreshed { id, expires_in });
         self.revoke_disallowed(key);
         Ok(())
     }
@@ -317,7 +324,7 @@ impl Engine {
             session.by_nonce(topic, sub.nonce).ok_or_else(not)?.stage = Stage::Leaving(id);
         } else {
             self.end_subscription(key, topic, sub.nonce);
-            self.send(key, &Frame::Unsubscribed { id, channel });
+            self.done(CommandKind::Unsubscribe, key, &Frame::Unsubscribed { id, channel });
         }
         Ok(())
     }

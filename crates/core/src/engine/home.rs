@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::counters::CommandKind;
 use super::homes::{Agenda, Home};
 use super::types::{Delivery, Effect, Message, Now, Request, RequestBody, Subscribe};
 use super::{Engine, Out};
@@ -197,23 +198,15 @@ fn absent(out: &mut Out, request: &Request) {
 
 fn refuse(out: &mut Out, request: &Request, reject: &Reject) {
     let Request { from, id, channel, body } = request;
-    let text = reject.encode(Some(*id), Some(channel));
+    let Some(kind) = CommandKind::of_request(body) else { return };
     match body {
         RequestBody::Subscribe(Subscribe { nonce, .. }) => {
+            out.counters.command(kind, Some(reject.code));
+            let text = reject.encode(Some(*id), Some(channel));
             let (to, channel, nonce) = (from.session, channel.clone(), *nonce);
             out.post(from.shard, Message::Refused { to, channel, nonce, text });
         }
-        RequestBody::Back { .. }
-        | RequestBody::Detach
-        | RequestBody::Gone { .. }
-        | RequestBody::NextPage { .. } => {}
-        RequestBody::Leave { answer: false, .. } => {}
-        RequestBody::Enter(_)
-        | RequestBody::History { .. }
-        | RequestBody::Leave { .. }
-        | RequestBody::Members
-        | RequestBody::Publish(_)
-        | RequestBody::Update(_) => out.reply(*from, text),
+        _ => out.refuse(kind, *from, (*id, channel), reject),
     }
 }
 

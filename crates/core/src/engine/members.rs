@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidings_proto::{ErrorCode, Frame, MemberView};
 
+use super::counters::CommandKind;
 use super::home::Scene;
 use super::types::{Address, Delivery};
 use crate::channel::{Change, Entry, Presence};
@@ -44,7 +45,7 @@ impl Scene<'_> {
             departed: &departed,
         };
         let text = frame.encode();
-        self.out.reply(from, text);
+        self.out.reply(CommandKind::Presence, from, text);
     }
 
     pub(super) fn enter(&mut self, from: Address, id: u64, entry: Entry) {
@@ -52,40 +53,46 @@ impl Scene<'_> {
         let presence = self.channel.presence.get_or_insert_default();
         if presence.count() >= max && presence.member(&entry.user).is_none() {
             let reject = Reject::limit("too many members", "members_per_channel", max);
-            return self.out.reply(from, reject.encode(Some(id), Some(&self.channel.name)));
+            let about = (id, &*self.channel.name);
+            return self.out.refuse(CommandKind::Enter, from, about, &reject);
         }
         let change = presence.enter(from, entry, self.now.wall_ms);
         self.tell(&change);
         let text = Frame::Entered { id, channel: &self.channel.name }.encode();
-        self.out.reply(from, text);
+        self.out.reply(CommandKind::Enter, from, text);
     }
 
     pub(super) fn update(&mut self, from: Address, id: u64, entry: Entry) {
         let wall_ms = self.now.wall_ms;
         let presence = self.channel.presence.as_mut();
-        let text = match presence.and_then(|presence| presence.update(from, entry, wall_ms)) {
+        match presence.and_then(|presence| presence.update(from, entry, wall_ms)) {
             Some(change) => {
                 self.tell(&change);
-                Frame::Updated { id, channel: &self.channel.name }.encode()
+                let text = Frame::Updated { id, channel: &self.channel.name }.encode();
+                self.out.reply(CommandKind::Update, from, text);
             }
-            None => not_entered().encode(Some(id), Some(&self.channel.name)),
-        };
-        self.out.reply(from, text);
+            None => {
+                let about = (id, &*self.channel.name);
+                self.out.refuse(CommandKind::Update, from, about, &not_entered());
+            }
+        }
     }
 
     pub(super) fn leave(&mut self, from: Address, id: u64, user: &Arc<str>, answer: bool) {
         let (wall_ms, remember) = (self.now.wall_ms, self.rules().departed);
         let presence = self.channel.presence.as_mut();
         let change = presence.and_then(|here| here.leave(from, user, wall_ms, remember));
-        let text = match change {
-            Some(change) => {
-                self.tell(&change);
-                Frame::Left { id, channel: &self.channel.name }.encode()
+        if let Some(change) = &change {
+            self.tell(change);
+        }
+        let about = (id, &*self.channel.name);
+        match change {
+            _ if !answer => {}
+            Some(_) => {
+                let text = Frame::Left { id, channel: about.1 }.encode();
+                self.out.reply(CommandKind::Leave, from, text);
             }
-            None => not_entered().encode(Some(id), Some(&self.channel.name)),
-        };
-        if answer {
-            self.out.reply(from, text);
+            None => self.out.refuse(CommandKind::Leave, from, about, &not_entered()),
         }
     }
 

@@ -10,12 +10,14 @@
 //! order, which is what makes attaching a subscriber and capturing the channel's position one step.
 
 mod commands;
+mod counters;
 mod home;
 mod homes;
 mod inspect;
 mod members;
 mod placement;
 mod publishing;
+mod reconfigure;
 mod recovery;
 mod resuming;
 mod service;
@@ -24,20 +26,23 @@ mod sessions;
 mod topics;
 mod types;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use slab::Slab;
+use tidings_proto::CloseCode;
 
 use crate::identity::Authority;
 use crate::policy::Policy;
+use crate::reject::Reject;
 use crate::{Limits, rng::Rng};
 use homes::Homes;
 use resuming::Registry;
 use session::Session;
 use topics::Topics;
 
+pub use counters::{CommandKind, Counters, Recovery};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
@@ -75,6 +80,10 @@ pub struct Counts {
     pub sessions: usize,
     /// Channels whose home this is.
     pub channels: usize,
+    /// Subscriptions of sessions on this shard.
+    pub subscriptions: usize,
+    /// Lost sessions that wait here for their clients.
+    pub lost: usize,
 }
 
 /// The rules of one shard; see the module.
@@ -90,6 +99,8 @@ pub struct Engine {
     topics: Topics,
     homes: Homes,
     registry: Registry,
+    /// Sessions that end when they have their answers, and when they shall come back.
+    farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
     out: Out,
 }
 
@@ -100,6 +111,7 @@ struct Out {
     /// Messages from this shard to itself.
     inbox: VecDeque<Message>,
     effects: Vec<Effect>,
+    counters: Counters,
 }
 
 impl Out {
@@ -112,7 +124,16 @@ impl Out {
         }
     }
 
-    fn reply(&mut self, to: Address, text: Bytes) {
+    /// The command is done.
+    fn reply(&mut self, kind: CommandKind, to: Address, text: Bytes) {
+        self.counters.command(kind, None);
+        self.post(to.shard, Message::Reply { to: to.session, text });
+    }
+
+    /// The command is refused. `about`: its id and its channel.
+    fn refuse(&mut self, kind: CommandKind, to: Address, about: (u64, &str), why: &Reject) {
+        self.counters.command(kind, Some(why.code));
+        let text = why.encode(Some(about.0), Some(about.1));
         self.post(to.shard, Message::Reply { to: to.session, text });
     }
 }
@@ -128,7 +149,13 @@ impl Engine {
             topics: Topics::default(),
             homes: Homes::default(),
             registry: Registry::default(),
-            out: Out { shard: config.shard, inbox: VecDeque::new(), effects: Vec::new() },
+            farewells: HashMap::new(),
+            out: Out {
+                shard: config.shard,
+                inbox: VecDeque::new(),
+                effects: Vec::new(),
+                counters: Counters::default(),
+            },
             config,
         }
     }
@@ -154,7 +181,17 @@ impl Engine {
 
     /// What there is now.
     pub fn counts(&self) -> Counts {
-        Counts { sessions: self.sessions.len(), channels: self.homes.len() }
+        Counts {
+            sessions: self.sessions.len(),
+            channels: self.homes.len(),
+            subscriptions: self.topics.subscriptions(),
+            lost: self.registry.lost(),
+        }
+    }
+
+    /// What it has counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.out.counters
     }
 
     /// Another shard's message.

@@ -70,6 +70,8 @@ impl Engine {
         // It may have been revoked while it was on its way.
         if !self.end_revoked(key) {
             self.attach(key, id, channel, subscribe);
+            // The rules may have changed while it was on its way.
+            self.hold_to_policy(key);
         }
         self.settle(now);
         key

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_proto::{Event, Frame, Timestamp};
 
+use super::counters::CommandKind;
 use super::home::Scene;
 use super::types::{Address, Delivery, Effect};
 use crate::channel::{Pending, Publish, Seen, UsedUp, Waiter};
@@ -24,13 +25,11 @@ impl Scene<'_> {
             Ok(Seen::Stored(offset)) => return self.acknowledge(&waiter, offset),
             Ok(Seen::Refused | Seen::OutOfSequence { .. }) => return,
             Err(reject) => {
-                let text = reject.encode(Some(id), Some(&self.channel.name));
-                return self.out.reply(from, text);
+                return self.refuse_publish(from, id, &reject);
             }
         }
         if self.channel.failing {
-            let text = Reject::unavailable().encode(Some(id), Some(&self.channel.name));
-            return self.out.reply(from, text);
+            return self.refuse_publish(from, id, &Reject::unavailable());
         }
         self.append(waiter, publish);
     }
@@ -110,13 +109,13 @@ impl Scene<'_> {
         let data = match &publish.data {
             Ok(data) => data,
             Err(reject) => {
-                let text = reject.encode(Some(id), Some(&self.channel.name));
-                return self.out.reply(from, text);
+                return self.refuse_publish(from, id, reject);
             }
         };
         let text = self.encode(publish, data, None);
         let except = (!publish.echo).then_some(from);
         self.deliver(Delivery { text, except, presence: false, kept: false });
+        self.out.counters.ephemeral += 1;
         let frame = Frame::Published {
             id,
             channel: &self.channel.name,
@@ -125,7 +124,7 @@ impl Scene<'_> {
             level: Level::Memory,
             duplicate: false,
         };
-        self.out.reply(from, frame.encode());
+        self.out.reply(CommandKind::Publish, from, frame.encode());
     }
 
     fn encode(&self, publish: &Publish, data: &RawValue, offset: Option<u64>) -> Bytes {
@@ -197,8 +196,7 @@ impl Scene<'_> {
 
     fn answer_unavailable(&mut self, waiters: impl IntoIterator<Item = Waiter>) {
         for Waiter { at, id, .. } in waiters {
-            let text = Reject::unavailable().encode(Some(id), Some(&self.channel.name));
-            self.out.reply(at, text);
+            self.refuse_publish(at, id, &Reject::unavailable());
         }
     }
 
@@ -210,6 +208,10 @@ impl Scene<'_> {
         match event {
             Ok(text) => {
                 self.channel.last = offset;
+                match level {
+                    Level::Memory => self.out.counters.memory += 1,
+                    _ => self.out.counters.durable += 1,
+                }
                 self.channel.history.push(StoredEvent {
                     offset,
                     at_ms,
@@ -233,9 +235,8 @@ impl Scene<'_> {
                 }
             }
             Err(UsedUp::Refused(reject)) => {
-                let name = self.channel.name.clone();
                 for Waiter { at, id, .. } in waiters {
-                    self.out.reply(at, reject.encode(Some(id), Some(&name)));
+                    self.refuse_publish(at, id, &reject);
                 }
             }
         }
@@ -260,6 +261,11 @@ impl Scene<'_> {
             level,
             duplicate: twice,
         };
-        self.out.reply(at, frame.encode());
+        self.out.counters.duplicates += u64::from(twice);
+        self.out.reply(CommandKind::Publish, at, frame.encode());
+    }
+
+    fn refuse_publish(&mut self, at: Address, id: u64, why: &Reject) {
+        self.out.refuse(CommandKind::Publish, at, (id, &self.channel.name), why);
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_proto::{Frame, Position};
 
+use super::counters::{CommandKind, Recovery};
 use super::home::{Scene, flush};
 use super::types::{Address, Delivery, Message, PageReply, Subscribe};
 
@@ -31,7 +32,7 @@ impl Scene<'_> {
             .collect();
         let (channel, position) = (&*self.channel.name, self.channel.position());
         let frame = Frame::History { id, channel, position, events: &events, more };
-        self.out.reply(from, frame.encode());
+        self.out.reply(CommandKind::History, from, frame.encode());
     }
 
     pub(super) fn subscribe(&mut self, from: Address, id: u64, subscribe: &Subscribe) {
@@ -41,6 +42,7 @@ impl Scene<'_> {
         self.channel.expire_history(self.steady_ms);
         let position = self.channel.position();
         let (start, gap, recovered) = self.start_of(subscribe);
+        self.out.counters.command(CommandKind::Subscribe, None);
         let members = subscribe.presence.then(|| self.member_views());
         let count = subscribe.presence.then(|| self.member_count());
         let frame = Frame::Subscribed {
@@ -58,7 +60,7 @@ impl Scene<'_> {
 
     /// Behind which offset a subscription starts, the gap in front of it, and whether all that was
     /// missed is there.
-    fn start_of(&self, subscribe: &Subscribe) -> (u64, Option<Bytes>, bool) {
+    fn start_of(&mut self, subscribe: &Subscribe) -> (u64, Option<Bytes>, bool) {
         let (last, epoch) = (self.channel.last, self.channel.epoch);
         let history = &self.channel.history;
         let rewind = last.saturating_sub(subscribe.rewind as u64);
@@ -67,17 +69,21 @@ impl Scene<'_> {
         let Some((since_epoch, since_text, offset)) = &subscribe.since else {
             return (fresh, None, false);
         };
-        let reason = if *since_epoch != Some(epoch) {
-            "new_epoch"
+        let outcome = if *since_epoch != Some(epoch) {
+            Recovery::NewEpoch
         } else if *offset > last {
-            "too_far"
+            Recovery::TooFar
         } else if !history.reaches_back_to(*offset, last) {
-            "expired"
+            Recovery::Expired
         } else {
-            return (*offset, None, true);
+            Recovery::Complete
         };
+        self.out.counters.recovery(outcome);
+        if outcome == Recovery::Complete {
+            return (*offset, None, true);
+        }
         let gap = serde_json::json!({
-            "type": "gap", "channel": &*self.channel.name, "reason": reason,
+            "type": "gap", "channel": &*self.channel.name, "reason": outcome.as_str(),
             "from": { "epoch": &**since_text, "offset": offset },
             "to": { "epoch": epoch.to_string(), "offset": fresh },
         });

@@ -45,6 +45,11 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// How many wait, about: some may have come back.
+    pub(crate) fn lost(&self) -> usize {
+        self.lost.len()
+    }
+
     /// A session lives here, unless a newer one does.
     fn register(&mut self, id: u64, at: Address) {
         self.entries.insert(id, Entry::Live(at));
@@ -178,8 +183,14 @@ impl Engine {
         }
         if let (true, Some(old)) = (resumed, from) {
             self.come_back(key, old, entered);
+            self.out.counters.resumed += 1;
+        } else {
+            self.out.counters.not_resumed += 1;
         }
         self.welcome(now, key, claim.id, resumed);
+        if self.part_if_answered(key) {
+            return;
+        }
         if let Some(session) = self.session(key) {
             session.paused = false;
             self.out.effects.push(Effect::Resume { session: key });
@@ -201,6 +212,10 @@ impl Engine {
         let authority = self.config.authority.clone();
         let old = old.filter(|old| authority.stands(old, id, None));
         match (token, named, old) {
+            (None, None, Some(old)) if old.anonymous && !self.config.policy.anonymous => {
+                self.end_session(key, CloseCode::Forbidden, None);
+                false
+            }
             (None, None, Some(old)) if alive(&old) => {
                 self.set_identity(key, old);
                 true

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tidings_proto::{CloseCode, ErrorCode, Frame};
 
 use super::Engine;
+use super::counters::CommandKind;
 use super::resuming::Legacy;
 use super::service::SERVICE;
 use super::session::{PAGES_UNDER_WAY, Session, Stage, Subscription};
@@ -68,6 +69,35 @@ impl Engine {
     ) {
         self.end_session(key, code, retry_after);
         self.settle(now);
+    }
+
+    /// Says good-bye to a session once all that it has asked for is answered; until then nothing
+    /// more is read from it.
+    pub fn farewell(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        code: CloseCode,
+        retry_after: Option<u64>,
+    ) {
+        let Some(session) = self.session(key) else { return };
+        let paused = std::mem::replace(&mut session.paused, true);
+        if !paused {
+            self.out.effects.push(Effect::Pause { session: key });
+        }
+        self.farewells.insert(key, (code, retry_after));
+        self.part_if_answered(key);
+        self.settle(now);
+    }
+
+    /// Whether a session is about to end; it does when nothing is owed to it.
+    pub(super) fn part_if_answered(&mut self, key: SessionKey) -> bool {
+        let Some(&(code, retry_after)) = self.farewells.get(&key) else { return false };
+        let owed = |session: &mut Session| session.in_flight > 0 || session.claim.is_some();
+        if !self.session(key).is_some_and(owed) {
+            self.end_session(key, code, retry_after);
+        }
+        true
     }
 
     /// All that was sent to a session has been written: an [`Effect::Drain`] is done.
@@ -160,8 +190,13 @@ impl Engine {
         let Some(session) = self.session(to) else { return };
         session.in_flight = session.in_flight.saturating_sub(1);
         let resume = session.paused && usize::from(session.in_flight) <= resume_at;
-        session.paused &= !resume;
         self.out.effects.push(Effect::Send { session: to, text });
+        if !self.farewells.is_empty() && self.part_if_answered(to) {
+            return;
+        }
+        if let Some(session) = self.session(to) {
+            session.paused &= !resume;
+        }
         if resume {
             self.out.effects.push(Effect::Resume { session: to });
         }
@@ -202,6 +237,7 @@ impl Engine {
         }
         if let Stage::Leaving(id) = stage {
             self.end_subscription(to, topic, nonce);
+            self.out.counters.command(CommandKind::Unsubscribe, None);
             self.answered(to, Frame::Unsubscribed { id, channel: &channel }.encode());
             return;
         }
@@ -209,6 +245,7 @@ impl Engine {
             self.revoke(to, topic, nonce, NOT_ALLOWED);
             return;
         }
+        self.out.counters.replayed += events.len() as u64;
         for text in gap.into_iter().chain(events) {
             self.out.effects.push(Effect::Send { session: to, text });
         }
@@ -237,6 +274,7 @@ impl Engine {
         self.end_subscription(to, topic, nonce);
         self.answered(to, text);
         if let Stage::Leaving(id) = stage {
+            self.out.counters.command(CommandKind::Unsubscribe, None);
             self.answered(to, Frame::Unsubscribed { id, channel }.encode());
         }
     }
@@ -301,6 +339,7 @@ impl Engine {
             self.release(key, sub.topic, sub.stage);
         }
         let session = self.sessions.remove(key.slot as usize);
+        self.farewells.remove(&key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
         let entered = session.entered.map(|list| *list).unwrap_or_default();
@@ -316,8 +355,8 @@ impl Engine {
         }
     }
 
-    /// After a refresh, or when something was revoked: subscriptions that are not allowed any more
-    /// end.
+    /// The token or the rules have changed, or something was revoked: subscriptions that are not
+    /// allowed any more end.
     pub(super) fn revoke_disallowed(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get(key.slot as usize) else { return };
         let Some(identity) = &session.identity else { return };
@@ -371,10 +410,13 @@ impl Engine {
         self.out.effects.push(Effect::Send { session: key, text });
     }
 
-    /// After a refresh: nobody is shown as present where they may not be.
+    /// The token or the rules have changed: nobody is shown as present where they may not be.
     pub(super) fn leave_disallowed(&mut self, key: SessionKey) {
         let (policy, authority) = (self.config.policy.clone(), self.config.authority.clone());
         let Some(session) = self.session(key) else { return };
+        if session.entered.is_none() {
+            return;
+        }
         let (id, identity) = (session.id, session.identity.clone());
         let Some(identity) = identity else { return };
         let allowed = |channel: &Arc<str>| {

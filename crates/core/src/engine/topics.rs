@@ -33,11 +33,17 @@ struct Topic {
 pub(crate) struct Topics {
     by_name: HashMap<Arc<str>, TopicKey>,
     topics: Slab<Topic>,
+    subscriptions: usize,
 }
 
 impl Topics {
     pub(crate) fn find(&self, channel: &str) -> Option<TopicKey> {
         self.by_name.get(channel).copied()
+    }
+
+    /// Of all sessions.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subscriptions
     }
 
     pub(crate) fn channel(&self, key: TopicKey) -> &Arc<str> {
@@ -55,6 +61,7 @@ impl Topics {
 
     /// A subscription begins.
     pub(crate) fn hold(&mut self, channel: &Arc<str>) -> TopicKey {
+        self.subscriptions += 1;
         if let Some(&key) = self.by_name.get(channel) {
             self.topics[key.0 as usize].holders += 1;
             return key;
@@ -71,6 +78,7 @@ impl Topics {
     pub(crate) fn release(&mut self, key: TopicKey) -> Option<Arc<str>> {
         let topic = &mut self.topics[key.0 as usize];
         topic.holders -= 1;
+        self.subscriptions -= 1;
         if topic.holders > 0 {
             return None;
         }

@@ -44,6 +44,22 @@ impl Desk {
     }
 
     fn of(shard: u16, crowd: Arc<Crowd>, shards: u16) -> Self {
+        let now = Now { mono_ms: 0, wall_ms: 1_700_000_000_000 };
+        let config = Config {
+            shard: ShardId(shard),
+            shards,
+            seed: 1,
+            store_identity: 1,
+            limits: Arc::default(),
+            policy: Arc::new(Self::policy()),
+            authority: Arc::new(Nobody),
+            crowd,
+        };
+        Self { engine: Engine::new(now, config), now }
+    }
+
+    /// Its rules.
+    pub(crate) fn policy() -> Policy {
         let history =
             HistoryPolicy { durable: true, read: Access::Anyone, ..HistoryPolicy::default() };
         let policy = NamespacePolicy {
@@ -54,18 +70,7 @@ impl Desk {
         };
         let chat = Namespace { name: "chat".into(), policy, schema: None };
         let namespaces = HashMap::from([("chat".into(), Arc::new(chat))]);
-        let now = Now { mono_ms: 0, wall_ms: 1_700_000_000_000 };
-        let config = Config {
-            shard: ShardId(shard),
-            shards,
-            seed: 1,
-            store_identity: 1,
-            limits: Arc::default(),
-            policy: Arc::new(Policy { anonymous: true, namespaces }),
-            authority: Arc::new(Nobody),
-            crowd,
-        };
-        Self { engine: Engine::new(now, config), now }
+        Policy { anonymous: true, namespaces }
     }
 
     pub(crate) fn open(&mut self) -> SessionKey {

@@ -23,7 +23,7 @@ use crate::transport::http::{Answer, text};
 /// See the module.
 pub(super) struct Call<'a> {
     pub(super) shard: &'a Rc<Shard>,
-    pub(super) key: &'a Key,
+    pub(super) key: Arc<Key>,
     /// Parameters of the path, decoded.
     pub(super) path: Vec<String>,
     pub(super) query: HashMap<String, String>,

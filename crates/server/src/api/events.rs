@@ -92,7 +92,7 @@ async fn publish_one(
 
 pub(super) async fn history(call: &Call<'_>) -> Result<Answer, Problem> {
     call.key.require_channel(call.name())?;
-    let most = call.shard.node.limits.page_events;
+    let most = call.shard.settings().limits.page_events;
     let command = CommandBody::History {
         channel: call.name().into(),
         before: call.number("before")?,

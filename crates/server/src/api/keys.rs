@@ -70,7 +70,7 @@ impl Key {
 
 /// All keys.
 #[derive(Default)]
-pub(crate) struct ApiKeys(Vec<Key>);
+pub(crate) struct ApiKeys(Vec<Arc<Key>>);
 
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +84,7 @@ impl ApiKeys {
     /// # Errors
     /// Where the first one that cannot be used stands in the configuration, why, and what to do.
     pub(crate) fn load(api: &Api, base_dir: &Path) -> Result<Self, Fault> {
-        let mut keys: Vec<Key> = Vec::new();
+        let mut keys: Vec<Arc<Key>> = Vec::new();
         for (index, entry) in api.key.iter().enumerate() {
             let fault = |(field, why, remedy): (&str, String, &'static str)| Fault {
                 key: format!("api.key.{index}{field}"),
@@ -96,7 +96,7 @@ impl ApiKeys {
                 let why = "an earlier key has the same secret".into();
                 return Err(fault(("", why, "give each key a secret of its own")));
             }
-            keys.push(key);
+            keys.push(Arc::new(key));
         }
         Ok(Self(keys))
     }
@@ -107,11 +107,12 @@ impl ApiKeys {
     }
 
     /// The key that a request has.
-    pub(crate) fn authorise(&self, headers: &HeaderMap) -> Result<&Key, Problem> {
+    pub(crate) fn authorise(&self, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
         let given = headers.get(header::AUTHORIZATION).and_then(bearer);
         let digest = |secret: String| <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
         let digest = given.map(digest).ok_or_else(Problem::unauthorized)?;
-        self.0.iter().find(|key| key.digest == digest).ok_or_else(Problem::unauthorized)
+        let found = self.0.iter().find(|key| key.digest == digest);
+        found.cloned().ok_or_else(Problem::unauthorized)
     }
 }
 

@@ -63,17 +63,20 @@ pub(crate) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> An
 }
 
 async fn try_respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Result<Answer, Problem> {
-    let node = shard.node.clone();
     if request.uri().path() == "/api/openapi.json" {
         let mut answer = text(StatusCode::OK, openapi::served());
         let json = HeaderValue::from_static("application/json");
         answer.headers_mut().insert(header::CONTENT_TYPE, json);
         return Ok(answer);
     }
-    if node.api.is_empty() {
-        return Err(Problem::not_found("the API is off: add an [[api.key]] to the configuration"));
-    }
-    let key = node.api.authorise(request.headers())?;
+    let key = {
+        let keys = &shard.settings().api;
+        if keys.is_empty() {
+            let why = "the API is off: add an [[api.key]] to the configuration";
+            return Err(Problem::not_found(why));
+        }
+        keys.authorise(request.headers())?
+    };
     let path = request.uri().path().strip_prefix("/api/v1").unwrap_or_default();
     let found = ROUTER.at(path).map_err(|_| Problem::not_found("there is no such path"))?;
     let method = found.value.iter().find(|endpoint| endpoint.method == *request.method());

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::error::CliError;
 use super::style::Style;
 use crate::config::{Config, reference};
+use crate::metrics;
 
 /// Check, write and explain configurations
 #[derive(Args, Debug)]
@@ -33,6 +34,8 @@ enum ConfigCommand {
     Default,
     /// Print the documentation of every option, in Markdown
     Reference,
+    /// Print the documentation of every metric, in Markdown
+    Metrics,
 }
 
 pub(super) fn run(args: ConfigArgs) -> Result<(), CliError> {
@@ -46,6 +49,7 @@ pub(super) fn run(args: ConfigArgs) -> Result<(), CliError> {
             print(&format!("{} is good\n", path.display()))
         }
         ConfigCommand::Default => print(&reference::example()),
+        ConfigCommand::Metrics => print(&metrics::markdown()),
         ConfigCommand::Reference => print(&reference::markdown()),
     }
 }

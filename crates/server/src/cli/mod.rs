@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod connect;
 mod error;
+mod logging;
 mod publish;
 mod remote;
 mod serve;
@@ -92,6 +93,7 @@ mod tests {
             "tidings dev",
             "tidings dev --port 9000 --data /tmp/x --tls self-signed",
             "tidings serve --config tidings.toml --listen 0.0.0.0:8000",
+            "tidings serve --config tidings.toml --log-format json",
             "tidings connect localhost:8000 --room lobby --name Ada",
             "tidings publish localhost:8000 chat:lobby {\"a\":1} --token x.y.z --key k",
             "tidings publish localhost:8000 chat:lobby hello --text",
@@ -108,6 +110,7 @@ mod tests {
             "tidings",
             "tidings serve",
             "tidings dev --port 0x1",
+            "tidings dev --log-format xml",
             "tidings publish localhost:8000 chat:lobby",
             "tidings publish localhost:8000 lobby 1",
             "tidings publish ftp://x chat:lobby 1",

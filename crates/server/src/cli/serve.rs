@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 use super::error::CliError;
-use super::style::Style;
+use super::logging::Logging;
 use crate::config::{ApiKey, Config, Secret, StoreKind, Tls};
-use crate::secret;
+use crate::{Again, RunError, Start, secret};
 
 /// Run a server for trying out: open to anyone, with a page to open in a browser
 #[derive(Args, Debug)]
@@ -28,6 +27,8 @@ pub(super) struct DevArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     changes: Changes,
+    #[command(flatten)]
+    logging: Logging,
 }
 
 /// Run a server as a file says
@@ -35,19 +36,22 @@ pub(super) struct DevArgs {
 #[command(after_help = "\
 Examples:
   tidings config default > tidings.toml && tidings serve --config tidings.toml
-  tidings serve --config /etc/tidings/tidings.toml --listen 0.0.0.0:8000
+  tidings serve --config /etc/tidings/tidings.toml --listen 0.0.0.0:8000 --log-format json
 
-What is given here goes before what the file says. RUST_LOG=debug shows more. Ctrl-C stops it.")]
+What is given here goes before what the file says. RUST_LOG=debug shows more.
+SIGHUP reads the file again; SIGTERM lets clients go one after the other; Ctrl-C stops it.")]
 pub(super) struct ServeArgs {
     /// The configuration: one TOML file
     #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG")]
     config: PathBuf,
     #[command(flatten)]
     changes: Changes,
+    #[command(flatten)]
+    logging: Logging,
 }
 
 /// What the command line changes in a configuration.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 struct Changes {
     /// The port to listen on, instead of the configuration's
     #[arg(long, short)]
@@ -70,14 +74,14 @@ enum TlsKind {
 }
 
 impl Changes {
-    fn apply(self, config: &mut Config) -> Result<(), CliError> {
+    fn apply(&self, config: &mut Config) -> Result<(), std::io::Error> {
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }
         if let Some(port) = self.port {
             config.server.listen.set_port(port);
         }
-        if let Some(data) = self.data {
+        if let Some(data) = &self.data {
             // Relative to where the command was typed, not to the configuration.
             config.store.path = std::path::absolute(data)?;
         }
@@ -89,50 +93,61 @@ impl Changes {
 }
 
 pub(super) fn dev(args: DevArgs) -> Result<(), CliError> {
-    let mut config = match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::dev(),
-    };
-    config.server.page = true;
-    args.changes.apply(&mut config)?;
-    let key = allow_api(&mut config)?;
-    start(&config, key.as_deref())
+    start(args.config, args.changes, args.logging, true)
 }
 
 /// A development server that only this machine reaches has an API key of its own: where it is.
-fn allow_api(config: &mut Config) -> Result<Option<PathBuf>, CliError> {
+fn allow_api(config: &mut Config) -> Result<Option<PathBuf>, RunError> {
     let on_disk = config.store.kind == StoreKind::Disk;
     if !config.api.key.is_empty() || !config.server.listen.ip().is_loopback() || !on_disk {
         return Ok(None);
     }
     let dir = config.base_dir().join(&config.store.path);
-    let secret = Some(Secret::new(secret::dev_api_key(&dir)?));
+    let secret = Some(Secret::new(secret::dev_api_key(&dir).map_err(RunError::Io)?));
     config.api.key.push(ApiKey { name: "dev".into(), secret, ..ApiKey::default() });
     Ok(Some(dir.join("api-key")))
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
-    let mut config = Config::load(&args.config)?;
-    args.changes.apply(&mut config)?;
-    start(&config, None)
+    start(Some(args.config), args.changes, args.logging, false)
 }
 
-fn start(config: &Config, api_key: Option<&Path>) -> Result<(), CliError> {
+/// The configuration with what the command line changes in it, and where the key of a development
+/// server's API is.
+fn read(
+    file: Option<&Path>,
+    changes: &Changes,
+    dev: bool,
+) -> Result<(Config, Option<PathBuf>), RunError> {
+    let mut config = match file {
+        Some(path) => Config::load(path).map_err(RunError::Config)?,
+        None => Config::dev(),
+    };
+    config.server.page |= dev;
+    changes.apply(&mut config).map_err(RunError::Io)?;
+    let key = if dev { allow_api(&mut config)? } else { None };
+    Ok((config, key))
+}
+
+fn start(
+    file: Option<PathBuf>,
+    changes: Changes,
+    logging: Logging,
+    dev: bool,
+) -> Result<(), CliError> {
+    let (config, api_key) = read(file.as_deref(), &changes, dev)?;
     let base_dir = config.base_dir();
-    let style = Style::of_stderr();
-    for warning in config.check(&base_dir)? {
-        eprintln!("{} {warning}", style.warning("warning:"));
+    logging.start();
+    for doubt in config.check(&base_dir)? {
+        logging.doubt(&doubt);
     }
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(style.is_coloured())
-        .init();
     if let Some(path) = api_key {
         println!("The key of its HTTP API is in {}", path.display());
     }
-    Ok(crate::run(config, &base_dir)?)
+    let again = file.map(|file| -> Again {
+        Box::new(move || read(Some(&file), &changes, dev).map(|(config, _)| config))
+    });
+    Ok(crate::run(Start { config, base_dir, dev, again })?)
 }
 
 #[cfg(test)]

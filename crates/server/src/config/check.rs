@@ -69,6 +69,22 @@ impl Config {
                 );
             }
         }
+        if server.drain.ms > 3_600_000 {
+            found.error("server.drain", "more than 1h", "write 10s or 5m; 0s stops at once");
+        }
+        if let Some(operations) = server.operations {
+            if operations == server.listen && operations.port() != 0 {
+                let remedy = "give operations a port of its own";
+                found.error("server.operations", "clients are served there", remedy);
+            }
+            if !operations.ip().is_loopback() {
+                found.warn(
+                    "server.operations",
+                    format!("{operations} is reached from other machines, without a password"),
+                    "let only your monitoring reach it, or use a loopback address",
+                );
+            }
+        }
         match &server.tls {
             Some(tls) => check_tls(tls, base_dir, found),
             None if !server.listen.ip().is_loopback() => found.warn(

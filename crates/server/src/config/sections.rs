@@ -15,6 +15,16 @@ pub struct Server {
     /// Address and port. `0.0.0.0:8000` or `[::]:8000` is reached from other machines.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// An address of its own for `/metrics`, `/health` and `/ready`, never for clients: set it on a
+    /// server that others reach, and let only your monitoring reach it. Without it `/metrics` is
+    /// served to this machine alone, if `listen` is a loopback address, and else not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("examples" = ["127.0.0.1:9090"]))]
+    pub operations: Option<SocketAddr>,
+    /// What SIGTERM takes at most. Clients are told to come back one after the other, over three
+    /// quarters of this time (sooner if they are few); meanwhile the others go on, and what is
+    /// under way is answered. Whoever stops the server has to wait for so long before it is killed.
+    pub drain: Period,
     /// Threads that serve connections; 0: one per core.
     pub shards: usize,
     /// Web pages that may connect, each exactly as `scheme://host` or `scheme://host:port`. Empty:
@@ -34,6 +44,8 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            operations: None,
+            drain: Period::secs(10),
             shards: 0,
             origins: Vec::new(),
             compression: false,

@@ -12,6 +12,7 @@ use super::Shard;
 use super::connection::Connection;
 use super::mailbox::Mail;
 use super::wire::{HEAD_ROOM, Joined};
+use crate::metrics::End;
 
 impl Shard {
     /// Carries out the effects of the engine's last call.
@@ -64,6 +65,7 @@ impl Shard {
     fn close(&self, session: SessionKey, code: CloseCode) {
         self.with(session, |connection| {
             self.detach(connection);
+            self.tally.ended(End::Closed(code));
             connection.paused.set(false);
             connection.wake();
             connection.heard_ms.set(self.node.clock.now().mono_ms);
@@ -107,7 +109,9 @@ impl Shard {
         let by_slot = self.by_slot.borrow();
         let subscribers = &engine.subscribers(topic)[..upto];
         let (mut all, mut without_presence) = (Joined::default(), Joined::default());
+        let mut delivered = 0;
         let has_presence = batch.iter().any(|delivery| delivery.presence);
+        let plain = batch.iter().filter(|delivery| !delivery.presence).count();
         let has_spared = batch.iter().any(|delivery| delivery.except.is_some());
         for subscriber in subscribers {
             let Some(Some(connection)) = by_slot.get(subscriber.slot as usize) else { continue };
@@ -115,10 +119,13 @@ impl Shard {
             let spared = has_spared && batch.iter().any(|delivery| delivery.except == me);
             let frames = if spared {
                 let mine = |d: &&Delivery| d.except != me && (subscriber.presence || !d.presence);
+                delivered += batch.iter().filter(mine).count();
                 self.join(connection, batch.iter().filter(mine))
             } else if subscriber.presence || !has_presence {
+                delivered += batch.len();
                 all.get_or_make(connection.wire, || self.join(connection, batch.iter()))
             } else {
+                delivered += plain;
                 without_presence.get_or_make(connection.wire, || {
                     self.join(connection, batch.iter().filter(|d| !d.presence))
                 })
@@ -128,6 +135,7 @@ impl Shard {
                 self.touch(connection);
             }
         }
+        self.tally.delivered(delivered as u64);
     }
 
     fn join<'a>(

@@ -6,9 +6,14 @@ use futures_util::task::AtomicWaker;
 use tidings_core::engine::{Message, Traveller};
 use tidings_core::store::{Level, Loaded, StoreError};
 
+use tokio::sync::oneshot;
+
+use super::draining::Plan;
 use super::moving::Luggage;
 use super::requests::{Batch, Poll};
 use super::visit::Visit;
+use crate::metrics::Sample;
+use crate::node::Settings;
 
 /// What a shard is told from outside its thread.
 #[derive(Debug)]
@@ -17,14 +22,18 @@ pub(crate) enum Mail {
     Arrival(Box<Luggage>, Box<Traveller>),
     /// Commands of a client that speaks HTTP.
     Batch(Box<Batch>),
+    /// Somebody asks what this shard has counted.
+    Count(oneshot::Sender<Box<Sample>>),
     /// A client that speaks HTTP asks for what there is.
     Poll(Poll),
     /// The store has read a channel.
     Loaded { channel: Arc<str>, outcome: Result<Option<Loaded>, StoreError> },
     /// Another shard has something to say.
     Message(Message),
+    /// The configuration has changed.
+    Settings(Arc<Settings>),
     /// The server is being stopped: say good-bye.
-    Stop,
+    Stop(Plan),
     /// The store has done with an append.
     Stored { channel: Arc<str>, outcome: Result<Level, StoreError> },
     /// Something to do here.

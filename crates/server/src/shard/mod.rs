@@ -6,6 +6,7 @@
 //! what was committed, joined by channel, and writes to each socket once.
 
 pub(crate) mod connection;
+pub(crate) mod draining;
 mod effects;
 pub(crate) mod mailbox;
 mod moving;
@@ -16,7 +17,7 @@ mod sweep;
 mod visit;
 pub(crate) mod wire;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -26,10 +27,14 @@ use tidings_core::engine::{Engine, SessionKey, ShardId};
 use tidings_proto::CloseCode;
 use tidings_websocket::{DeflateConfig, Deflater, Inflater};
 
-use crate::node::Node;
+use tokio::sync::Notify;
+
+use crate::metrics::{End, Tally};
+use crate::node::{Node, Settings};
 use crate::transport::ring::Ring;
 use crate::transport::stream::{Flush, Stream};
 use connection::Connection;
+use draining::Drain;
 use mailbox::Mail;
 use service::Service;
 use visit::Visit;
@@ -60,6 +65,7 @@ pub(crate) fn deflate_config() -> DeflateConfig {
 pub(crate) struct Shard {
     pub(crate) node: Arc<Node>,
     pub(crate) id: ShardId,
+    settings: RefCell<Arc<Settings>>,
     engine: RefCell<Engine>,
     /// All connections.
     connections: RefCell<Slab<Rc<Connection>>>,
@@ -84,14 +90,25 @@ pub(crate) struct Shard {
     /// What other shards want to have done here.
     visits: RefCell<Vec<Visit>>,
     pub(crate) stopping: Cell<bool>,
+    drain: RefCell<Option<Drain>>,
+    /// Told when it begins to stop.
+    pub(crate) stop: Notify,
+    /// What it counts.
+    pub(crate) tally: Tally,
 }
 
 impl Shard {
-    pub(crate) fn new(node: Arc<Node>, id: ShardId, engine: Engine) -> Self {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        id: ShardId,
+        settings: Arc<Settings>,
+        engine: Engine,
+    ) -> Self {
         let shards = node.mailboxes.len();
         Self {
             node,
             id,
+            settings: RefCell::new(settings),
             engine: RefCell::new(engine),
             connections: RefCell::default(),
             by_slot: RefCell::default(),
@@ -108,7 +125,21 @@ impl Shard {
             service: Service::default(),
             visits: RefCell::default(),
             stopping: Cell::new(false),
+            drain: RefCell::new(None),
+            stop: Notify::new(),
+            tally: Tally::default(),
         }
+    }
+
+    /// What is in force now. Changes only between two tasks' turns.
+    pub(crate) fn settings(&self) -> Ref<'_, Settings> {
+        Ref::map(self.settings.borrow(), |settings| &**settings)
+    }
+
+    fn reconfigure(&self, settings: Arc<Settings>) {
+        let (policy, limits) = (settings.policy.clone(), settings.limits.clone());
+        self.settings.replace(settings);
+        self.engine.borrow_mut().reconfigure(self.node.clock.now(), policy, limits);
     }
 
     /// A client's connection was upgraded: from here to its end. `token` is that of its
@@ -124,6 +155,7 @@ impl Shard {
     ) {
         let now = self.node.clock.now();
         let connection = self.keep(|index| Connection::new(stream, index, wire, now.mono_ms));
+        self.tally.opened(wire);
         let key = self.engine.borrow_mut().open(now, None);
         self.join_session(&connection, key);
         if let Some(code) = refusal.or(self.stopping.get().then_some(CloseCode::Draining)) {
@@ -139,12 +171,12 @@ impl Shard {
     }
 
     /// Its engine, to look into; not across a wait.
-    pub(crate) fn engine(&self) -> std::cell::Ref<'_, Engine> {
+    pub(crate) fn engine(&self) -> Ref<'_, Engine> {
         self.engine.borrow()
     }
 
     /// Its engine, in a visit: that carries the effects out.
-    pub(crate) fn engine_mut(&self) -> std::cell::RefMut<'_, Engine> {
+    pub(crate) fn engine_mut(&self) -> RefMut<'_, Engine> {
         self.engine.borrow_mut()
     }
 
@@ -160,6 +192,7 @@ impl Shard {
         let mut connections = self.connections.borrow_mut();
         let entry = connections.vacant_entry();
         let made = Rc::new(make(entry.key()));
+        self.tally.connected(made.wire);
         entry.insert(made).clone()
     }
 
@@ -259,12 +292,19 @@ impl Shard {
             match one {
                 Mail::Arrival(luggage, traveller) => self.arrive(*luggage, *traveller),
                 Mail::Batch(batch) => self.take_batch(*batch),
+                Mail::Count(reply) => {
+                    let engine = self.engine.borrow();
+                    let sample = self.tally.sample(engine.counters(), engine.counts());
+                    // Whoever asked may be tired of waiting.
+                    let _ = reply.send(Box::new(sample));
+                }
                 Mail::Poll(poll) => self.take_poll(poll),
                 Mail::Loaded { channel, outcome } => {
                     self.engine.borrow_mut().loaded(now, &channel, outcome);
                 }
                 Mail::Message(message) => self.engine.borrow_mut().message(now, message),
-                Mail::Stop => self.stop(),
+                Mail::Settings(settings) => self.reconfigure(settings),
+                Mail::Stop(plan) => self.drain(plan),
                 Mail::Visit(visit) => self.visits.borrow_mut().push(visit),
                 Mail::Stored { channel, outcome } => {
                     self.engine.borrow_mut().stored(now, &channel, &outcome);
@@ -283,7 +323,7 @@ impl Shard {
 
     /// Reads nothing from clients while another shard has too much mail.
     fn throttle(&self) {
-        let limit = self.node.limits.mailbox;
+        let limit = self.settings().limits.mailbox;
         let full = self.node.mailboxes.iter().any(|mailbox| mailbox.len() > limit);
         if self.throttled.replace(full) && !full {
             for (_, connection) in self.connections.borrow().iter() {
@@ -334,6 +374,7 @@ impl Shard {
             let (connection, reported) = &mut whose[place];
             *reported = true;
             if let Ok(sent) = sent {
+                self.tally.sent(sent);
                 connection.queue.borrow_mut().advance(sent);
             }
         });
@@ -362,7 +403,13 @@ impl Shard {
             self.check_backlog(connection);
             return;
         }
-        let outcome = connection.stream.flush(&mut connection.queue.borrow_mut());
+        let outcome = {
+            let mut queue = connection.queue.borrow_mut();
+            let before = queue.payload();
+            let outcome = connection.stream.flush(&mut queue);
+            self.tally.sent(before.saturating_sub(queue.payload()));
+            outcome
+        };
         match outcome {
             Ok(Flush::Done) => self.flushed(connection),
             Ok(Flush::Blocked) => {
@@ -393,7 +440,7 @@ impl Shard {
     /// A consumer that falls too far behind is told so and has to come back.
     fn check_backlog(&self, connection: &Rc<Connection>) {
         let waiting = connection.queue.borrow().bytes();
-        if waiting > self.node.limits.backlog && connection.session.get().is_some() {
+        if waiting > self.settings().limits.backlog && connection.session.get().is_some() {
             connection.queue.borrow_mut().cut();
             self.dismiss(connection, CloseCode::SlowConsumer);
         }
@@ -402,7 +449,7 @@ impl Shard {
     /// Says `bye` and closes, for a reason of the driver's.
     fn dismiss(&self, connection: &Rc<Connection>, code: CloseCode) {
         let Some(key) = connection.session.get() else { return };
-        let retry_ms = (code == CloseCode::Draining).then(|| self.node.spread_ms());
+        let retry_ms = (code == CloseCode::Draining).then(|| self.return_ms());
         self.engine.borrow_mut().dismiss(self.node.clock.now(), key, code, retry_ms);
         self.carry_out();
     }
@@ -413,8 +460,9 @@ impl Shard {
             return;
         }
         if let Some(key) = self.detach(connection) {
-            let lost = !connection.link().is_some_and(|link| link.leaving.get());
-            self.engine.borrow_mut().close(self.node.clock.now(), key, lost);
+            let left = connection.link().is_some_and(|link| link.leaving.get());
+            self.tally.ended(if left { End::Left } else { End::Lost });
+            self.engine.borrow_mut().close(self.node.clock.now(), key, !left);
             self.turn_is_due();
         }
         if let Some(link) = connection.link() {
@@ -435,20 +483,12 @@ impl Shard {
     fn forget(&self, connection: Rc<Connection>) {
         self.carry_out();
         self.connections.borrow_mut().try_remove(connection.index);
+        self.tally.disconnected(connection.wire);
         connection.waker.replace(None);
         let departure = connection.leaving.take();
         match departure {
             Some(departure) => self.depart(connection, departure),
             None => self.node.connection_ended(),
-        }
-    }
-
-    /// Every session is told that the server is being stopped.
-    fn stop(&self) {
-        self.stopping.set(true);
-        let all: Vec<_> = self.connections.borrow().iter().map(|(_, c)| c.clone()).collect();
-        for connection in all {
-            self.dismiss(&connection, CloseCode::Draining);
         }
     }
 

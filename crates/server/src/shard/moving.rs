@@ -8,7 +8,6 @@ use std::net::TcpStream;
 use std::rc::Rc;
 
 use tidings_core::engine::{ShardId, Traveller};
-use tidings_proto::CloseCode;
 use tidings_websocket::Decoder;
 use tokio_rustls::rustls::ServerConnection;
 
@@ -87,7 +86,7 @@ impl Shard {
         }
         self.carry_out();
         if self.stopping.get() {
-            self.dismiss(&connection, CloseCode::Draining);
+            self.say_goodbye(&connection);
         }
         self.start(connection);
     }

@@ -9,6 +9,7 @@ use tidings_websocket::{Close, Item, encode};
 use super::Shard;
 use super::connection::Connection;
 use super::wire::Wire;
+use crate::metrics::End;
 
 impl Shard {
     /// Whether a client may be heard now: no shard has to catch up, it has not too many commands
@@ -18,7 +19,7 @@ impl Shard {
         if connection.ended.get() || connection.paused.get() || self.throttled.get() {
             return false;
         }
-        let much = self.node.limits.backlog / 2;
+        let much = self.settings().limits.backlog / 2;
         if connection.queue.borrow().bytes() > much && !connection.blocked.get() {
             self.flush(connection);
             self.after_flush();
@@ -63,7 +64,8 @@ impl Shard {
         let mut inflater = self.inflater.borrow_mut();
         let inflater = (connection.wire == Wire::Compressed).then_some(&mut *inflater);
         let mut decoder = connection.decoder.borrow_mut();
-        let mut reader = decoder.read(&self.node.websocket, bytes, inflater);
+        let config = self.settings().websocket;
+        let mut reader = decoder.read(&config, bytes, inflater);
         loop {
             match reader.next_item() {
                 Ok(None) => break,
@@ -109,6 +111,7 @@ impl Shard {
     /// The client says good-bye, or answers ours.
     fn closed_by_peer(&self, connection: &Rc<Connection>, close: Option<Close<'_>>) {
         if let Some(key) = self.detach(connection) {
+            self.tally.ended(End::Left);
             self.engine.borrow_mut().close(self.node.clock.now(), key, false);
             self.carry_out();
         }

@@ -86,6 +86,7 @@ impl Shard {
         let now = self.node.clock.now();
         let stream = Stream::Http(Box::new(link));
         let connection = self.keep(|index| Connection::new(stream, index, wire, now.mono_ms));
+        self.tally.opened(wire);
         let key = {
             let mut engine = self.engine.borrow_mut();
             let key = engine.open(now, None);
@@ -250,7 +251,7 @@ impl Shard {
             return;
         }
         let Some(key) = connection.session.get() else { return };
-        if line.len() > self.node.limits.frame {
+        if line.len() > self.settings().limits.frame {
             return self.dismiss(connection, CloseCode::MessageTooBig);
         }
         match std::str::from_utf8(line) {

@@ -17,7 +17,7 @@ impl Shard {
         let now = self.node.clock.now();
         self.engine.borrow_mut().tick(now);
         self.carry_out();
-        let limits = &self.node.limits;
+        let limits = self.settings().limits.clone();
         let mut due: Vec<(Rc<Connection>, Due)> = Vec::new();
         for (_, connection) in self.connections.borrow().iter() {
             let silent_ms = now.mono_ms.saturating_sub(connection.heard_ms.get());
@@ -61,7 +61,11 @@ impl Shard {
     /// A poll has waited long enough.
     fn answer_poll(&self, connection: &Rc<Connection>) {
         if let Some(link) = connection.link() {
-            link.release(&mut connection.queue.borrow_mut());
+            let mut queue = connection.queue.borrow_mut();
+            let before = queue.payload();
+            link.release(&mut queue);
+            self.tally.sent(before.saturating_sub(queue.payload()));
+            drop(queue);
             self.heard(connection);
         }
     }

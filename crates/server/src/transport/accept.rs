@@ -19,6 +19,7 @@ use super::http;
 use super::socket::Socket;
 use super::takeover::{self, Slot};
 use super::tls::HTTP2;
+use crate::metrics::Refusal;
 use crate::shard::Shard;
 
 /// Connections that the system holds until they are accepted: a return of all clients at once.
@@ -45,14 +46,14 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until the shard stops.
+/// Accepts until the shard ends: also while it is being stopped, when sessions that are spoken in
+/// HTTP requests go on and new ones are told that they are late.
 pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) if shard.stopping.get() => drop(tcp),
             Ok((tcp, _)) => {
                 let _ = tcp.set_nodelay(true);
-                let limits = &shard.node.limits;
+                let limits = shard.settings().limits.clone();
                 let patience = limits.heartbeat.ms + limits.pong_timeout.ms;
                 // Whoever takes nothing for so long is gone, also where nothing has to be answered.
                 let patience = Some(Duration::from_millis(patience));
@@ -76,10 +77,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
     if !shard.node.connection_begins() {
+        shard.tally.refused(Refusal::Busy);
         return http::refuse_busy(tcp).await;
     }
     let counted = Rc::new(RefCell::new(Counted(Some(shard.clone()))));
-    let limit = Duration::from_millis(shard.node.limits.header_timeout.ms);
+    let limit = Duration::from_millis(shard.settings().limits.header_timeout.ms);
     match shard.node.tls.as_ref().map(super::tls::TlsKeys::acceptor) {
         None => serve(shard, counted, tcp.into()).await,
         Some(acceptor) => match tokio::time::timeout(limit, acceptor.accept(tcp)).await {
@@ -87,8 +89,14 @@ async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
                 serve_http2(shard, counted, TokioIo::new(tls)).await;
             }
             Ok(Ok(tls)) => serve(shard, counted, tls.into()).await,
-            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
+            Ok(Err(error)) => {
+                shard.tally.refused(Refusal::Tls);
+                tracing::debug!(%error, "a TLS handshake failed");
+            }
+            Err(_) => {
+                shard.tally.refused(Refusal::Tls);
+                tracing::debug!("a TLS handshake took too long");
+            }
         },
     }
 }
@@ -113,7 +121,7 @@ impl Drop for Counted {
 
 /// Speaks HTTP/1.1 until the connection is upgraded, ends, or goes on without hyper.
 async fn serve(shard: Rc<Shard>, counted: Rc<RefCell<Counted>>, socket: Socket) {
-    let limits = shard.node.limits.clone();
+    let limits = shard.settings().limits.clone();
     let slot = Rc::new(Slot::default());
     let service = {
         let (shard, counted, slot) = (shard.clone(), counted.clone(), slot.clone());
@@ -171,7 +179,7 @@ async fn serve_http2<I>(shard: Rc<Shard>, counted: Rc<RefCell<Counted>>, io: Tok
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let limits = shard.node.limits.clone();
+    let limits = shard.settings().limits.clone();
     let service =
         service_fn(move |request| http::respond(shard.clone(), counted.clone(), None, request));
     let outcome = hyper::server::conn::http2::Builder::new(Here)

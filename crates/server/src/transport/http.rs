@@ -93,12 +93,17 @@ async fn route(
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             answer
         }
-        "/health" if shard.stopping.get() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        "/health" => text(StatusCode::OK, "ok\n"),
+        path @ ("/health" | "/ready") => probe(shard, path),
+        "/metrics" if shard.node.exposure.allows(request.headers()) => {
+            let (status, kind, body) = shard.node.operations.metrics().await;
+            let mut answer = text(status, body);
+            answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            answer
+        }
         "/tidings.js" => page::sdk(),
-        "/" if shard.node.page => page::demo(),
-        "/raw" if shard.node.page => page::raw(),
-        path @ ("/chat.css" | "/chat.js") if shard.node.page => page::asset(&path[1..])
+        "/" if shard.settings().page => page::demo(),
+        "/raw" if shard.settings().page => page::raw(),
+        path @ ("/chat.css" | "/chat.js") if shard.settings().page => page::asset(&path[1..])
             .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "it was not built\n")),
         "/" => text(StatusCode::OK, "Tidings. WebSocket at /socket, the SDK at /tidings.js\n"),
         _ => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
@@ -107,6 +112,13 @@ async fn route(
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
+}
+
+fn probe(shard: &Shard, path: &str) -> Answer {
+    match shard.node.operations.probe(path) {
+        Some((status, _, body)) => text(status, body),
+        None => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
+    }
 }
 
 /// A short plain answer.

@@ -35,7 +35,8 @@ impl Origins {
     }
 }
 
-fn is_loopback(authority: &str) -> bool {
+/// Whether a `Host` or the authority of an origin is this machine.
+pub(crate) fn is_loopback(authority: &str) -> bool {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => authority,

@@ -183,6 +183,11 @@ impl Queue {
         self.bytes
     }
 
+    /// How many bytes of frames wait.
+    pub(crate) fn payload(&self) -> usize {
+        self.bytes - FRAME_COST * self.frames.len()
+    }
+
     /// Forgets what has not been begun: the rest of a frame that is partly out must follow.
     pub(crate) fn cut(&mut self) {
         self.frames.truncate(usize::from(self.begun));

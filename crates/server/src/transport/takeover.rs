@@ -117,7 +117,7 @@ async fn wait(
         Wait::Answered(answer) => answer,
         Wait::HungUp => return,
     };
-    let limits = &shard.node.limits;
+    let limits = shard.settings().limits.clone();
     let patience = Duration::from_millis(limits.heartbeat.ms + limits.pong_timeout.ms);
     let bytes = write_answer(answer, &waiting);
     match tokio::time::timeout(patience, socket.write_all(&bytes)).await {

@@ -15,6 +15,7 @@ use tidings_websocket::{DeflateParams, handshake};
 use super::accept::Counted;
 use super::http::{Answer, Content, text};
 use super::socket::Socket;
+use crate::metrics::Refusal;
 use crate::shard::wire::Wire;
 use crate::shard::{Shard, deflate_config};
 
@@ -33,13 +34,15 @@ pub(super) fn upgrade(
     counted: &Rc<RefCell<Counted>>,
     request: Request<Incoming>,
 ) -> Answer {
-    if !shard.node.origins.allow(request.headers()) {
+    if !shard.settings().origins.allow(request.headers()) {
+        shard.tally.refused(Refusal::Origin);
         let why = "pages of this origin may not connect: add it to `origins` in [server]\n";
         return text(StatusCode::FORBIDDEN, why);
     }
     let wanted = match wanted(shard, &request) {
         Ok(wanted) => wanted,
         Err((status, why)) => {
+            shard.tally.refused(Refusal::Request);
             let mut answer = text(status, why);
             let version = HeaderValue::from_static("13");
             answer.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, version);
@@ -89,7 +92,7 @@ fn wanted(shard: &Shard, request: &Request<Incoming>) -> Result<Wanted, (StatusC
     let subprotocol = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL).then(|| {
         handshake::choose_subprotocol(all(header::SEC_WEBSOCKET_PROTOCOL), &[SUBPROTOCOL])
     });
-    let deflate = shard.node.compression.then(deflate_config);
+    let deflate = shard.settings().compression.then(deflate_config);
     let extensions = all(header::SEC_WEBSOCKET_EXTENSIONS);
     Ok(Wanted {
         accept: handshake::accept_key(key),

@@ -47,7 +47,7 @@ pub(crate) struct Setup<'a> {
 
 impl Setup<'_> {
     /// `chat` is durable and `cast` in memory, both open to anyone; `club` wants a token.
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!(
             "[server]\n{}\n[store]\n{}\n[limits]\n{}\n[auth]\nanonymous = true\nleeway = \"0ms\"\n\
              [[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"{SECRET}\"\n",

@@ -56,6 +56,7 @@ impl Body for EventBody {
         let Some(link) = connection.link() else { return Poll::Ready(None) };
         let mut queue = connection.queue.borrow_mut();
         if let Some(piece) = queue.take(PIECE) {
+            self.shard.tally.sent(piece.len());
             if link.taken_from(&queue) {
                 connection.wake();
             }

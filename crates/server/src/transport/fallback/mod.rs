@@ -21,6 +21,7 @@ pub(super) use body::EventBody;
 pub(super) use poll::answer as poll_answer;
 
 use super::http::{Answer, text};
+use crate::metrics::Refusal;
 use crate::shard::Shard;
 
 /// A request's body at most: a batch of many commands.
@@ -33,7 +34,8 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     let origin = request.headers().get(header::ORIGIN).cloned();
-    if !shard.node.origins.allow(request.headers()) {
+    if !shard.settings().origins.allow(request.headers()) {
+        shard.tally.refused(Refusal::Origin);
         let why = "pages of this origin may not connect: add it to `origins` in [server]\n";
         return text(StatusCode::FORBIDDEN, why);
     }
@@ -80,7 +82,8 @@ fn token(headers: &HeaderMap) -> Option<String> {
     headers.get(header::AUTHORIZATION).and_then(super::upgrade::bearer)
 }
 
-fn busy() -> Answer {
+fn busy(shard: &Shard) -> Answer {
+    shard.tally.refused(Refusal::Busy);
     let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, "too many connections\n");
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     answer

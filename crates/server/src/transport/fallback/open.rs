@@ -32,7 +32,7 @@ pub(super) async fn events(shard: &Rc<Shard>, request: Request<Incoming>) -> Ans
         Err(answer) => return answer,
     };
     if !shard.node.connection_begins() {
-        return busy();
+        return busy(shard);
     }
     let connection = shard.admit_http(Wire::Events, token.as_deref(), &lines, None);
     stream(shard, connection, Bytes::from_static(&PADDING))

@@ -35,7 +35,7 @@ pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> An
 
 async fn open(shard: &Rc<Shard>, token: Option<&str>, lines: &[u8]) -> Answer {
     if !shard.node.connection_begins() {
-        return busy();
+        return busy(shard);
     }
     let (poll, answered) = oneshot::channel();
     {

@@ -59,7 +59,7 @@ pub(super) fn open(shard: &Rc<Shard>, request: &Request<Incoming>) -> Answer {
     };
     let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
     if !shard.node.connection_begins() {
-        return busy();
+        return busy(shard);
     }
     let positions = Positions::new(&wish.channels, last);
     let lines = commands(&wish, &positions);

@@ -1,0 +1,56 @@
+//! Rules that change while sessions are open.
+
+use std::sync::Arc;
+
+use tidings_proto::CloseCode;
+
+use super::Engine;
+use super::types::{Now, SessionKey};
+use crate::Limits;
+use crate::policy::{Namespace, Policy};
+
+impl Engine {
+    /// From now on these rules and limits hold, also for what is open: sessions lose what they may
+    /// not do any more. A channel in memory stays durable or not until it leaves memory.
+    pub fn reconfigure(&mut self, now: Now, policy: Arc<Policy>, limits: Arc<Limits>) {
+        self.config.policy = policy;
+        self.config.limits = limits;
+        for (_, home) in &mut self.homes.slab {
+            let old = &mut home.channel.namespace;
+            if let Some(new) = self.config.policy.namespaces.get(&old.name) {
+                *old = with_durability_of(new, old);
+            }
+        }
+        let key = |(slot, session): (usize, &super::Session)| SessionKey {
+            slot: u32::try_from(slot).unwrap_or(u32::MAX),
+            serial: session.serial,
+        };
+        let all: Vec<_> = self.sessions.iter().map(key).collect();
+        for key in all {
+            self.hold_to_policy(key);
+        }
+        self.settle(now);
+    }
+
+    /// Takes from a session what the rules do not allow it.
+    pub(super) fn hold_to_policy(&mut self, key: SessionKey) {
+        let anonymous = self.config.policy.anonymous;
+        let Some(session) = self.session(key) else { return };
+        if !anonymous && session.identity.as_ref().is_some_and(|who| who.anonymous) {
+            self.end_session(key, CloseCode::Forbidden, None);
+        } else {
+            self.revoke_disallowed(key);
+        }
+    }
+}
+
+/// A namespace as it is for a channel that is in memory: its events are where they are.
+fn with_durability_of(new: &Arc<Namespace>, old: &Namespace) -> Arc<Namespace> {
+    let durable = old.policy.history.durable;
+    if new.policy.history.durable == durable {
+        return new.clone();
+    }
+    let mut namespace = Namespace::clone(new);
+    namespace.policy.history.durable = durable;
+    Arc::new(namespace)
+}

@@ -1,0 +1,230 @@
+//! What is counted while the server runs: plain cells of each shard, relaxed atomics where one
+//! thread writes and another reads. Nothing of it is shared by two writers, so counting costs an
+//! addition.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tidings_core::engine::{Counters, Counts};
+use tidings_proto::CloseCode;
+
+use crate::shard::wire::Wire;
+
+/// What `transport` says, in the order of [`transport`].
+pub(super) const TRANSPORTS: [&str; 4] = ["eventsource", "polling", "sse", "websocket"];
+
+fn transport(wire: Wire) -> usize {
+    match wire {
+        Wire::Source => 0,
+        Wire::Lines => 1,
+        Wire::Events => 2,
+        Wire::Compressed | Wire::WebSocket => 3,
+    }
+}
+
+/// Why a connection got no session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusal {
+    Busy,
+    Origin,
+    Request,
+    Tls,
+}
+
+/// What `reason` says, in the order of [`Refusal`].
+pub(super) const REFUSALS: [&str; 4] = ["busy", "origin", "request", "tls"];
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// The server closed it.
+    Closed(CloseCode),
+    /// The client said good-bye.
+    Left,
+    /// Its connection is gone.
+    Lost,
+}
+
+/// Ends: the close codes, and two more.
+const ENDS: usize = CloseCode::ALL.len() + 2;
+pub(super) const LEFT: usize = CloseCode::ALL.len();
+pub(super) const LOST: usize = LEFT + 1;
+
+/// What a shard counts.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    connections: [Cell<u64>; TRANSPORTS.len()],
+    opened: [Cell<u64>; TRANSPORTS.len()],
+    ended: [Cell<u64>; ENDS],
+    refused: [Cell<u64>; REFUSALS.len()],
+    delivered: Cell<u64>,
+    bytes_out: Cell<u64>,
+}
+
+fn add(cell: &Cell<u64>, count: u64) {
+    cell.set(cell.get().wrapping_add(count));
+}
+
+impl Tally {
+    pub(crate) fn connected(&self, wire: Wire) {
+        add(&self.connections[transport(wire)], 1);
+    }
+
+    pub(crate) fn disconnected(&self, wire: Wire) {
+        let cell = &self.connections[transport(wire)];
+        cell.set(cell.get().saturating_sub(1));
+    }
+
+    pub(crate) fn opened(&self, wire: Wire) {
+        add(&self.opened[transport(wire)], 1);
+    }
+
+    pub(crate) fn ended(&self, how: End) {
+        add(
+            &self.ended[match how {
+                End::Closed(code) => code as usize,
+                End::Left => LEFT,
+                End::Lost => LOST,
+            }],
+            1,
+        );
+    }
+
+    pub(crate) fn refused(&self, why: Refusal) {
+        add(&self.refused[why as usize], 1);
+    }
+
+    pub(crate) fn delivered(&self, count: u64) {
+        add(&self.delivered, count);
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        add(&self.bytes_out, bytes as u64);
+    }
+
+    /// With what its engine has counted.
+    pub(crate) fn sample(&self, counters: &Counters, counts: Counts) -> Sample {
+        Sample {
+            connections: self.connections.each_ref().map(Cell::get),
+            opened: self.opened.each_ref().map(Cell::get),
+            ended: self.ended.each_ref().map(Cell::get),
+            refused: self.refused.each_ref().map(Cell::get),
+            delivered: self.delivered.get(),
+            bytes_out: self.bytes_out.get(),
+            engine: counters.clone(),
+            counts,
+        }
+    }
+}
+
+/// What one shard had counted at some moment, or several together.
+#[derive(Debug, Default)]
+pub(crate) struct Sample {
+    pub(super) connections: [u64; TRANSPORTS.len()],
+    pub(super) opened: [u64; TRANSPORTS.len()],
+    pub(super) ended: [u64; ENDS],
+    pub(super) refused: [u64; REFUSALS.len()],
+    pub(super) delivered: u64,
+    pub(super) bytes_out: u64,
+    pub(super) engine: Counters,
+    pub(super) counts: Counts,
+}
+
+impl Sample {
+    pub(super) fn add(&mut self, other: &Sample) {
+        fn each(mine: &mut [u64], theirs: &[u64]) {
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+        }
+        each(&mut self.connections, &other.connections);
+        each(&mut self.opened, &other.opened);
+        each(&mut self.ended, &other.ended);
+        each(&mut self.refused, &other.refused);
+        self.delivered += other.delivered;
+        self.bytes_out += other.bytes_out;
+        self.engine.add(&other.engine);
+        self.counts.sessions += other.counts.sessions;
+        self.counts.channels += other.counts.channels;
+        self.counts.subscriptions += other.counts.subscriptions;
+        self.counts.lost += other.counts.lost;
+    }
+}
+
+/// Bounds of a histogram at most, without the infinite one.
+pub(super) const BOUNDS: usize = 14;
+
+/// How often a value was at or below each of some bounds. One thread writes.
+#[derive(Debug, Default)]
+pub(crate) struct Histogram {
+    /// By bound; behind the last one what is above all.
+    counts: [AtomicU64; BOUNDS + 1],
+    sum: AtomicU64,
+}
+
+impl Histogram {
+    pub(crate) fn note(&self, bounds: &[u64; BOUNDS], value: u64) {
+        let place = bounds.partition_point(|bound| *bound < value);
+        self.counts[place].fetch_add(1, Relaxed);
+        self.sum.fetch_add(value, Relaxed);
+    }
+
+    /// Counts up to and with each bound, the last one infinite; and the sum.
+    pub(super) fn read(&self) -> ([u64; BOUNDS + 1], u64) {
+        let mut so_far = 0;
+        let counts = self.counts.each_ref().map(|count| {
+            so_far += count.load(Relaxed);
+            so_far
+        });
+        (counts, self.sum.load(Relaxed))
+    }
+}
+
+/// Microseconds: from a fast disk's sync to one that is in trouble.
+pub(super) const COMMIT_MICROS: [u64; BOUNDS] = [
+    100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000,
+];
+
+/// Appends in a commit.
+pub(super) const BATCHES: [u64; BOUNDS] =
+    [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192];
+
+/// What the storage thread counts.
+#[derive(Debug, Default)]
+pub(crate) struct StoreTally {
+    pub(super) commit: Histogram,
+    pub(super) batch: Histogram,
+    pub(super) syncs: AtomicU64,
+    pub(super) errors: AtomicU64,
+}
+
+impl StoreTally {
+    pub(crate) fn committed(&self, appends: usize, took: std::time::Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.commit.note(&COMMIT_MICROS, micros);
+        self.batch.note(&BATCHES, appends as u64);
+    }
+
+    pub(crate) fn synced(&self) {
+        self.syncs.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn failed(&self, appends: usize) {
+        self.errors.fetch_add(appends as u64, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_counts_for_its_bound_and_all_above() {
+        let histogram = Histogram::default();
+        for value in [1, 2, 3, 8192, 9000] {
+            histogram.note(&BATCHES, value);
+        }
+        let (counts, sum) = histogram.read();
+        assert_eq!(counts, [1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
+        assert_eq!(sum, 17_198);
+    }
+}

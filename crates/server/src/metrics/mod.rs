@@ -1,0 +1,176 @@
+//! Metrics: what a scrape of `/metrics` gets, and the page that documents them.
+//!
+//! - `table`: every metric, with its meaning;
+//! - `counted`: what shards and the storage thread count;
+//! - `page`: the text format;
+//! - `process`: what the system says.
+//!
+//! Shards count in plain cells. A scrape asks each by mail, and waits for the answers.
+
+mod counted;
+mod page;
+mod process;
+mod table;
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tidings_core::engine::{CommandKind, Recovery};
+use tidings_proto::{CloseCode, ErrorCode};
+use tokio::sync::oneshot;
+
+pub(crate) use counted::{End, Refusal, Sample, StoreTally, Tally};
+use page::Page;
+use process::Process;
+
+use crate::node::Node;
+use crate::shard::mailbox::Mail;
+use crate::storage::Storage;
+
+/// A shard that does not answer for so long is in trouble, and the scrape says so.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// All metrics of a node, or `None` when a shard does not answer.
+pub(crate) async fn scrape(node: &Node) -> Option<String> {
+    let mut answers = Vec::new();
+    for mailbox in node.mailboxes.iter() {
+        let (reply, answer) = oneshot::channel();
+        mailbox.post(&mut vec![Mail::Count(reply)]);
+        answers.push(answer);
+    }
+    let mut sum = Sample::default();
+    let all = async {
+        for answer in answers {
+            sum.add(&*answer.await.ok()?);
+        }
+        Some(())
+    };
+    tokio::time::timeout(PATIENCE, all).await.ok()??;
+    Some(text(node, &sum))
+}
+
+fn text(node: &Node, sum: &Sample) -> String {
+    let mut page = Page::default();
+    page.each(&table::BUILD, [(env!("CARGO_PKG_VERSION"), 1)]);
+    page.one(&table::READY, u8::from(node.operations.is_ready()));
+    page.each(&table::CONNECTIONS, counted::TRANSPORTS.into_iter().zip(sum.connections));
+    page.one(&table::SESSIONS, sum.counts.sessions);
+    page.one(&table::LOST, sum.counts.lost);
+    page.one(&table::CHANNELS, sum.counts.channels);
+    page.one(&table::SUBSCRIPTIONS, sum.counts.subscriptions);
+    page.each(&table::OPENED, counted::TRANSPORTS.into_iter().zip(sum.opened));
+    closed(&mut page, sum);
+    page.each(&table::REFUSED, counted::REFUSALS.into_iter().zip(sum.refused));
+    commands(&mut page, sum);
+    let engine = &sum.engine;
+    let kept = [("disk", engine.durable), ("memory", engine.memory), ("nowhere", engine.ephemeral)];
+    page.each(&table::PUBLISHED, kept);
+    page.one(&table::DUPLICATES, engine.duplicates);
+    page.each(&table::DELIVERED, [("history", engine.replayed), ("live", sum.delivered)]);
+    page.one(&table::BYTES_OUT, sum.bytes_out);
+    let recoveries = Recovery::ALL.iter().map(|outcome| outcome.as_str()).zip(engine.recoveries);
+    page.each(&table::RECOVERIES, recoveries);
+    page.each(&table::RESUMES, [("new", engine.not_resumed), ("resumed", engine.resumed)]);
+    let mut mailboxes = page.metric(&table::MAILBOX);
+    for (shard, mailbox) in node.mailboxes.iter().enumerate() {
+        mailboxes.put(&[&shard.to_string()], mailbox.len());
+    }
+    store(&mut page, &node.storage);
+    page.each(&table::RELOADS, node.operations.reloads());
+    process(&mut page, node.clock.started_wall_ms());
+    page.finish()
+}
+
+fn closed(page: &mut Page, sum: &Sample) {
+    let mut closed = page.metric(&table::CLOSED);
+    for code in CloseCode::ALL {
+        closed.put(&[&code.code().to_string()], sum.ended[*code as usize]);
+    }
+    closed.put(&["left"], sum.ended[counted::LEFT]);
+    closed.put(&["lost"], sum.ended[counted::LOST]);
+}
+
+fn commands(page: &mut Page, sum: &Sample) {
+    let mut commands = page.metric(&table::COMMANDS);
+    for kind in CommandKind::ALL {
+        let mut put = |outcome: Option<ErrorCode>, name: &str| {
+            let count = sum.engine.commands(*kind, outcome);
+            let plain = outcome.is_none() && *kind != CommandKind::Invalid;
+            if count > 0 || plain {
+                commands.put(&[kind.as_str(), name], count);
+            }
+        };
+        put(None, "ok");
+        for code in ErrorCode::ALL {
+            put(Some(*code), code.as_str());
+        }
+    }
+}
+
+fn store(page: &mut Page, storage: &Storage) {
+    let tally = &storage.tally;
+    page.histogram(&table::COMMIT, &tally.commit, &counted::COMMIT_MICROS, 1e6);
+    page.histogram(&table::BATCH, &tally.batch, &counted::BATCHES, 1.0);
+    page.one(&table::SYNCS, tally.syncs.load(Relaxed));
+    page.one(&table::STORE_QUEUE, storage.len());
+    page.one(&table::STORE_ERRORS, tally.errors.load(Relaxed));
+}
+
+fn process(page: &mut Page, started_ms: u64) {
+    let process = Process::read();
+    if let Some(seconds) = process.cpu_seconds {
+        page.one(&table::CPU, seconds);
+    }
+    for (metric, value) in [
+        (&table::MEMORY, process.memory_bytes),
+        (&table::OPEN_FDS, process.open_fds),
+        (&table::MAX_FDS, process.max_fds),
+    ] {
+        if let Some(value) = value {
+            page.one(metric, value);
+        }
+    }
+    page.one(&table::START_TIME, started_ms as f64 / 1000.0);
+}
+
+/// The documentation of every metric, in Markdown.
+pub fn markdown() -> String {
+    let mut out = "# Metrics\n\n\
+         Generated by `tidings config metrics` from `crates/server/src/metrics/table.rs`: change that, \
+         not this. Where they are served, and what to watch, is in [operations](operations.md).\n\n\
+         Counters start at 0 with the process. A histogram has `_bucket`, `_sum` and `_count`.\n\n\
+         | metric | kind | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for metric in table::TABLE {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let or_none = |text: &str| if text.is_empty() { "–".to_owned() } else { text.to_owned() };
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {} | {} | {} |",
+            metric.name,
+            metric.kind.as_str(),
+            or_none(metric.unit),
+            or_none(&labels.join(", ")),
+            metric.help,
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table::{Kind, TABLE};
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for metric in TABLE {
+            let name = metric.name;
+            assert!(name.starts_with("tidings_") || name.starts_with("process_"), "{name}");
+            assert_eq!(metric.kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert!(name.contains(metric.unit), "{name} has the unit {}", metric.unit);
+            assert!(metric.help.ends_with('.') && !metric.help.contains('|'), "{name}");
+            assert_eq!(TABLE.iter().filter(|other| other.name == name).count(), 1, "{name}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Every metric there is. `docs/metrics.md` is written from this table, and a test compares what is
+//! served with it.
+
+/// What a metric does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It only grows while the server runs.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// How often a value was below each of some bounds.
+    Histogram,
+}
+
+impl Kind {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric. Labels take their values from small fixed sets: never a user, channel or session, of
+/// which there are millions.
+#[derive(Debug)]
+pub(super) struct Metric {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// Empty: it counts things.
+    pub(super) unit: &'static str,
+    pub(super) labels: &'static [&'static str],
+    pub(super) help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident: $kind:ident $name:literal $unit:literal [$($label:literal)*]
+        $help:literal;)*) => {
+        $(pub(super) const $id: Metric = Metric {
+            name: $name,
+            kind: Kind::$kind,
+            unit: $unit,
+            labels: &[$($label),*],
+            help: $help,
+        };)*
+
+        /// All of them, in the order in which they are served.
+        pub(super) const TABLE: &[Metric] = &[$($id),*];
+    };
+}
+
+metrics! {
+    BUILD: Gauge "tidings_build_info" "" ["version"]
+        "Always 1; the label says which version runs.";
+    READY: Gauge "tidings_ready" "" []
+        "1 while new sessions are taken, 0 at the start and while the server drains.";
+    CONNECTIONS: Gauge "tidings_connections" "" ["transport"]
+        "Connections with or without a session: `websocket`, `sse`, `eventsource`, `polling`.";
+    SESSIONS: Gauge "tidings_sessions" "" []
+        "Sessions whose client is connected.";
+    LOST: Gauge "tidings_lost_sessions" "" []
+        "Sessions whose connection was lost and that still wait for their client, about.";
+    CHANNELS: Gauge "tidings_channels" "" []
+        "Channels in memory.";
+    SUBSCRIPTIONS: Gauge "tidings_subscriptions" "" []
+        "Subscriptions of all sessions.";
+    OPENED: Counter "tidings_sessions_opened_total" "" ["transport"]
+        "Sessions that began.";
+    CLOSED: Counter "tidings_sessions_closed_total" "" ["code"]
+        "Sessions that ended: by the close code that the server gave (4513: slow consumers, 4401 and \
+         4403: refused tokens and users; see docs/protocol.md), `left` by a client that said \
+         good-bye, or `lost` with its connection.";
+    REFUSED: Counter "tidings_handshakes_refused_total" "" ["reason"]
+        "Connections refused before they had a session: `busy` (limits.connections), `origin` \
+         (server.origins), `request` (no good upgrade), `tls` (the TLS handshake failed).";
+    COMMANDS: Counter "tidings_commands_total" "" ["type" "outcome"]
+        "Commands that were answered: `ok` or an error code of docs/protocol.md. `invalid`: could not \
+         be understood. Combinations that never happened are left out.";
+    PUBLISHED: Counter "tidings_events_published_total" "" ["kept"]
+        "Events, by where they are kept: on `disk`, in `memory`, or `nowhere` (ephemeral ones).";
+    DUPLICATES: Counter "tidings_publishes_repeated_total" "" []
+        "Publishes that had been stored before: acknowledged again, and no second event.";
+    DELIVERED: Counter "tidings_deliveries_total" "" ["source"]
+        "Events and changes of presence queued for a subscriber: `live`, or out of `history` for one \
+         that comes back or rewinds.";
+    BYTES_OUT: Counter "tidings_sent_bytes_total" "bytes" []
+        "Bytes of frames handed to the sockets of clients, before TLS.";
+    RECOVERIES: Counter "tidings_recoveries_total" "" ["outcome"]
+        "Subscriptions that said where they stood: `recovered` all that was missed, or a gap because \
+         it had `expired`, the channel has a `new_epoch`, or the client was `too_far`.";
+    RESUMES: Counter "tidings_resumes_total" "" ["outcome"]
+        "Sessions that came with a ticket: `resumed`, or `new` because nothing was left.";
+    MAILBOX: Gauge "tidings_mailbox_length" "" ["shard"]
+        "Messages that wait for a shard. Above limits.mailbox no client is read.";
+    COMMIT: Histogram "tidings_store_commit_seconds" "seconds" []
+        "How long the store took to make a batch of appends durable.";
+    BATCH: Histogram "tidings_store_commit_appends" "" []
+        "Appends that shared a commit.";
+    SYNCS: Counter "tidings_store_syncs_total" "" []
+        "Times the log was synced to the disk.";
+    STORE_QUEUE: Gauge "tidings_store_queue_length" "" []
+        "Appends and reads that wait for the storage thread.";
+    STORE_ERRORS: Counter "tidings_store_errors_total" "" []
+        "Appends that the disk refused; their publishers were told `unavailable`.";
+    RELOADS: Counter "tidings_reloads_total" "" ["outcome"]
+        "Changes of the configuration file: `taken`, or `refused` as a whole.";
+    CPU: Counter "process_cpu_seconds_total" "seconds" []
+        "Time on processors, user and system.";
+    MEMORY: Gauge "process_resident_memory_bytes" "bytes" []
+        "Memory in use.";
+    OPEN_FDS: Gauge "process_open_fds" "" []
+        "Open file descriptors: one for each connection, and some more.";
+    MAX_FDS: Gauge "process_max_fds" "" []
+        "Descriptors that the process may have.";
+    START_TIME: Gauge "process_start_time_seconds" "seconds" []
+        "When the process started, in seconds since 1970.";
+}

@@ -1,0 +1,160 @@
+//! A changed configuration: taken as a whole while clients are connected, or refused as a whole.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tidings_core::policy::Policy;
+
+use crate::RunError;
+use crate::api::ApiKeys;
+use crate::auth::JwtAuthority;
+use crate::config::{Config, StoreKind};
+use crate::node::{Node, Settings};
+use crate::shard::mailbox::Mail;
+
+/// Reads the configuration again, with what the command line changes in it.
+pub type Again = Box<dyn Fn() -> Result<Config, RunError>>;
+
+/// When a file changed last, and how long it is. `None`: it is not there.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// The configuration in force, and how to get the next one.
+pub(crate) struct Reloader {
+    again: Option<Again>,
+    running: Config,
+    base_dir: PathBuf,
+    secret: [u8; 32],
+    /// The files as they were when they were read, and at the last look.
+    read: Vec<Stamp>,
+    seen: Vec<Stamp>,
+}
+
+impl Reloader {
+    pub(crate) fn new(
+        again: Option<Again>,
+        running: &Config,
+        base_dir: &Path,
+        secret: [u8; 32],
+    ) -> Self {
+        let stamps = stamps(running, base_dir);
+        let (running, base_dir) = (running.clone(), base_dir.to_owned());
+        Self { again, running, base_dir, secret, read: stamps.clone(), seen: stamps }
+    }
+
+    /// What is in force.
+    pub(crate) fn running(&self) -> &Config {
+        &self.running
+    }
+
+    /// Reloads if files have changed, and not again since the last look: an editor may be writing.
+    pub(crate) fn look(&mut self, node: &Node) {
+        if self.again.is_none() {
+            return;
+        }
+        let now = stamps(&self.running, &self.base_dir);
+        let settled = std::mem::replace(&mut self.seen, now) == self.seen;
+        if settled && self.seen != self.read {
+            self.reload(node);
+        }
+    }
+
+    /// Takes the configuration as it is now, if it is good.
+    pub(crate) fn reload(&mut self, node: &Node) {
+        let Some(again) = &self.again else {
+            return tracing::warn!("there is no configuration file to read again");
+        };
+        self.read = stamps(&self.running, &self.base_dir);
+        let taken = again().and_then(|config| self.take(node, config));
+        node.operations.reloaded(taken.is_ok());
+        match taken {
+            Ok(()) => tracing::info!("the configuration was read again and is in force"),
+            Err(error) => {
+                tracing::error!(%error, "the changed configuration is refused; the old one stays");
+            }
+        }
+        self.read = stamps(&self.running, &self.base_dir);
+        self.seen = self.read.clone();
+    }
+
+    /// Everything that can fail comes first.
+    fn take(&mut self, node: &Node, mut config: Config) -> Result<(), RunError> {
+        for doubt in config.check(&self.base_dir).map_err(RunError::Config)? {
+            tracing::warn!("{doubt}");
+        }
+        for key in keep_what_cannot_change(&mut config, &self.running) {
+            tracing::warn!(%key, "this takes effect at the next start only");
+        }
+        let settings = Arc::new(settings(&config, &self.base_dir)?);
+        let authority = JwtAuthority::from_config(&config.auth, &self.base_dir, &self.secret);
+        node.authority.replace(authority.map_err(RunError::Keys)?);
+        node.allow_connections(config.limits.connections);
+        for mailbox in node.mailboxes.iter() {
+            mailbox.post(&mut vec![Mail::Settings(settings.clone())]);
+        }
+        self.running = config;
+        Ok(())
+    }
+}
+
+/// What a configuration says of all that can change.
+///
+/// # Errors
+/// When a file that it names cannot be read or used.
+pub(crate) fn settings(config: &Config, base_dir: &Path) -> Result<Settings, RunError> {
+    let api = ApiKeys::load(&config.api, base_dir);
+    let api = api.map_err(|fault| RunError::Api(fault.to_string()))?;
+    Ok(Settings::new(config, policy(config, base_dir)?, api))
+}
+
+/// The rules of a configuration, compiled.
+fn policy(config: &Config, base_dir: &Path) -> Result<Policy, RunError> {
+    let mut policy = config.policy(base_dir).map_err(RunError::Config)?;
+    if config.store.kind == StoreKind::Memory {
+        // Without a store on disk nothing is durable, and no publisher is told that it was.
+        for namespace in policy.namespaces.values_mut() {
+            Arc::make_mut(namespace).policy.history.durable = false;
+        }
+    }
+    Ok(policy)
+}
+
+/// Puts back what a running server cannot change; the names of what was another.
+fn keep_what_cannot_change(config: &mut Config, running: &Config) -> Vec<String> {
+    let mut kept = Vec::new();
+    fn keep<T: Clone + PartialEq>(kept: &mut Vec<String>, key: &str, new: &mut T, old: &T) {
+        if new != old {
+            new.clone_from(old);
+            kept.push(key.to_owned());
+        }
+    }
+    let (new, old) = (&mut config.server, &running.server);
+    keep(&mut kept, "server.listen", &mut new.listen, &old.listen);
+    keep(&mut kept, "server.operations", &mut new.operations, &old.operations);
+    keep(&mut kept, "server.shards", &mut new.shards, &old.shards);
+    keep(&mut kept, "server.tls", &mut new.tls, &old.tls);
+    keep(&mut kept, "store", &mut config.store, &running.store);
+    for (name, rules) in &mut config.namespace {
+        if let Some(old) = running.namespace.get(name) {
+            let key = format!("namespace.{name}.history.durable");
+            keep(&mut kept, &key, &mut rules.history.durable, &old.history.durable);
+        }
+    }
+    kept
+}
+
+fn stamps(config: &Config, base_dir: &Path) -> Vec<Stamp> {
+    let stamp = |path: &Path| {
+        let data = std::fs::metadata(path).ok()?;
+        Some((data.modified().ok()?, data.len()))
+    };
+    let keys = config.auth.key.iter().flat_map(|key| {
+        [&key.secret_file, &key.public_key_file, &key.jwks_file].into_iter().flatten()
+    });
+    let api = config.api.key.iter().filter_map(|key| key.secret_file.as_ref());
+    let keys = keys.chain(api);
+    let schemas = config.namespace.values().filter_map(|rules| rules.schema_file.as_ref());
+    let others =
+        keys.map(|path| base_dir.join(path)).chain(schemas.map(|file| base_dir.join(file)));
+    config.file().map(Path::to_owned).into_iter().chain(others).map(|path| stamp(&path)).collect()
+}
