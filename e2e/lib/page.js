@@ -38,6 +38,7 @@ window.app = {
     // An error does not leave the page whole.
     return { ...status, cause: cause && { ...cause, message: cause.message } }
   },
+  room: () => channel.status.current.state,
   log: () => log,
   heard: () => heard,
   people: () => people,

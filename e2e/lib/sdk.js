@@ -84,6 +84,10 @@ export function sdkStory(name, run, { config } = {}) {
         },
       })
       for (const tab of tabs) assert.deepEqual(tab.faults, [], `${tab.name}'s console`)
+    } catch (error) {
+      for (const tab of tabs) console.log(tab.name, tab.faults, JSON.stringify(await tab.ask('log').catch(String)))
+      for (const { url, attempts } of proxies) console.log(url, JSON.stringify(attempts))
+      throw error
     } finally {
       for (const context of new Set(tabs.map(tab => tab.page.context()))) {
         if (context !== bare?.context) await context.close()
@@ -144,6 +148,8 @@ export class Tab {
   is(state, patience) {
     return until(`${this.name} is ${state}`, () => this.status(), status => status.state === state, patience)
   }
+  /** Subscribed: from now on it hears all. */
+  live() { return until(`${this.name} is live`, () => this.ask('room'), state => state === 'live') }
   hasHeard(texts) {
     const expected = JSON.stringify(texts)
     return until(`${this.name} has heard ${texts.length}`, async () => (await this.heard()).map(one => one[1]), got => JSON.stringify(got) === expected)

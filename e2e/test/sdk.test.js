@@ -14,7 +14,7 @@ sdkStory('the server is down for 40 s: attempts come when they were announced, a
   const ways = [await proxy(), await proxy()]
   const ada = await tab('Ada', { url: ways[0].url, backoff: { jitter: 'none' } })
   const bob = await tab('Bob', { url: ways[1].url })
-  for (const one of [ada, bob]) await one.is('connected')
+  for (const one of [ada, bob]) await one.live()
   await ada.write('before')
   for (const one of [ada, bob]) await one.hasHeard(['before'])
   await server.stop('SIGKILL')
@@ -60,7 +60,7 @@ sdkStory('offline and online: it notices, does not wait any longer than it must,
   const way = await proxy()
   const ada = await tab('Ada', { url: way.url })
   const bob = await tab('Bob')
-  for (const one of [ada, bob]) await one.is('connected')
+  for (const one of [ada, bob]) await one.live()
   await ada.ask('enter', { name: 'Ada' })
   const { user } = await ada.status()
   await until('Ada is here', () => bob.ask('people'), people => people.length === 1)
@@ -108,7 +108,7 @@ for (const transport of ['websocket', 'sse', 'poll']) {
     const way = await proxy()
     const ada = await tab('Ada', { url: way.url, transports: [transport], phone: true })
     const bob = await tab('Bob')
-    for (const one of [ada, bob]) await one.is('connected')
+    for (const one of [ada, bob]) await one.live()
     const all = []
     const say = async (who, ...texts) => {
       all.push(...texts)
