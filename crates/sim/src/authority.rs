@@ -41,7 +41,7 @@ impl Authority for TestAuthority {
         if expires_at_ms.is_some_and(|at| at <= wall_ms) {
             return Err(TokenError::Expired);
         }
-        Ok(Identity { user: user.into(), anonymous: false, expires_at_ms, grants })
+        Ok(Identity { user: user.into(), anonymous: false, key: 1, expires_at_ms, grants })
     }
 
     fn sign_ticket(&self, session: u64, expires_ms: u64) -> String {

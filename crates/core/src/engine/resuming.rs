@@ -209,17 +209,14 @@ impl Engine {
     ) -> bool {
         let alive = |who: &Identity| who.expires_at_ms.is_none_or(|at| at > now.wall_ms);
         match (token, named, old) {
-            (None, None, Some(old)) if old.anonymous && !self.config.policy.anonymous => {
-                self.end_session(key, CloseCode::Forbidden, None);
-                false
-            }
-            (None, None, Some(old)) if alive(&old) => {
+            (None, None, Some(old)) => {
+                let expired = (!alive(&old)).then_some(CloseCode::TokenExpired);
+                if let Some(code) = expired.or_else(|| self.unwelcome(&old)) {
+                    self.end_session(key, code, None);
+                    return false;
+                }
                 self.set_identity(key, old);
                 true
-            }
-            (None, None, Some(_)) => {
-                self.end_session(key, CloseCode::TokenExpired, None);
-                false
             }
             (token, named, old) => {
                 match named.filter(|_| token.is_none()) {

@@ -168,7 +168,7 @@ impl Engine {
     fn anonymous(&mut self, key: SessionKey) -> Identity {
         let id = self.session(key).map_or(0, |session| session.id);
         let user = format!("anon-{id:016x}").into();
-        Identity { user, anonymous: true, expires_at_ms: None, grants: None }
+        Identity { user, anonymous: true, key: 0, expires_at_ms: None, grants: None }
     }
 
     /// A command has its answer.

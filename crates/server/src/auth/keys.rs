@@ -1,6 +1,7 @@
 //! The keys that tokens are checked with. Each has one algorithm; a token can only name a key.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use jsonwebtoken::DecodingKey;
@@ -27,6 +28,20 @@ pub(super) struct VerifyKey {
     key: DecodingKey,
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
+}
+
+impl VerifyKey {
+    /// Tells it from other keys in this process; never 0. By what it takes, not by its name.
+    pub(super) fn mark(&self) -> u32 {
+        use jsonwebtoken::DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
+        let mut hasher = DefaultHasher::new();
+        (self.algorithm, &self.issuer, &self.audience).hash(&mut hasher);
+        match self.key.kind() {
+            SecretOrDer(bytes) => bytes.hash(&mut hasher),
+            RsaModulusExponent { n, e } => (n, e).hash(&mut hasher),
+        }
+        (hasher.finish() >> 32) as u32 | 1
+    }
 }
 
 /// All keys that tokens are checked with.
@@ -90,6 +105,11 @@ impl KeySet {
             }
         }
         if errors.is_empty() { Ok(Self(keys)) } else { Err(errors) }
+    }
+
+    /// Whether there is a key with this mark.
+    pub(super) fn has(&self, mark: u32) -> bool {
+        self.0.iter().any(|key| key.mark() == mark)
     }
 
     /// The keys that this token may have been signed with and that its signature fits: more than

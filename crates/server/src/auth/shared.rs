@@ -7,7 +7,7 @@ use tidings_core::identity::{Authority, Identity, TokenError};
 use super::JwtAuthority;
 
 /// One [`JwtAuthority`] for all shards. [`SharedAuthority::replace`] puts another in its place,
-/// when keys were changed; sessions that are open stay.
+/// when keys were changed; open sessions hear of it when engines are reconfigured.
 #[derive(Clone, Debug)]
 pub struct SharedAuthority(Arc<RwLock<Arc<JwtAuthority>>>);
 
@@ -31,6 +31,10 @@ impl SharedAuthority {
 impl Authority for SharedAuthority {
     fn verify(&self, token: &str, wall_ms: u64) -> Result<Identity, TokenError> {
         self.current().verify(token, wall_ms)
+    }
+
+    fn honours(&self, key: u32) -> bool {
+        self.current().honours(key)
     }
 
     fn sign_ticket(&self, session: u64, expires_ms: u64) -> String {

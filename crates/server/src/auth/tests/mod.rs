@@ -281,7 +281,8 @@ fn a_minted_token_is_taken() {
     let identity = load(&auth).unwrap().verify(&token, NOW_MS).unwrap();
     let expires_at_ms = Some(NOW_MS + 65_000);
     let grants = Some(vec![grant].into());
-    let ada = Identity { user: "ada".into(), anonymous: false, expires_at_ms, grants };
+    let key = identity.key;
+    let ada = Identity { user: "ada".into(), anonymous: false, key, expires_at_ms, grants };
     assert_eq!(identity, ada);
 
     let by_hand = SigningKey::from_secret(SECRET).unwrap();
