@@ -6,7 +6,8 @@
 //! - [`tools`]: what the checks need beyond Rust and Node, and how it gets here;
 //! - [`autobahn`], [`schemathesis`], [`fuzz`], [`soak`], [`dev`]: one check or command each.
 //!
-//! [`started`] runs a program beside a check; [`project`] knows where things are and how to start a program.
+//! [`started`] runs a program beside a check; [`project`] knows where things are and how to start
+//! one.
 
 pub mod arguments;
 pub mod autobahn;

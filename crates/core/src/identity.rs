@@ -62,6 +62,8 @@ pub struct Identity {
     pub user: Arc<str>,
     /// Whether there is no token.
     pub anonymous: bool,
+    /// Which key vouches for the token, for [`Authority::honours`]; 0 without one.
+    pub key: u32,
     /// When the token expires: wall clock, milliseconds since 1970.
     pub expires_at_ms: Option<u64>,
     /// When the token was issued: wall clock, milliseconds since 1970; 0 if it does not say.
@@ -112,6 +114,12 @@ pub trait Authority: fmt::Debug {
     /// # Errors
     /// When it has expired or was never valid.
     fn verify(&self, token: &str, wall_ms: u64) -> Result<Identity, TokenError>;
+
+    /// Whether tokens that this key vouches for are still taken: keys can be withdrawn.
+    fn honours(&self, key: u32) -> bool {
+        let _ = key;
+        true
+    }
 
     /// Signs the ticket of session `session`, good until `expires_ms`: its id in 16 hexadecimal
     /// digits, a dot, and what proves it.

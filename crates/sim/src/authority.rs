@@ -44,6 +44,7 @@ impl Authority for TestAuthority {
         Ok(Identity {
             user: user.into(),
             anonymous: false,
+            key: 1,
             expires_at_ms,
             issued_at_ms: 0,
             token: None,

@@ -7,11 +7,13 @@ use tidings_proto::CloseCode;
 use super::Engine;
 use super::types::{Now, SessionKey};
 use crate::Limits;
+use crate::identity::Identity;
 use crate::policy::{Namespace, Policy};
 
 impl Engine {
     /// From now on these rules and limits hold, also for what is open: sessions lose what they may
-    /// not do any more. A channel in memory stays durable or not until it leaves memory.
+    /// not do any more, and those end whose keys the authority does not honour any more. A channel
+    /// in memory stays durable or not until it leaves memory.
     pub fn reconfigure(&mut self, now: Now, policy: Arc<Policy>, limits: Arc<Limits>) {
         self.config.policy = policy;
         self.config.limits = limits;
@@ -34,12 +36,20 @@ impl Engine {
 
     /// Takes from a session what the rules do not allow it.
     pub(super) fn hold_to_policy(&mut self, key: SessionKey) {
-        let anonymous = self.config.policy.anonymous;
-        let Some(session) = self.session(key) else { return };
-        if !anonymous && session.identity.as_ref().is_some_and(|who| who.anonymous) {
-            self.end_session(key, CloseCode::Forbidden, None);
+        let Some(session) = self.sessions.get(key.slot as usize) else { return };
+        match session.identity.as_ref().and_then(|who| self.unwelcome(who)) {
+            Some(code) => self.end_session(key, code, None),
+            None => self.revoke_disallowed(key),
+        }
+    }
+
+    /// Why somebody who was let in once may not be here any more. Whose key was withdrawn is asked
+    /// for a fresh token, which another key may have signed.
+    pub(super) fn unwelcome(&self, who: &Identity) -> Option<CloseCode> {
+        if who.anonymous {
+            (!self.config.policy.anonymous).then_some(CloseCode::Forbidden)
         } else {
-            self.revoke_disallowed(key);
+            (!self.config.authority.honours(who.key)).then_some(CloseCode::TokenExpired)
         }
     }
 }

@@ -212,17 +212,14 @@ impl Engine {
         let authority = self.config.authority.clone();
         let old = old.filter(|old| authority.stands(old, id, None));
         match (token, named, old) {
-            (None, None, Some(old)) if old.anonymous && !self.config.policy.anonymous => {
-                self.end_session(key, CloseCode::Forbidden, None);
-                false
-            }
-            (None, None, Some(old)) if alive(&old) => {
+            (None, None, Some(old)) => {
+                let expired = (!alive(&old)).then_some(CloseCode::TokenExpired);
+                if let Some(code) = expired.or_else(|| self.unwelcome(&old)) {
+                    self.end_session(key, code, None);
+                    return false;
+                }
                 self.set_identity(key, old);
                 true
-            }
-            (None, None, Some(_)) => {
-                self.end_session(key, CloseCode::TokenExpired, None);
-                false
             }
             (token, named, old) => {
                 match named.filter(|_| token.is_none()) {

@@ -174,6 +174,7 @@ impl Engine {
         Identity {
             user: format!("anon-{id:016x}").into(),
             anonymous: true,
+            key: 0,
             expires_at_ms: None,
             issued_at_ms: now.wall_ms,
             token: None,

@@ -78,6 +78,7 @@ impl Claims {
         wall_ms: u64,
         leeway: Period,
         allow_no_expiry: bool,
+        key: u32,
     ) -> Result<Identity, TokenError> {
         let expires_at_ms = match self.time("exp")? {
             Some(exp) => Some(exp.saturating_add(leeway.ms)),
@@ -103,6 +104,7 @@ impl Claims {
         Ok(Identity {
             user: user.as_str().into(),
             anonymous: false,
+            key,
             expires_at_ms,
             issued_at_ms: self.time("iat")?.unwrap_or(0),
             token: self.token_id()?,

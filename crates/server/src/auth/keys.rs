@@ -1,6 +1,7 @@
 //! The keys that tokens are checked with. Each has one algorithm; a token can only name a key.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use jsonwebtoken::DecodingKey;
@@ -27,6 +28,20 @@ pub(super) struct VerifyKey {
     key: DecodingKey,
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
+}
+
+impl VerifyKey {
+    /// Tells it from other keys in this process; never 0. By what it takes, not by its name.
+    pub(super) fn mark(&self) -> u32 {
+        use jsonwebtoken::DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
+        let mut hasher = DefaultHasher::new();
+        (self.algorithm, &self.issuer, &self.audience).hash(&mut hasher);
+        match self.key.kind() {
+            SecretOrDer(bytes) => bytes.hash(&mut hasher),
+            RsaModulusExponent { n, e } => (n, e).hash(&mut hasher),
+        }
+        (hasher.finish() >> 32) as u32 | 1
+    }
 }
 
 /// All keys that tokens are checked with.
@@ -97,6 +112,11 @@ impl KeySet {
         let key = DecodingKey::from_secret(secret);
         let (id, algorithm) = (Some(id.to_owned()), Algorithm::HS256);
         Self(vec![VerifyKey { id, algorithm, key, issuer: None, audience: None }])
+    }
+
+    /// Whether there is a key with this mark.
+    pub(super) fn has(&self, mark: u32) -> bool {
+        self.0.iter().any(|key| key.mark() == mark)
     }
 
     /// The keys that this token may have been signed with and that its signature fits: more than

@@ -102,10 +102,14 @@ impl Authority for JwtAuthority {
         let keys = if ours { self.url_tickets.keys() } else { &self.keys };
         let signers = keys.signers(&header, signed, signature)?;
         let claims = Claims::decode(payload)?;
-        if !signers.iter().any(|key| claims.is_for(key)) {
+        let Some(key) = signers.iter().find(|key| claims.is_for(key)) else {
             return Err(refused("its `iss` or `aud` is not the one configured for its key"));
-        }
-        claims.identity(wall_ms, self.leeway, self.allow_no_expiry)
+        };
+        claims.identity(wall_ms, self.leeway, self.allow_no_expiry, key.mark())
+    }
+
+    fn honours(&self, key: u32) -> bool {
+        self.keys.has(key) || self.url_tickets.keys().has(key)
     }
 
     fn sign_ticket(&self, session: u64, expires_ms: u64) -> String {

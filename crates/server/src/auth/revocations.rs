@@ -160,6 +160,7 @@ mod tests {
         Identity {
             user: user.into(),
             anonymous: false,
+            key: 1,
             expires_at_ms: None,
             issued_at_ms,
             token: token.map(Into::into),

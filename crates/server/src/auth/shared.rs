@@ -9,7 +9,7 @@ use super::revocations::Revocations;
 use super::{JwtAuthority, refused};
 
 /// One [`JwtAuthority`] for all shards. [`SharedAuthority::replace`] puts another in its place,
-/// when keys were changed; sessions that are open stay.
+/// when keys were changed; open sessions hear of it when engines are reconfigured.
 #[derive(Clone, Debug)]
 pub struct SharedAuthority {
     current: Arc<RwLock<Arc<JwtAuthority>>>,
@@ -61,6 +61,10 @@ impl Authority for SharedAuthority {
             return Ok(identity);
         }
         Err(refused("it was revoked"))
+    }
+
+    fn honours(&self, key: u32) -> bool {
+        self.current().honours(key)
     }
 
     fn sign_ticket(&self, session: u64, expires_ms: u64) -> String {

@@ -131,6 +131,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_ticket_for_a_url_is_a_token_whose_key_is_never_withdrawn() {
+        use tidings_core::identity::Authority;
+        let auth = crate::config::Auth::default();
+        let here = std::path::Path::new(".");
+        let authority = super::super::JwtAuthority::from_config(&auth, here, &[7; 32]).unwrap();
+        let channels = json!({"chat:a": ["subscribe"]});
+        let ticket = authority.mint_ticket("ada", &channels, 60, 1_700_000_000_000);
+        let ada = authority.verify(&ticket, 1_700_000_030_000).unwrap();
+        assert_eq!(&*ada.user, "ada");
+        assert!(authority.honours(ada.key));
+        assert!(authority.verify(&ticket, 1_700_000_070_000).is_err(), "it has ended");
+        let other = super::super::JwtAuthority::from_config(&auth, here, &[8; 32]).unwrap();
+        assert!(other.verify(&ticket, 1_700_000_030_000).is_err(), "another server's");
+    }
+
     /// J11: fields that run together would let one ticket stand for another.
     #[test]
     fn no_two_tickets_are_signed_alike() {

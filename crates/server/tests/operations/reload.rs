@@ -26,22 +26,53 @@ fn told(server: &Server, outcome: &str, times: usize) {
 const OTHER: &str = "another secret of tests, also of 32 bytes";
 
 #[test]
-fn keys_are_exchanged_while_everybody_stays() {
+fn a_key_is_added_while_everybody_stays_and_withdrawn_with_its_sessions() {
     let setup = Setup { server: "shards = 2", ..Setup::default() };
     let server = Server::start(&setup);
     let ada = token("ada", Duration::from_secs(600));
     let mut old = server.connect_as(&ada);
     old.subscribe("club:room");
-    write(&server, &setup, |text| text.replace(SECRET, OTHER));
+    let both = |text: String| {
+        let other = format!("[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"{OTHER}\"\n");
+        text.replacen("[namespace", &format!("{other}[namespace"), 1)
+    };
+    write(&server, &setup, both);
     reload(&server, "taken", 1);
+    assert_eq!(old.publish("club:room", json!("still here"))["type"], "published");
+    assert_eq!(old.event()["data"], "still here");
+    let mut anonymous = server.connect();
+    anonymous.subscribe("chat:room");
+
+    write(&server, &setup, |text| text.replace(SECRET, OTHER));
+    reload(&server, "taken", 2);
+    old.bye(4501);
     let mut refused = server.connect();
     refused.command(json!({"type": "hello", "token": ada})).unwrap();
     refused.bye(4401);
-    assert_eq!(old.publish("club:room", json!("still here"))["type"], "published");
-    assert_eq!(old.event()["data"], "still here");
+    assert_eq!(anonymous.publish("chat:room", json!(1))["type"], "published");
     write(&server, &setup, |text| text);
-    reload(&server, "taken", 2);
+    reload(&server, "taken", 3);
     server.connect_as(&ada);
+    server.still_fine();
+}
+
+/// The ticket of a session does not outlive the key of its token.
+#[test]
+fn who_was_lost_does_not_come_back_by_a_key_that_is_gone() {
+    let setup = Setup::default();
+    let server = Server::start(&setup);
+    let mut ada = server.connect();
+    let hello = json!({"type": "hello", "token": token("ada", Duration::from_secs(600))});
+    let ticket = ada.ask(hello)["session"].as_str().unwrap().to_owned();
+    drop(ada);
+    until("she is lost", || {
+        get(server.port, "/metrics").1.contains("\ntidings_lost_sessions 1\n").then_some(())
+    });
+    write(&server, &setup, |text| text.replace(SECRET, OTHER));
+    reload(&server, "taken", 1);
+    let mut again = server.connect();
+    again.command(json!({"type": "hello", "session": ticket})).unwrap();
+    again.bye(4501);
     server.still_fine();
 }
 

@@ -284,6 +284,7 @@ fn a_minted_token_is_taken() {
     let ada = Identity {
         user: "ada".into(),
         anonymous: false,
+        key: identity.key,
         expires_at_ms,
         issued_at_ms: NOW_MS,
         token: None,
