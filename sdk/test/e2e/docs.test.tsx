@@ -241,7 +241,7 @@ test('docs: every block of code is an example, and every configuration is one', 
       if (language === 'toml') {
         writeFileSync(join(folder, 'tidings.toml'), code!)
         await promisify(execFile)(BIN, ['config', 'check', '--config', join(folder, 'tidings.toml')])
-      } else if (!['sh', 'text'].includes(language!)) assert.match(before!, /^<!-- from examples\//, `${name}: ${code}`)
+      } else if (!['sh', 'text'].includes(language!)) assert.match(before!, /^<!-- from (examples|crates)\//, `${name}: ${code}`)
     }
   }
   rmSync(folder, { recursive: true })
