@@ -8,7 +8,7 @@ import { seeded, type Random } from '../support/random.js'
 import { Server, signedIn, token } from '../support/server.js'
 import { runtime, sleep, TRANSPORTS, until } from '../support/story.js'
 
-const SECONDS = Number(process.env.SOAK_SECONDS ?? 20)
+const SECONDS = Number(process.env.SOAK_SECONDS ?? 60)
 const SEED = Number(process.env.SEED ?? 20_261_123)
 const CLIENTS = 50
 const ROOMS = [...Array.from({ length: 8 }, (_, i) => `chat:${i}`), 'short:0']
