@@ -32,7 +32,15 @@ impl Authority for Believer {
         let user = token.strip_prefix("user:").filter(|user| !user.starts_with("anon-"));
         let user = user.ok_or_else(|| TokenError::Refused("it names no user".into()))?;
         let expires_at_ms = user.starts_with("short").then_some(WALL_MS + 60_000);
-        Ok(Identity { user: user.into(), anonymous: false, key: 1, expires_at_ms, grants: None })
+        Ok(Identity {
+            user: user.into(),
+            anonymous: false,
+            key: 1,
+            expires_at_ms,
+            issued_at_ms: 0,
+            token: None,
+            grants: None,
+        })
     }
 
     fn sign_ticket(&self, session: u64, _expires_ms: u64) -> String {

@@ -61,6 +61,12 @@ pub const STEPS: &[Step] = &[
         action: Action::Run(&[shell("cargo clippy --workspace --all-targets -- --deny warnings")]),
     },
     Step {
+        name: "fuzz-smoke",
+        about: "the fuzz targets compile",
+        needs: &[],
+        action: Action::Call(fuzz::check),
+    },
+    Step {
         name: "deny",
         about: "licences, sources and banned crates",
         needs: &["tools"],
@@ -120,12 +126,6 @@ pub const STEPS: &[Step] = &[
             shell("npm ci --no-audit --no-fund").within("e2e"),
             shell("npm test").within("e2e").env(&[("TIDINGS_BIN", "{target}/release/tidings")]),
         ]),
-    },
-    Step {
-        name: "fuzz-smoke",
-        about: "the fuzz targets compile",
-        needs: &[],
-        action: Action::Call(fuzz::check),
     },
 ];
 
