@@ -87,7 +87,7 @@ impl AllArgs {
 
     fn idle(&self, transport: Transport) -> IdleArgs {
         let server = self.server.clone();
-        IdleArgs { connections: 10_000, channels: None, rest: 5.0, transport, server }
+        IdleArgs { connections: 10_000, channels: None, rest: 10.0, transport, server }
     }
 
     fn fanout(&self, in_flight: Option<usize>) -> FanoutArgs {
