@@ -105,7 +105,8 @@ fn allow_api(config: &mut Config) -> Result<Option<PathBuf>, RunError> {
     let dir = config.base_dir().join(&config.store.path);
     let secret = Some(Secret::new(secret::dev_api_key(&dir).map_err(RunError::Io)?));
     config.api.key.push(ApiKey { name: "dev".into(), secret, ..ApiKey::default() });
-    Ok(Some(dir.join("api-key")))
+    // Without the `./.` of a folder beside the current one.
+    Ok(Some(dir.join("api-key").components().collect()))
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
