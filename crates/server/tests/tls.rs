@@ -12,11 +12,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tidings_client::{Client, Options, Trust};
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
-use common::{Server, Setup, Socket, until};
+use common::{Server, Setup, Socket, trusting, until};
 
 const FILES: Setup<'_> = Setup {
     more: "",
@@ -46,13 +45,7 @@ type Secure = Socket<StreamOwned<ClientConnection, TcpStream>>;
 
 /// Connects, if the server shows just this certificate.
 fn connect(server: &Server, trusted: &CertificateDer<'static>) -> std::io::Result<Secure> {
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted.clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = trusting(trusted.clone());
     let name = ServerName::try_from("localhost").unwrap();
     let tls = ClientConnection::new(Arc::new(config), name).unwrap();
     Socket::upgrade(StreamOwned::new(tls, server.tcp()), "")

@@ -109,7 +109,8 @@ impl Engine {
         })
     }
 
-    fn keys_of(&self, whom: &Whom) -> Vec<SessionKey> {
+    /// Sessions that are somebody's, and fit.
+    pub(super) fn keys_of(&self, whom: &Whom) -> Vec<SessionKey> {
         let mut found = Vec::new();
         for (slot, session) in &self.sessions {
             if session.identity.as_ref().is_some_and(|who| whom.is(session.id, who)) {

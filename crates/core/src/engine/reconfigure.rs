@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidings_proto::CloseCode;
 
 use super::Engine;
+use super::inspect::Whom;
 use super::types::{Now, SessionKey};
 use crate::Limits;
 use crate::identity::Identity;
@@ -23,12 +24,7 @@ impl Engine {
                 *old = with_durability_of(new, old);
             }
         }
-        let key = |(slot, session): (usize, &super::Session)| SessionKey {
-            slot: u32::try_from(slot).unwrap_or(u32::MAX),
-            serial: session.serial,
-        };
-        let all: Vec<_> = self.sessions.iter().map(key).collect();
-        for key in all {
+        for key in self.keys_of(&Whom::default()) {
             self.hold_to_policy(key);
         }
         self.settle(now);

@@ -1,5 +1,6 @@
 //! Users' connections: seeing and ending them.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tidings_core::engine::Whom;
@@ -10,6 +11,7 @@ use super::problem::Problem;
 use super::types::{
     Connection, Connections, DisconnectBody, Disconnected, UnsubscribeBody, Unsubscribed,
 };
+use crate::shard::Shard;
 use crate::transport::http::Answer;
 
 /// Sessions that are shown of a user.
@@ -50,16 +52,11 @@ pub(super) async fn disconnect(call: &Call<'_>) -> Result<Answer, Problem> {
     let body: DisconnectBody = call.body()?;
     let whom = whom(body.user.as_deref(), body.session.as_deref())?;
     let code = if body.reconnect { CloseCode::GoingAway } else { CloseCode::Revoked };
-    let mut sessions = 0;
-    // Twice: a session that moves from one shard to another has arrived by then.
-    for _ in 0..2 {
-        let whom = whom.clone();
-        let ended = call.shard.on_all(move |shard| {
-            let now = shard.node.clock.now();
-            shard.engine_mut().disconnect(now, &whom, code)
-        });
-        sessions += ended.await.into_iter().sum::<usize>();
-    }
+    let sessions = end_all(call, move |shard| {
+        let now = shard.node.clock.now();
+        shard.engine_mut().disconnect(now, &whom, code)
+    });
+    let sessions = sessions.await;
     Ok(json(&Disconnected { sessions }))
 }
 
@@ -69,14 +66,20 @@ pub(super) async fn unsubscribe(call: &Call<'_>) -> Result<Answer, Problem> {
     call.key.require_pattern(&body.channel)?;
     let whom = whom(body.user.as_deref(), body.session.as_deref())?;
     let pattern: Arc<str> = body.channel.as_str().into();
-    let mut subscriptions = 0;
-    for _ in 0..2 {
-        let (whom, pattern) = (whom.clone(), pattern.clone());
-        let ended = call.shard.on_all(move |shard| {
-            let now = shard.node.clock.now();
-            shard.engine_mut().unsubscribe_all(now, &whom, &pattern)
-        });
-        subscriptions += ended.await.into_iter().sum::<usize>();
-    }
+    let subscriptions = end_all(call, move |shard| {
+        let now = shard.node.clock.now();
+        shard.engine_mut().unsubscribe_all(now, &whom, &pattern)
+    });
+    let subscriptions = subscriptions.await;
     Ok(json(&Unsubscribed { subscriptions }))
+}
+
+/// Ends something on all shards; how much. Twice: a session that moves from one shard to another
+/// has arrived by then.
+async fn end_all(
+    call: &Call<'_>,
+    act: impl Fn(&Rc<Shard>) -> usize + Clone + Send + 'static,
+) -> usize {
+    let first: usize = call.shard.on_all(act.clone()).await.into_iter().sum();
+    first + call.shard.on_all(act).await.into_iter().sum::<usize>()
 }

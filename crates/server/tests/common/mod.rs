@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 pub(crate) use socket::{Message, Socket, frame, frame_head, request};
 
@@ -275,6 +278,17 @@ pub(crate) fn token(user: &str, ttl: Duration) -> String {
     let request = tidings::auth::TokenRequest { user: user.into(), ttl, grants };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     tidings::auth::mint(&request, &key, u64::try_from(now.as_millis()).unwrap()).unwrap()
+}
+
+/// A TLS client that trusts just this certificate.
+pub(crate) fn trusting(certificate: CertificateDer<'static>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 /// The numbers in the `data` of events.

@@ -11,23 +11,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::common::{Server, Setup};
+use crate::common::{Server, Setup, trusting};
 
 type Sender = http2::SendRequest<Full<Bytes>>;
 
 /// A server with a certificate, and one HTTP/2 connection to it.
 async fn connect(server: &Server, certificate: CertificateDer<'static>) -> Sender {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut config = trusting(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let tcp = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
