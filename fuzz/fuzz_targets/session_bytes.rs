@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use tidings_core::Limits;
-use tidings_core::engine::{Config, Crowd, Effect, Engine, Now, SessionKey, ShardId};
+use tidings_core::engine::{
+    Advice, Config, Crowd, Denial, Effect, Engine, Now, SessionKey, ShardId, Verdict,
+};
 use tidings_core::identity::{Authority, Identity, TokenError};
 use tidings_core::policy::PresencePolicy;
-use tidings_core::policy::{Access, HistoryPolicy, Namespace, NamespacePolicy, Policy};
+use tidings_core::policy::{Access, HistoryPolicy, Hook, Namespace, NamespacePolicy, Policy};
 use tidings_core::store::{Level, StoreError};
+use tidings_proto::{CloseCode, ErrorCode};
 use tidings_websocket::{Decoder, Item, Role};
 
 /// When it all happens.
@@ -52,14 +55,17 @@ impl Authority for Believer {
     }
 }
 
-/// `a` is in memory and `b` durable; everybody may do everything in both.
+/// `a` is in memory and `b` durable; everybody may do everything in both. In `c` the backend is
+/// asked.
 fn policy() -> Policy {
     let mut policy = Policy { anonymous: true, ..Policy::default() };
-    for (name, durable) in [("a", false), ("b", true)] {
+    let asked = vec![Hook::Publish, Hook::Subscribe];
+    for (name, durable, hooks) in [("a", false, vec![]), ("b", true, vec![]), ("c", false, asked)] {
         let history = HistoryPolicy { size: 20, durable, ..HistoryPolicy::default() };
         let presence = PresencePolicy { access: Access::Anyone, ..PresencePolicy::default() };
         let (subscribe, publish) = (Access::Anyone, Access::Anyone);
-        let rules = NamespacePolicy { subscribe, publish, history, presence, schema_file: None };
+        let rules =
+            NamespacePolicy { subscribe, publish, hooks, history, presence, schema_file: None };
         let namespace = Namespace { name: name.into(), policy: rules, schema: None };
         policy.namespaces.insert(name.into(), Arc::new(namespace));
     }
@@ -126,7 +132,10 @@ impl Driver {
     fn effect(&mut self, effect: Effect) -> Option<Effect> {
         match effect {
             Effect::Answer { .. } => panic!("nobody asked by the API"),
-            Effect::Append(_) | Effect::Drain { .. } | Effect::Load { .. } => return Some(effect),
+            Effect::Append(_)
+            | Effect::Consult { .. }
+            | Effect::Drain { .. }
+            | Effect::Load { .. } => return Some(effect),
             Effect::Close { session, .. } => self.open &= session != self.session,
             Effect::Fanout { topic, upto, batch } => {
                 assert!(upto <= self.engine.subscribers(topic).len());
@@ -148,6 +157,19 @@ impl Driver {
                 let failed = self.appends % 7 == 0;
                 let outcome = if failed { Err(StoreError::Full) } else { Ok(Level::Fsync) };
                 self.engine.stored(self.now, &append.channel, &outcome);
+            }
+            Effect::Consult { id, .. } => {
+                let denial = Denial {
+                    code: ErrorCode::Forbidden,
+                    close: CloseCode::Forbidden,
+                    message: None,
+                };
+                let verdict = match id % 3 {
+                    0 => Verdict::Deny(denial),
+                    1 => Verdict::Failed,
+                    _ => Verdict::Allow(Advice::default()),
+                };
+                self.engine.advised(self.now, id, verdict);
             }
             Effect::Drain { session } => self.engine.drained(self.now, session),
             Effect::Load { channel } => self.engine.loaded(self.now, &channel, Ok(None)),

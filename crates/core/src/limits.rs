@@ -68,6 +68,9 @@ pub struct Limits {
     pub lost_sessions: usize,
     /// How long the ticket of a session is honoured.
     pub session_ticket: Period,
+    /// Questions to the backend that one shard has open; above it, what would need another is told
+    /// to come again.
+    pub questions: usize,
     /// Connections of one node.
     pub connections: usize,
     /// The head of an HTTP request.
@@ -113,6 +116,7 @@ impl Default for Limits {
             session_window: Period::secs(60),
             lost_sessions: 100_000,
             session_ticket: Period::secs(86_400),
+            questions: 10_000,
             connections: 100_000,
             header_bytes: 16 << 10,
             headers: 64,

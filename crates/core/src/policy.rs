@@ -24,6 +24,49 @@ pub enum Access {
     Token,
 }
 
+/// What the application's backend is asked about before it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Hook {
+    /// Events of clients: `[hooks.publish]` says whom to ask.
+    Publish,
+    /// Subscriptions, and with them history and presence: `[hooks.subscribe]` says whom to ask.
+    Subscribe,
+}
+
+/// What holds when the backend does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenDown {
+    /// It is done as if there were no hook.
+    Allow,
+    /// It is refused, and the client is told to come again later.
+    #[default]
+    Deny,
+}
+
+/// How sessions are let in by the backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectRule {
+    /// The backend says who a token belongs to; else the authority does, before it is asked.
+    pub opaque: bool,
+    /// A session that goes on by its ticket is asked about again.
+    pub resumed: bool,
+    /// What holds when it does not answer.
+    pub when_down: WhenDown,
+}
+
+/// What the backend is asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// New sessions; `None`: it is not asked.
+    pub connect: Option<ConnectRule>,
+    /// Publishes, where a namespace has [`Hook::Publish`].
+    pub publish: WhenDown,
+    /// Subscriptions, where a namespace has [`Hook::Subscribe`].
+    pub subscribe: WhenDown,
+}
+
 /// The rules of a namespace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -32,6 +75,11 @@ pub struct NamespacePolicy {
     pub subscribe: Access,
     /// Who may publish.
     pub publish: Access,
+    /// What your backend is asked about too, after these rules: `subscribe`, `publish`. It needs
+    /// `[hooks.subscribe]`, `[hooks.publish]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("examples" = [["subscribe", "publish"]]))]
+    pub hooks: Vec<Hook>,
     /// What is kept.
     pub history: HistoryPolicy,
     /// Who sees who is here.
@@ -46,6 +94,7 @@ impl Default for NamespacePolicy {
         Self {
             subscribe: Access::SignedIn,
             publish: Access::Token,
+            hooks: Vec::new(),
             history: HistoryPolicy::default(),
             presence: PresencePolicy::default(),
             schema_file: None,
@@ -165,6 +214,8 @@ impl Namespace {
 pub struct Policy {
     /// Whether there are users without a token.
     pub anonymous: bool,
+    /// What the backend is asked about.
+    pub hooks: Hooks,
     /// The namespaces.
     pub namespaces: HashMap<Box<str>, Arc<Namespace>>,
 }

@@ -47,6 +47,11 @@ impl Reject {
         Self::new(ErrorCode::Unavailable, "the store cannot take it now; try again")
     }
 
+    /// The backend that has to be asked does not answer.
+    pub(crate) fn no_advice() -> Self {
+        Self::new(ErrorCode::Unavailable, "the application's backend does not answer; try again")
+    }
+
     /// The `error` frame.
     pub fn encode(&self, id: Option<u64>, channel: Option<&str>) -> Bytes {
         let retry_after = (self.code == ErrorCode::Unavailable).then_some(1000);

@@ -48,7 +48,7 @@ error_codes! {
     TooLarge = "too_large", retryable: false;
     /// The token is missing, expired or refused.
     Unauthorized = "unauthorized", retryable: false;
-    /// The store cannot take it now.
+    /// The store cannot take it now, or the application's backend does not answer.
     Unavailable = "unavailable", retryable: true;
 }
 
@@ -119,6 +119,8 @@ close_codes! {
     TokenExpired = 4501, "token_expired";
     /// The server is being stopped.
     Draining = 4503, "draining";
+    /// The application's backend, which has to be asked, does not answer.
+    Unavailable = 4504, "unavailable";
     /// No Pong in time.
     NoPong = 4508, "no_pong";
     /// The client fell too far behind; it recovers what it missed.

@@ -1,8 +1,13 @@
 //! Whole runs that a seed makes up: what clients do, what breaks and when.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tidings_core::Period;
+use tidings_core::engine::{About, Advice, Denial, Verdict};
+use tidings_core::policy::{ConnectRule, Hook, WhenDown};
 use tidings_core::store::Level;
+use tidings_proto::{CloseCode, ErrorCode};
 
 use crate::checker::{Op, Violation};
 use crate::rng::Rng;
@@ -19,7 +24,11 @@ pub fn run(seed: u64) -> Vec<Violation> {
 /// Runs a seed and gives the world back, for a closer look.
 pub fn run_world(seed: u64, trace: bool) -> World {
     let mut rng = Rng::new(seed ^ 0x7469_6469_6e67_7321);
-    let mut world = World::with(seed, |setup| vary(&mut rng, setup));
+    let mut world = World::with(seed, |setup| {
+        vary(&mut rng, setup);
+        // With randomness of its own: what a seed did before there were hooks, it does still.
+        ask_a_backend(&mut Rng::new(seed ^ 0x686f_6f6b), setup);
+    });
     if trace {
         world.trace();
     }
@@ -70,6 +79,42 @@ fn vary(rng: &mut Rng, setup: &mut Setup) {
     let windows = [Period::secs(0), Period::secs(5), Period::secs(60)];
     setup.limits.session_window = *rng.pick(&windows);
     setup.limits.channel_idle = *rng.pick(&[Period::secs(1), Period::secs(60)]);
+}
+
+/// In one run of three, an application has a say: it is slow, fails now and then, and refuses some.
+fn ask_a_backend(rng: &mut Rng, setup: &mut Setup) {
+    if !rng.one_in(3) {
+        return;
+    }
+    let hooks = [vec![Hook::Publish], vec![Hook::Subscribe], vec![Hook::Publish, Hook::Subscribe]];
+    for namespace in setup.policy.namespaces.values_mut() {
+        if rng.one_in(2) {
+            Arc::make_mut(namespace).policy.hooks = rng.pick(&hooks).clone();
+        }
+    }
+    if rng.one_in(2) {
+        let (opaque, resumed) = (false, rng.one_in(3));
+        let when_down = *rng.pick(&[WhenDown::Allow, WhenDown::Deny]);
+        setup.policy.hooks.connect = Some(ConnectRule { opaque, resumed, when_down });
+    }
+    setup.policy.hooks.publish = *rng.pick(&[WhenDown::Allow, WhenDown::Deny]);
+    if setup.policy.hooks.publish == WhenDown::Deny {
+        // Else what was refused once may pass when it is sent again.
+        setup.backend = opinion;
+    }
+    setup.backend_ms = *rng.pick(&[(0, 1), (1, 100), (0, 1500)]);
+    setup.backend_fails = *rng.pick(&[0, 5, 20]);
+}
+
+fn opinion(about: &About) -> Verdict {
+    match about {
+        About::Publish(draft) if draft.data.get().ends_with("3\"") => Verdict::Deny(Denial {
+            code: ErrorCode::Forbidden,
+            close: CloseCode::Forbidden,
+            message: None,
+        }),
+        _ => Verdict::Allow(Advice::default()),
+    }
 }
 
 struct Run {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidings_core::engine::{About, Advice, Verdict};
 use tidings_core::policy::{Access, DataSchema, Namespace, NamespacePolicy, Policy};
 use tidings_core::store::Level;
 use tidings_core::{Limits, Period};
@@ -36,6 +37,12 @@ pub struct Setup {
     pub limits: Limits,
     /// The engine's rules.
     pub policy: Policy,
+    /// What the application's backend says, where it is asked.
+    pub backend: fn(&About) -> Verdict,
+    /// How long it takes, in milliseconds: from, to.
+    pub backend_ms: (u64, u64),
+    /// It does not answer one question of so many; 0: it answers all.
+    pub backend_fails: u64,
     /// The wall clock at the start.
     pub wall_ms: u64,
 }
@@ -50,6 +57,9 @@ impl Default for Setup {
             commit_ms: (1, 8),
             limits: Limits::default(),
             policy: Policy { anonymous: true, ..Policy::default() },
+            backend: |_| Verdict::Allow(Advice::default()),
+            backend_ms: (1, 30),
+            backend_fails: 0,
             wall_ms: 1_777_636_800_000,
         };
         setup.namespace("chat", |policy| policy.history.durable = true);

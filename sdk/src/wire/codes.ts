@@ -7,8 +7,8 @@ export const isFault = (code: number): boolean => PROTOCOL_FAULTS.includes(code)
 const MEANINGS: Record<number, ErrorCode> = {
   4400: 'bad_request', 4401: 'unauthorized', 4403: 'forbidden', 4404: 'not_found', 4408: 'timeout',
   4409: 'replaced', 4410: 'revoked', 4413: 'too_large', 4426: 'unsupported_version',
-  4500: 'server', 4501: 'unauthorized', 4503: 'unavailable', 4508: 'timeout', 4529: 'rate_limited',
-  4513: 'rate_limited',
+  4500: 'server', 4501: 'unauthorized', 4503: 'unavailable', 4504: 'unavailable', 4508: 'timeout',
+  4513: 'rate_limited', 4529: 'rate_limited',
 }
 
 /** One sentence to remember: 44xx stops, everything else comes back. */

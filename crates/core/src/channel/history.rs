@@ -112,6 +112,15 @@ impl History {
         };
         self.events.iter().rev().find(same).map(|event| event.offset)
     }
+
+    /// Whether a producer's publish that is not here was no event: it would be, because what came
+    /// before it is.
+    pub(crate) fn would_have(&self, producer: &Scoped, seq: u64) -> bool {
+        let before = |event: &StoredEvent| {
+            event.producer.as_ref().is_some_and(|(who, n)| *n < seq && who == producer)
+        };
+        self.first() == Some(1) || self.events.iter().any(before)
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,24 @@ pub(crate) struct Publish {
     pub(crate) echo: bool,
 }
 
+impl Publish {
+    /// Somebody has put other things in its place, which have been checked.
+    pub(crate) fn rewrite(&mut self, data: Option<Box<RawValue>>, event: Option<Box<str>>) {
+        if let Some(data) = data {
+            self.data = Ok(data);
+        }
+        if event.is_some() {
+            self.event = event;
+        }
+    }
+
+    /// It is refused for good: only its number is used up.
+    pub(crate) fn refuse(&mut self, why: Reject) {
+        self.data = Err(why);
+        self.key = None;
+    }
+}
+
 /// Who waits for the outcome of an append.
 #[derive(Debug)]
 pub(crate) struct Waiter {

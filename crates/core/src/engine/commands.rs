@@ -11,26 +11,18 @@ use tidings_proto::{
 
 use super::Engine;
 use super::counters::CommandKind;
+use super::knocking::Then;
 use super::session::Stage;
 use super::types::{Effect, Now, RequestBody, SessionKey, Subscribe, own};
-use crate::channel::{Entry, Publish};
-use crate::identity::{Action, TokenError};
+use crate::channel::Entry;
+use crate::identity::Action;
 use crate::policy::Namespace;
 use crate::reject::Reject;
-use crate::store::Scoped;
 
 /// A channel that a command named, and its rules.
 pub(super) struct Target {
     pub(super) channel: Arc<str>,
     pub(super) namespace: Arc<Namespace>,
-}
-
-/// On whose behalf something is published.
-pub(super) struct Author<'a> {
-    pub(super) user: &'a Arc<str>,
-    /// Whose producers and keys are meant.
-    pub(super) scope: &'a str,
-    pub(super) session: u64,
 }
 
 impl Engine {
@@ -40,6 +32,9 @@ impl Engine {
             return;
         }
         match decode(text) {
+            Ok(command) if self.must_knock(key, &command) => {
+                self.knock(now, key, None, Then::Command(text.into()));
+            }
             Ok(command) => self.command(now, key, command),
             Err(error) => {
                 let reject = Reject::bad_request(error.message);
@@ -66,18 +61,23 @@ impl Engine {
     }
 
     /// A command that this shard alone answers is done.
-    fn done(&mut self, kind: CommandKind, key: SessionKey, frame: &Frame<'_>) {
+    pub(super) fn done(&mut self, kind: CommandKind, key: SessionKey, frame: &Frame<'_>) {
         self.out.counters.command(kind, None);
         self.out.effects.push(Effect::Send { session: key, text: frame.encode() });
     }
 
-    fn command(&mut self, now: Now, key: SessionKey, command: Command<'_>) {
+    pub(super) fn command(&mut self, now: Now, key: SessionKey, command: Command<'_>) {
         let Command { id, body } = command;
         if let CommandBody::Hello { token, session, .. } = body {
             self.hello(now, key, id, token.as_deref(), session.as_deref());
             return;
         }
         let Some(session) = self.session(key) else { return };
+        if session.knocks || session.claim.is_some() {
+            let reject = Reject::bad_request("wait for the answer to the first command");
+            self.out.counters.command(CommandKind::of(&body), Some(reject.code));
+            return self.send_reject(key, Some(id), None, &reject);
+        }
         if !session.open {
             // Where anonymous users are allowed, `hello` may be left out.
             session.open = true;
@@ -123,13 +123,11 @@ impl Engine {
                 let target = self.target(key, &channel, Action::Subscribe)?;
                 self.require(key, &target, Action::History)?;
                 let body = self.history_body(before, after, limit)?;
-                self.ask(key, id, target.channel, body);
-                Ok(())
+                self.ask_inside(key, id, target, body)
             }
             B::Presence { channel } => {
                 let target = self.target(key, &channel, Action::Presence)?;
-                self.ask(key, id, target.channel, RequestBody::Members);
-                Ok(())
+                self.ask_inside(key, id, target, RequestBody::Members)
             }
             B::Enter { channel, data } => self.enter(key, id, &channel, data, true),
             B::Update { channel, data } => self.enter(key, id, &channel, data, false),
@@ -143,7 +141,7 @@ impl Engine {
         self.send_home(key, id, channel, body);
     }
 
-    fn count_in_flight(&mut self, key: SessionKey) {
+    pub(super) fn count_in_flight(&mut self, key: SessionKey) {
         let max = self.config.limits.in_flight;
         let Some(session) = self.session(key) else { return };
         session.in_flight = session.in_flight.saturating_add(1);
@@ -154,7 +152,12 @@ impl Engine {
     }
 
     /// Checks a channel's name, finds its namespace, and whether the session may do `action`.
-    fn target(&mut self, key: SessionKey, name: &str, action: Action) -> Result<Target, Reject> {
+    pub(super) fn target(
+        &mut self,
+        key: SessionKey,
+        name: &str,
+        action: Action,
+    ) -> Result<Target, Reject> {
         let target = self.find_target(name)?;
         self.require(key, &target, action)?;
         Ok(target)
@@ -200,7 +203,7 @@ impl Engine {
         let ticket = ticket.filter(|t| t.len() <= 256);
         let known = ticket.and_then(|t| self.config.authority.read_ticket(t, now.wall_ms));
         let Some(session) = self.session(key) else { return };
-        if session.open || session.claim.is_some() {
+        if session.open || session.knocks || session.claim.is_some() {
             let reject = Reject::bad_request("`hello` is the first command or none");
             self.out.counters.command(CommandKind::Hello, Some(reject.code));
             self.send_reject(key, Some(id), None, &reject);
@@ -209,7 +212,10 @@ impl Engine {
         if let Some(known) = known {
             return self.claim(key, id, known, token);
         }
-        let named = session.identity.is_some();
+        if self.config.policy.hooks.connect.is_some() {
+            return self.knock(now, key, token, Then::Welcome { id, from: None });
+        }
+        let named = self.session(key).is_some_and(|session| session.identity.is_some());
         if (!named || token.is_some()) && !self.authenticate(now, key, token) {
             return;
         }
@@ -246,27 +252,6 @@ impl Engine {
         };
         self.done(CommandKind::Hello, key, &frame);
         self.register(key);
-    }
-
-    fn refresh(&mut self, now: Now, key: SessionKey, id: u64, token: &str) -> Result<(), Reject> {
-        let identity = self.verify(now, token).map_err(|e| {
-            let why = match e {
-                TokenError::Expired => "the token has expired".into(),
-                TokenError::Refused(why) => why,
-            };
-            Reject::new(ErrorCode::Unauthorized, why)
-        })?;
-        let Some(session) = self.session(key) else { return Ok(()) };
-        if session.identity.as_ref().is_none_or(|old| old.user != identity.user) {
-            let why = "the token is another user's";
-            return Err(Reject::new(ErrorCode::Unauthorized, why));
-        }
-        let expires_in = identity.expires_at_ms.map(|at| at.saturating_sub(now.wall_ms));
-        session.identity = Some(identity);
-        session.warned = false;
-        self.done(CommandKind::Refresh, key, &Frame::Refreshed { id, expires_in });
-        self.revoke_disallowed(key);
-        Ok(())
     }
 
     fn subscribe(
@@ -317,7 +302,10 @@ impl Engine {
             let body = RequestBody::Leave { user, answer: false };
             self.send_home(key, 0, channel.into(), body);
         }
-        if matches!(sub.stage, Stage::Joining | Stage::Revoked) {
+        if let Stage::Asked(question) = sub.stage {
+            self.give_up_behind(key, question);
+        }
+        if matches!(sub.stage, Stage::Asked(_) | Stage::Joining | Stage::Revoked) {
             // The reply to `subscribe` has to come first.
             self.count_in_flight(key);
             let session = self.session(key).ok_or_else(not)?;
@@ -327,62 +315,6 @@ impl Engine {
             self.done(CommandKind::Unsubscribe, key, &Frame::Unsubscribed { id, channel });
         }
         Ok(())
-    }
-
-    fn publish_command(
-        &mut self,
-        key: SessionKey,
-        id: u64,
-        command: CommandBody<'_>,
-    ) -> Result<(), Reject> {
-        let CommandBody::Publish { channel, .. } = &command else { return Ok(()) };
-        let target = self.target(key, channel, Action::Publish)?;
-        let Some(session) = self.session(key) else { return Ok(()) };
-        let (session, identity) = (session.id, session.identity.clone());
-        let Some(identity) = identity else { return Ok(()) };
-        let author = Author { user: &identity.user, scope: identity.scope(), session };
-        let publish = self.make_publish(&author, &target, command)?;
-        self.ask(key, id, target.channel, RequestBody::Publish(Box::new(publish)));
-        Ok(())
-    }
-
-    /// Checks what is to be published.
-    pub(super) fn make_publish(
-        &self,
-        author: &Author<'_>,
-        target: &Target,
-        command: CommandBody<'_>,
-    ) -> Result<Publish, Reject> {
-        let CommandBody::Publish { data, event, key, producer, ephemeral, echo, .. } = command
-        else {
-            return Err(Reject::bad_request("this is no publish"));
-        };
-        let limits = &self.config.limits;
-        check_size("`producer`", "producer", producer.as_ref().map(|p| &*p.0), limits.producer)?;
-        if ephemeral && (key.is_some() || producer.is_some()) {
-            let why = "ephemeral events are never stored: they take no `key` and no `producer`";
-            return Err(Reject::bad_request(why));
-        }
-        let scoped = |name: &str| Scoped { user: author.scope.into(), name: name.into() };
-        // What is refused for good uses the producer's number up, whichever field it is about.
-        let data = check_size("`event`", "event_name", event.as_deref(), limits.event_name)
-            .and_then(|()| check_size("`key`", "key", key.as_deref(), limits.key))
-            .and_then(|()| check_data(data, limits.data, limits.depth, &target.namespace));
-        if let Err(reject) = &data
-            && producer.is_none()
-        {
-            return Err(reject.clone());
-        }
-        Ok(Publish {
-            user: author.user.clone(),
-            session: author.session,
-            event: event.as_deref().map(Into::into),
-            key: key.as_deref().filter(|_| data.is_ok()).map(scoped),
-            data,
-            producer: producer.map(|(name, seq)| (scoped(&name), seq)),
-            ephemeral,
-            echo,
-        })
     }
 
     /// The part of history that a command asks for.
@@ -421,15 +353,17 @@ impl Engine {
         };
         let entry = Entry { user, session: session.id, data: data.map(own) };
         if !new {
-            self.ask(key, id, target.channel, RequestBody::Update(entry));
-            return Ok(());
+            return self.ask_inside(key, id, target, RequestBody::Update(entry));
         }
         let full = |list: &Vec<Arc<str>>| list.len() >= max && !list.contains(&target.channel);
         if session.entered.as_deref().is_some_and(full) {
             return Err(Reject::limit("present in too many channels", "channels", max));
         }
-        session.note_entered(&target.channel);
-        self.ask(key, id, target.channel, RequestBody::Enter(entry));
+        let channel = target.channel.clone();
+        self.ask_inside(key, id, target, RequestBody::Enter(entry))?;
+        if let Some(session) = self.session(key) {
+            session.note_entered(&channel);
+        }
         Ok(())
     }
 
@@ -440,7 +374,7 @@ impl Engine {
         let Some(user) = session.identity.as_ref().map(|who| who.user.clone()) else {
             return Ok(());
         };
-        self.ask(key, id, target.channel, RequestBody::Leave { user, answer: true });
+        self.ask_leaving(key, id, target.channel, RequestBody::Leave { user, answer: true });
         Ok(())
     }
 }
@@ -461,7 +395,7 @@ fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {
     (channel.len() <= 255).then_some(channel)
 }
 
-fn check_size(
+pub(super) fn check_size(
     what: &str,
     limit: &'static str,
     value: Option<&str>,
@@ -471,25 +405,4 @@ fn check_size(
         Some(value) if value.len() > max => Err(Reject::too_large(what, limit, max)),
         _ => Ok(()),
     }
-}
-
-/// Whether `data` may be published: refusals that use the sequence number up.
-fn check_data(
-    data: &RawValue,
-    max: usize,
-    depth: usize,
-    namespace: &Namespace,
-) -> Result<Box<RawValue>, Reject> {
-    check_size("`data`", "data", Some(data.get()), max)?;
-    if depth_exceeds(data.get(), depth) {
-        let why = format!("data is nested deeper than {depth}");
-        return Err(Reject { limit: Some("depth"), ..Reject::new(ErrorCode::InvalidData, why) });
-    }
-    if let Some(schema) = &namespace.schema {
-        schema.check(data.get()).map_err(|fault| {
-            let why = format!("data does not fit the namespace's schema: {}", fault.reason);
-            Reject { path: Some(fault.path.into()), ..Reject::new(ErrorCode::InvalidData, why) }
-        })?;
-    }
-    Ok(own(data))
 }

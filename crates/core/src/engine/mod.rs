@@ -9,11 +9,14 @@
 //! answer comes back as a [`Message`]. Requests, answers and events between two shards keep their
 //! order, which is what makes attaching a subscriber and capturing the channel's position one step.
 
+mod authoring;
 mod commands;
+mod consulting;
 mod counters;
 mod home;
 mod homes;
 mod inspect;
+mod knocking;
 mod members;
 mod placement;
 mod publishing;
@@ -37,11 +40,13 @@ use crate::identity::Authority;
 use crate::policy::Policy;
 use crate::reject::Reject;
 use crate::{Limits, rng::Rng};
+use consulting::Consulting;
 use homes::Homes;
 use resuming::Registry;
 use session::Session;
 use topics::Topics;
 
+pub use consulting::{About, Advice, Denial, Draft, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use placement::{Crowd, Traveller};
@@ -84,6 +89,8 @@ pub struct Counts {
     pub subscriptions: usize,
     /// Lost sessions that wait here for their clients.
     pub lost: usize,
+    /// Questions to the backend that are open.
+    pub questions: usize,
 }
 
 /// The rules of one shard; see the module.
@@ -99,6 +106,7 @@ pub struct Engine {
     topics: Topics,
     homes: Homes,
     registry: Registry,
+    consulting: Consulting,
     /// Sessions that end when they have their answers, and when they shall come back.
     farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
     out: Out,
@@ -149,6 +157,7 @@ impl Engine {
             topics: Topics::default(),
             homes: Homes::default(),
             registry: Registry::default(),
+            consulting: Consulting::default(),
             farewells: HashMap::new(),
             out: Out {
                 shard: config.shard,
@@ -186,6 +195,7 @@ impl Engine {
             channels: self.homes.len(),
             subscriptions: self.topics.subscriptions(),
             lost: self.registry.lost(),
+            questions: self.questions(),
         }
     }
 

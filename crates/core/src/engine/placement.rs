@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Engine;
 use super::session::Session;
-use super::types::{Effect, Now, RequestBody, SessionKey, ShardId, Subscribe};
+use super::types::{Effect, Now, SessionKey, ShardId, Subscribe};
 
 /// A shard may have so many sessions more than a quarter above its share: rooms are not equal.
 const SLACK: usize = 64;
@@ -117,13 +117,5 @@ impl Engine {
         elsewhere
             && self.session(key).is_some_and(|session| session.is_free())
             && self.config.crowd.has_room(home)
-    }
-
-    /// Sends a subscription to the channel's home.
-    fn attach(&mut self, key: SessionKey, id: u64, channel: Arc<str>, subscribe: Subscribe) {
-        let topic = self.topics.hold(&channel);
-        let Some(session) = self.session(key) else { return };
-        let body = session.begin_subscription(topic, subscribe);
-        self.ask(key, id, channel, RequestBody::Subscribe(body));
     }
 }

@@ -55,11 +55,7 @@ impl Scene<'_> {
                 Seen::Refused | Seen::Stored(None) if matches!(by_key, Some(Seen::Stored(_))) => {
                     return Ok(by_key.unwrap_or(Seen::New));
                 }
-                Seen::Refused => {
-                    let why = format!("number {seq} was refused before and is used up");
-                    let earlier = publish.data.as_ref().err().cloned();
-                    return Err(earlier.unwrap_or_else(|| Reject::new(Code::InvalidData, why)));
-                }
+                Seen::Refused => return Err(refused_before(publish, *seq)),
                 Seen::OutOfSequence { expected } => {
                     let why = format!("sequence number {seq} does not follow {}", expected - 1);
                     let reject = Reject::new(Code::OutOfSequence, why);
@@ -67,11 +63,14 @@ impl Scene<'_> {
                 }
                 Seen::Stored(None) => {
                     let offset = self.channel.history.find(who, *seq);
-                    // What is refused today was refused then: it was never stored.
-                    return match &publish.data {
-                        Err(earlier) if offset.is_none() => Err(earlier.clone()),
-                        _ => Ok(Seen::Stored(offset)),
-                    };
+                    // What is refused today was refused then, unless rules or the backend's mind
+                    // have changed: history knows, as far as it goes.
+                    let refused =
+                        publish.data.is_err() || self.channel.history.would_have(who, *seq);
+                    if offset.is_none() && refused {
+                        return Err(refused_before(publish, *seq));
+                    }
+                    return Ok(Seen::Stored(offset));
                 }
                 seen => return Ok(seen),
             }
@@ -268,4 +267,11 @@ impl Scene<'_> {
     fn refuse_publish(&mut self, at: Address, id: u64, why: &Reject) {
         self.out.refuse(CommandKind::Publish, at, (id, &self.channel.name), why);
     }
+}
+
+/// A number that was used up comes again.
+fn refused_before(publish: &Publish, seq: u64) -> Reject {
+    let why = format!("number {seq} was refused before and is used up");
+    let earlier = publish.data.as_ref().err().cloned();
+    earlier.unwrap_or_else(|| Reject::new(tidings_proto::ErrorCode::InvalidData, why))
 }

@@ -6,6 +6,7 @@ use tidings_proto::CloseCode;
 
 use super::Engine;
 use super::inspect::Whom;
+use super::knocking::NO_KEY;
 use super::types::{Now, SessionKey};
 use crate::Limits;
 use crate::identity::Identity;
@@ -42,7 +43,9 @@ impl Engine {
     /// Why somebody who was let in once may not be here any more. Whose key was withdrawn is asked
     /// for a fresh token, which another key may have signed.
     pub(super) fn unwelcome(&self, who: &Identity) -> Option<CloseCode> {
-        if who.anonymous {
+        if who.key == NO_KEY && !who.anonymous {
+            self.config.policy.hooks.connect.is_none().then_some(CloseCode::TokenExpired)
+        } else if who.anonymous {
             (!self.config.policy.anonymous).then_some(CloseCode::Forbidden)
         } else {
             (!self.config.authority.honours(who.key)).then_some(CloseCode::TokenExpired)

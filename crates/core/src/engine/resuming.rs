@@ -19,6 +19,8 @@ use crate::identity::Identity;
 pub struct Legacy {
     pub(crate) from: Address,
     pub(crate) identity: Identity,
+    /// See [`Session::mark`](super::session::Session).
+    pub(crate) mark: u64,
     /// The channels that it has entered.
     pub(crate) entered: Vec<Arc<str>>,
 }
@@ -160,9 +162,9 @@ impl Engine {
         }
         let from = self.address(key);
         let legacy = self.sessions.get(key.slot as usize).and_then(|session| {
-            let identity = session.identity.clone()?;
+            let (identity, mark) = (session.identity.clone()?, session.mark);
             let entered = session.entered.as_deref().cloned().unwrap_or_default();
-            Some(Box::new(Legacy { from, identity, entered }))
+            Some(Box::new(Legacy { from, identity, mark, entered }))
         });
         self.end_session(key, CloseCode::Replaced, None);
         self.out.post(to.shard, Message::Given { to: to.session, legacy });
@@ -172,9 +174,13 @@ impl Engine {
     pub(super) fn given(&mut self, now: Now, key: SessionKey, legacy: Option<Legacy>) {
         let Some(session) = self.session(key) else { return };
         let Some(claim) = session.claim.take() else { return };
+        if let Some(rule) = self.config.policy.hooks.connect {
+            return self.given_to_knock(now, key, rule, *claim, legacy);
+        }
+        let Some(session) = self.session(key) else { return };
         let named = session.identity.take();
         let (identity, entered, from) = match legacy {
-            Some(Legacy { from, identity, entered }) => (Some(identity), entered, Some(from)),
+            Some(Legacy { from, identity, entered, .. }) => (Some(identity), entered, Some(from)),
             None => (None, Vec::new(), None),
         };
         let resumed = self.settle_identity(now, key, claim.token.as_deref(), named, identity);
@@ -188,6 +194,11 @@ impl Engine {
             self.out.counters.not_resumed += 1;
         }
         self.welcome(now, key, claim.id, resumed);
+        self.read_on(key);
+    }
+
+    /// A session that has begun is read, unless it was to end.
+    pub(super) fn read_on(&mut self, key: SessionKey) {
         if self.part_if_answered(key) {
             return;
         }
@@ -234,14 +245,14 @@ impl Engine {
         }
     }
 
-    fn set_identity(&mut self, key: SessionKey, identity: Identity) {
+    pub(super) fn set_identity(&mut self, key: SessionKey, identity: Identity) {
         if let Some(session) = self.session(key) {
             session.identity = Some(identity);
         }
     }
 
     /// Takes the old session's places.
-    fn come_back(&mut self, key: SessionKey, old: Address, entered: Vec<Arc<str>>) {
+    pub(super) fn come_back(&mut self, key: SessionKey, old: Address, entered: Vec<Arc<str>>) {
         let Some(session) = self.session(key) else { return };
         let Some(user) = session.identity.as_ref().map(|who| who.user.clone()) else { return };
         for channel in &entered {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidings_proto::{Command, CommandBody, ErrorCode};
 
 use super::Engine;
-use super::commands::Author;
+use super::authoring::Author;
 use super::types::{Address, Effect, Message, Now, Request, RequestBody, SessionKey};
 use crate::reject::Reject;
 

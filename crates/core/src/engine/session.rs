@@ -26,10 +26,14 @@ pub(crate) struct Session {
     pub(crate) paused: bool,
     /// The client was told that its token expires.
     pub(crate) warned: bool,
+    /// The backend is asked whether it may begin.
+    pub(crate) knocks: bool,
     /// Its public id.
     pub(crate) id: u64,
     /// Who it is; `None` before the first command.
     pub(crate) identity: Option<Identity>,
+    /// Tells what the backend was shown when it let the session in; 0: it was not asked.
+    pub(crate) mark: u64,
     /// When it was opened: monotonic milliseconds.
     pub(crate) opened_ms: u64,
     pub(crate) subscriptions: SmallVec<[Subscription; 1]>,
@@ -58,6 +62,8 @@ pub(crate) struct Subscription {
 /// How far a subscription has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// The backend is asked this.
+    Asked(u64),
     /// The home has not answered.
     Joining,
     /// The home has not answered, and the client has unsubscribed already with this command.
@@ -83,6 +89,8 @@ impl Session {
             stays: false,
             paused: false,
             warned: false,
+            knocks: false,
+            mark: 0,
             id,
             identity: None,
             opened_ms,
@@ -120,8 +128,8 @@ impl Session {
 
     /// Subscriptions to which the home owes a page.
     pub(crate) fn pages_under_way(&self) -> usize {
-        let owed = |sub: &&Subscription| !matches!(sub.stage, Stage::Page(_) | Stage::Live(_));
-        self.subscriptions.iter().filter(owed).count()
+        let still = |stage| matches!(stage, Stage::Asked(_) | Stage::Page(_) | Stage::Live(_));
+        self.subscriptions.iter().filter(|sub| !still(sub.stage)).count()
     }
 
     pub(crate) fn by_nonce(&mut self, topic: TopicKey, nonce: u16) -> Option<&mut Subscription> {

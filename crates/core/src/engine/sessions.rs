@@ -7,6 +7,7 @@ use tidings_proto::{CloseCode, ErrorCode, Frame};
 
 use super::Engine;
 use super::counters::CommandKind;
+use super::knocking::NO_KEY;
 use super::resuming::Legacy;
 use super::service::SERVICE;
 use super::session::{PAGES_UNDER_WAY, Session, Stage, Subscription};
@@ -26,7 +27,7 @@ impl Engine {
         let id = self.rng.next();
         let key = self.insert(Session::new(id, now.mono_ms));
         if let Some(token) = token {
-            self.authenticate(now, key, Some(token));
+            self.take_token(now, key, token);
         }
         self.settle(now);
         key
@@ -34,7 +35,7 @@ impl Engine {
 
     /// The token of the connection's `Authorization` header. A bad one ends the session.
     pub fn identify(&mut self, now: Now, key: SessionKey, token: &str) {
-        self.authenticate(now, key, Some(token));
+        self.take_token(now, key, token);
         self.settle(now);
     }
 
@@ -93,7 +94,9 @@ impl Engine {
     /// Whether a session is about to end; it does when nothing is owed to it.
     pub(super) fn part_if_answered(&mut self, key: SessionKey) -> bool {
         let Some(&(code, retry_after)) = self.farewells.get(&key) else { return false };
-        let owed = |session: &mut Session| session.in_flight > 0 || session.claim.is_some();
+        let owed = |session: &mut Session| {
+            session.in_flight > 0 || session.knocks || session.claim.is_some()
+        };
         if !self.session(key).is_some_and(owed) {
             self.end_session(key, code, retry_after);
         }
@@ -169,12 +172,12 @@ impl Engine {
         self.config.authority.verify(token, now.wall_ms)
     }
 
-    fn anonymous(&mut self, now: Now, key: SessionKey) -> Identity {
+    pub(super) fn anonymous(&mut self, now: Now, key: SessionKey) -> Identity {
         let id = self.session(key).map_or(0, |session| session.id);
         Identity {
             user: format!("anon-{id:016x}").into(),
             anonymous: true,
-            key: 0,
+            key: NO_KEY,
             expires_at_ms: None,
             issued_at_ms: now.wall_ms,
             token: None,
@@ -341,6 +344,7 @@ impl Engine {
         }
         let session = self.sessions.remove(key.slot as usize);
         self.farewells.remove(&key);
+        self.forget_consulting(key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
         let entered = session.entered.map(|list| *list).unwrap_or_default();
@@ -351,7 +355,8 @@ impl Engine {
         }
         if session.ticket {
             let from = Address { shard: self.config.shard, session: key };
-            let legacy = resumable.then_some(Legacy { from, identity, entered });
+            let mark = session.mark;
+            let legacy = resumable.then_some(Legacy { from, identity, mark, entered });
             self.deregister(session.id, from, legacy);
         }
     }
@@ -390,7 +395,10 @@ impl Engine {
                 // It ends by itself, and both commands have to be answered.
                 Stage::Leaving(_) => {}
                 // The reply to `subscribe` has to come first.
-                Stage::Joining | Stage::Revoked => {
+                Stage::Asked(_) | Stage::Joining | Stage::Revoked => {
+                    if let Stage::Asked(question) = stage {
+                        self.give_up_behind(key, question);
+                    }
                     if let Some(sub) = self.session(key).and_then(|s| s.by_nonce(topic, nonce)) {
                         sub.stage = Stage::Revoked;
                     }
@@ -451,7 +459,10 @@ impl Engine {
                 slot: u32::try_from(slot).unwrap_or(u32::MAX),
                 serial: session.serial,
             };
-            if !session.open && now.mono_ms >= session.opened_ms + limits.hello_timeout.ms {
+            if !session.open
+                && !session.knocks
+                && now.mono_ms >= session.opened_ms + limits.hello_timeout.ms
+            {
                 ended.push((key, CloseCode::HelloTimeout));
                 continue;
             }

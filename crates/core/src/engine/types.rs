@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_proto::{CloseCode, Epoch};
 
+use super::consulting::About;
 use super::placement::Traveller;
 use super::resuming::Legacy;
 use crate::channel::{Entry, Publish};
@@ -75,6 +76,16 @@ pub enum Effect {
         session: SessionKey,
         /// Why.
         code: CloseCode,
+    },
+    /// Ask the application's backend; what it says, or that it does not answer, goes to
+    /// [`Engine::advised`](super::Engine::advised), always and once.
+    Consult {
+        /// The question's number.
+        id: u64,
+        /// On whose behalf.
+        session: SessionKey,
+        /// What.
+        about: About,
     },
     /// Call [`Engine::drained`](super::Engine::drained) once all sent to it has been written.
     Drain {

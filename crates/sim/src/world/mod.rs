@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidings_core::Engine;
-use tidings_core::engine::Traveller;
+use tidings_core::engine::{Traveller, Verdict};
 use tidings_core::store::{Loaded, StoreError};
 
 use crate::checker::{History, Op, Violation, check};
@@ -55,6 +55,7 @@ pub struct World {
 #[derive(Debug)]
 pub(crate) enum Event {
     Accept { link: usize },
+    Advised { shard: u16, id: u64, verdict: Verdict },
     Arrive { link: usize, shard: u16, traveller: Box<Traveller> },
     ClientFrame { link: usize, text: String },
     ClientLost { link: usize, code: Option<u16> },
@@ -204,6 +205,9 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Accept { link } => self.accept(link),
+            Event::Advised { shard, id, verdict } => {
+                self.call(shard, |engine, now| engine.advised(now, id, verdict));
+            }
             Event::Arrive { link, shard, traveller } => self.arrive(link, shard, *traveller),
             Event::ClientFrame { link, text } => self.client_frame(link, &text),
             Event::ClientLost { link, code } => self.client_lost(link, code),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tidings_core::engine::{
-    Config, Crowd, Delivery, Message, Now, SessionKey, ShardId, TopicKey, Traveller,
+    About, Config, Crowd, Delivery, Message, Now, SessionKey, ShardId, TopicKey, Traveller, Verdict,
 };
 use tidings_core::{Effect, Engine};
 use tidings_proto::CloseCode;
@@ -13,6 +13,9 @@ use super::net::Down;
 use super::{Event, World};
 use crate::authority::TestAuthority;
 use crate::keeper::{Keeper, Outcome};
+
+/// How long the application's backend may take.
+const BACKEND_TIMEOUT_MS: u64 = 2000;
 
 /// The process.
 #[derive(Debug, Default)]
@@ -120,6 +123,7 @@ impl World {
                 self.commit_soon();
             }
             Effect::Close { session, code } => self.close(shard, session, code),
+            Effect::Consult { id, about, .. } => self.ask_backend(shard, id, &about),
             Effect::Drain { session } => {
                 if let Some(link) = self.link_of(shard, session) {
                     self.want_drain(link);
@@ -163,6 +167,17 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The backend's answer comes a little later, or the question's time runs out.
+    fn ask_backend(&mut self, shard: u16, id: u64, about: &About) {
+        let (low, high) = self.setup.backend_ms;
+        let mut delay = self.rng.range(low, high);
+        let mut verdict = (self.setup.backend)(about);
+        if self.setup.backend_fails > 0 && self.rng.one_in(self.setup.backend_fails) {
+            (delay, verdict) = (BACKEND_TIMEOUT_MS, Verdict::Failed);
+        }
+        self.node_after(delay, Event::Advised { shard, id, verdict });
     }
 
     fn link_of(&self, shard: u16, session: SessionKey) -> Option<usize> {
