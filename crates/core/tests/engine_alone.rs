@@ -63,3 +63,20 @@ fn who_waits_for_the_pages_of_others_goes_on_when_those_are_left() {
     desk.engine.drained(desk.now, ada);
     assert_eq!(desk.sent(), "{}", "the event of chat:c");
 }
+
+/// Over HTTP a line is a frame: a line break in `data` would cut the event in two for those
+/// subscribers.
+#[test]
+fn data_that_was_written_in_many_lines_is_sent_in_one() {
+    let mut desk = Desk::new();
+    let ada = desk.open();
+    desk.subscribe(ada, "chat:a");
+    desk.engine.loaded(desk.now, "chat:a", Ok(None));
+    desk.sent();
+    let data = "{\n  \"text\":\r\n\"two\\nlines\"\n}";
+    let rest = format!("\"channel\":\"chat:a\",\"ephemeral\":true,\"data\":{data}");
+    desk.say(ada, &format!("{{\"type\":\"publish\",\"id\":2,{rest}}}"));
+    let sent = desk.sent();
+    assert!(sent.contains(r#""data":{   "text":  "two\nlines" }"#), "{sent}");
+    assert!(!sent.contains(['\n', '\r']), "{sent}");
+}

@@ -83,16 +83,13 @@ impl Engine {
         let limits = self.config.limits.clone();
         let Some(lane) = self.consulting.lanes.get_mut(&key) else { return };
         let Some(held) = lane.iter_mut().find(|held| held.question == question) else { return };
-        let verdict = verdict.and_then(|advice| match &advice.data {
-            None => Ok(advice),
-            Some(data) => {
-                // A namespace that is gone refuses it below.
-                let Some(namespace) = self.config.policy.namespace_of(&held.channel) else {
-                    return Ok(advice);
-                };
-                check_data(data, limits.data, limits.depth, namespace)?;
-                Ok(advice)
+        let namespace = self.config.policy.namespace_of(&held.channel);
+        let verdict = verdict.and_then(|mut advice| {
+            // A namespace that is gone refuses it below.
+            if let (Some(data), Some(namespace)) = (&advice.data, namespace) {
+                advice.data = Some(check_data(data, limits.data, limits.depth, namespace)?);
             }
+            Ok(advice)
         });
         let verdict = verdict.and_then(|advice| {
             let event = advice.event.as_deref();

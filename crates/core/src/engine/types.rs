@@ -291,7 +291,13 @@ pub(crate) struct Subscribe {
     pub(crate) presence: bool,
 }
 
-/// Owned JSON of a borrowed piece of a frame.
+/// Owned JSON of a borrowed piece of a frame, in one line: over HTTP, lines are frames. (In JSON a
+/// line break is white space; in a string it is escaped.)
 pub(crate) fn own(raw: &RawValue) -> Box<RawValue> {
+    let breaks = ['\n', '\r'];
+    if raw.get().contains(breaks) {
+        let line = RawValue::from_string(raw.get().replace(breaks, " "));
+        return line.unwrap_or_else(|_| RawValue::NULL.to_owned());
+    }
     raw.to_owned()
 }

@@ -72,6 +72,9 @@ fn the_backend_changes_an_event_and_that_is_checked_as_all_others() {
     d.answer(0, change(r#""d***""#, Some("moderated")));
     assert_eq!(d.heard(bob), ["d***"]);
     assert_eq!(d.sent.iter().find(|(k, f)| *k == bob && f["event"] == "moderated").iter().len(), 1);
+    let lines = d.publish(ada, "chat:a", "pretty");
+    d.answer(0, change("{\n\"a\":\r\n1}", None));
+    assert_eq!(d.kind(lines), "published");
     let long = d.publish(ada, "chat:a", "short");
     d.answer(0, change(&format!("{:?}", "x".repeat(40 << 10)), None));
     let name = d.publish(ada, "chat:a", "short");
@@ -82,7 +85,7 @@ fn the_backend_changes_an_event_and_that_is_checked_as_all_others() {
         [d.code(long), d.code(name), d.code(deep)],
         ["too_large", "too_large", "invalid_data"]
     );
-    assert_eq!(d.heard(bob), ["d***"]);
+    assert_eq!(d.heard(bob), [json!("d***"), json!({ "a": 1 })]);
 }
 
 #[test]
