@@ -4,6 +4,7 @@
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
 //! - `api`: the HTTP API for backends;
 //! - `egress`: what the server itself calls;
+//! - `hooks`: what it asks the application's backend;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
@@ -14,9 +15,10 @@ pub mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
-#[allow(dead_code, unused_imports, reason = "hooks and webhooks, which come next, use it")]
+#[allow(dead_code, unused_imports, reason = "webhooks, which come next, use the rest of it")]
 mod egress;
 mod error;
+mod hooks;
 mod lifecycle;
 pub mod metrics;
 mod node;

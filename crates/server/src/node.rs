@@ -12,6 +12,7 @@ use crate::auth::SharedAuthority;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::egress::Egress;
+use crate::hooks::{Hooks, Tallies};
 use crate::operations::{Exposure, Operations};
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
@@ -28,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) storage: Storage,
     /// Calls to the application's backend.
     pub(crate) egress: Egress,
+    /// What is counted of hooks.
+    pub(crate) hook_tallies: Arc<Tallies>,
     pub(crate) tls: Option<TlsKeys>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,
@@ -45,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) policy: Arc<Policy>,
     /// Who may use the API.
     pub(crate) api: ApiKeys,
+    /// Whom to ask before something is done.
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) websocket: tidings_websocket::Config,
     pub(crate) origins: Origins,
     /// Whether permessage-deflate is offered.
@@ -54,7 +59,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(config: &Config, policy: Policy, api: ApiKeys) -> Self {
+    pub(crate) fn new(config: &Config, policy: Policy, api: ApiKeys, hooks: Hooks) -> Self {
         let limits = Arc::new(config.limits.clone());
         Self {
             websocket: tidings_websocket::Config {
@@ -65,6 +70,7 @@ impl Settings {
             limits,
             policy: Arc::new(policy),
             api,
+            hooks: Arc::new(hooks),
             origins: Origins {
                 listed: config.server.origins.clone(),
                 loopback: config.server.listen.ip().is_loopback(),

@@ -10,6 +10,7 @@ use crate::RunError;
 use crate::api::ApiKeys;
 use crate::auth::JwtAuthority;
 use crate::config::{Config, StoreKind};
+use crate::hooks::{Hooks, Tallies};
 use crate::node::{Node, Settings};
 use crate::shard::mailbox::Mail;
 
@@ -25,6 +26,7 @@ pub(crate) struct Reloader {
     running: Config,
     base_dir: PathBuf,
     secret: [u8; 32],
+    hooks: Arc<Hooks>,
     /// The files as they were when they were read, and at the last look.
     read: Vec<Stamp>,
     seen: Vec<Stamp>,
@@ -36,10 +38,11 @@ impl Reloader {
         running: &Config,
         base_dir: &Path,
         secret: [u8; 32],
+        hooks: Arc<Hooks>,
     ) -> Self {
         let stamps = stamps(running, base_dir);
         let (running, base_dir) = (running.clone(), base_dir.to_owned());
-        Self { again, running, base_dir, secret, read: stamps.clone(), seen: stamps }
+        Self { again, running, base_dir, secret, hooks, read: stamps.clone(), seen: stamps }
     }
 
     /// What is in force.
@@ -85,7 +88,8 @@ impl Reloader {
         for key in keep_what_cannot_change(&mut config, &self.running) {
             tracing::warn!(%key, "this takes effect at the next start only");
         }
-        let settings = Arc::new(settings(&config, &self.base_dir)?);
+        let hooks = (&node.hook_tallies, Some(&*self.hooks));
+        let settings = Arc::new(settings(&config, &self.base_dir, hooks)?);
         let authority = JwtAuthority::from_config(&config.auth, &self.base_dir, &self.secret);
         let authority = authority.map_err(RunError::Keys)?;
         let fault = |(key, why, _)| RunError::Egress(format!("{key}: {why}"));
@@ -95,6 +99,7 @@ impl Reloader {
         for mailbox in node.mailboxes.iter() {
             mailbox.post(&mut vec![Mail::Settings(settings.clone())]);
         }
+        self.hooks = settings.hooks.clone();
         self.running = config;
         Ok(())
     }
@@ -104,10 +109,16 @@ impl Reloader {
 ///
 /// # Errors
 /// When a file that it names cannot be read or used.
-pub(crate) fn settings(config: &Config, base_dir: &Path) -> Result<Settings, RunError> {
+pub(crate) fn settings(
+    config: &Config,
+    base_dir: &Path,
+    (tallies, before): (&Arc<Tallies>, Option<&Hooks>),
+) -> Result<Settings, RunError> {
     let api = ApiKeys::load(&config.api, base_dir);
     let api = api.map_err(|fault| RunError::Api(fault.to_string()))?;
-    Ok(Settings::new(config, policy(config, base_dir)?, api))
+    let hooks = Hooks::load(config, base_dir, tallies, before)
+        .map_err(|fault| RunError::Hooks(format!("{}: {}", fault.key, fault.why)))?;
+    Ok(Settings::new(config, policy(config, base_dir)?, api, hooks))
 }
 
 /// The rules of a configuration, compiled.
@@ -158,7 +169,7 @@ fn stamps(config: &Config, base_dir: &Path) -> Vec<Stamp> {
     let keys = keys.chain(api);
     let schemas = config.namespace.values().filter_map(|rules| rules.schema_file.as_ref());
     let egress = config.egress.certificates.iter();
-    let keys = keys.chain(egress);
+    let keys = keys.chain(egress).chain(config.hooks.files());
     let others =
         keys.map(|path| base_dir.join(path)).chain(schemas.map(|file| base_dir.join(file)));
     config.file().map(Path::to_owned).into_iter().chain(others).map(|path| stamp(&path)).collect()

@@ -84,7 +84,8 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let revocations = Revocations::open(data_dir.as_deref(), clock.now().wall_ms);
     let revocations = revocations.map_err(RunError::Io)?;
     let node = Arc::new(make_node(config, base_dir, (clock, &secret, revocations), shared)?);
-    let settings = Arc::new(reload::settings(config, base_dir)?);
+    let settings = reload::settings(config, base_dir, (&node.hook_tallies, None))?;
+    let settings = Arc::new(settings);
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let storing = match opened {
@@ -99,7 +100,7 @@ pub fn run(start: Start) -> Result<(), RunError> {
     }
     node.operations.ready(&node);
     announce(config, address);
-    let mut reloader = Reloader::new(again, config, base_dir, secret);
+    let mut reloader = Reloader::new(again, config, base_dir, secret, settings.hooks.clone());
     life.live(&node, &mut reloader);
     let storage = node.storage.clone();
     let (done, ended) = oneshot::channel();
@@ -177,6 +178,7 @@ fn make_node(
         authority: SharedAuthority::with(authority, revocations),
         mailboxes,
         storage,
+        hook_tallies: Default::default(),
         egress: Egress::start(&config.egress, base_dir).map_err(RunError::Io)?,
         tls: tls.transpose().map_err(RunError::Tls)?,
         connections: Default::default(),

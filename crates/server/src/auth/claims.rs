@@ -137,21 +137,26 @@ impl Claims {
 
     fn grants(&self) -> Result<Option<Box<[Grant]>>, TokenError> {
         let Some(channels) = self.0.get("channels") else { return Ok(None) };
-        let shape = || refused("its `channels` is not an object of patterns with lists of actions");
-        let channels = channels.as_object().ok_or_else(shape)?;
-        let mut grants = Vec::with_capacity(channels.len());
-        for (pattern, actions) in channels {
-            check_pattern(pattern).map_err(refused)?;
-            let names = actions.as_array().ok_or_else(shape)?.iter().map(Value::as_str);
-            let actions: Result<_, ()> =
-                names.map(|name| name.and_then(action).ok_or(())).collect();
-            let actions = actions.map_err(|()| {
-                refused("an action in its `channels` is not subscribe, publish, history, presence")
-            })?;
-            grants.push(Grant { pattern: pattern.as_str().into(), actions });
-        }
-        Ok((!grants.is_empty()).then(|| grants.into()))
+        let grants = read_grants(channels).map_err(refused)?;
+        Ok((!grants.is_empty()).then_some(grants))
     }
+}
+
+/// Patterns and what each allows, as in a token's `channels`.
+pub(crate) fn read_grants(channels: &Value) -> Result<Box<[Grant]>, &'static str> {
+    let shape = "its `channels` is not an object of patterns with lists of actions";
+    let channels = channels.as_object().ok_or(shape)?;
+    let mut grants = Vec::with_capacity(channels.len());
+    for (pattern, actions) in channels {
+        check_pattern(pattern)?;
+        let names = actions.as_array().ok_or(shape)?.iter().map(Value::as_str);
+        let actions: Result<_, ()> = names.map(|name| name.and_then(action).ok_or(())).collect();
+        let actions = actions.map_err(
+            |()| "an action in its `channels` is not subscribe, publish, history, presence",
+        )?;
+        grants.push(Grant { pattern: pattern.as_str().into(), actions });
+    }
+    Ok(grants.into())
 }
 
 /// The action of that name.
@@ -160,7 +165,7 @@ pub(super) fn action(name: &str) -> Option<Action> {
 }
 
 /// Whether `user` can be a token's `sub`.
-pub(super) fn check_user(user: &str) -> Result<(), &'static str> {
+pub(crate) fn check_user(user: &str) -> Result<(), &'static str> {
     if user.is_empty() || user.len() > USER_BYTES {
         return Err("its `sub` is not 1 to 255 bytes long");
     }

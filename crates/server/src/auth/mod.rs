@@ -41,6 +41,7 @@ use tidings_core::identity::{Authority, Identity, TokenError};
 
 use crate::config;
 use claims::{Claims, Header};
+pub(crate) use claims::{check_user, read_grants};
 pub use keys::{KeyError, KeySet};
 pub use mint::{InvalidGrant, MintError, SigningKey, TokenRequest, mint, parse_grant};
 pub(crate) use revocations::{Revocation, Revocations, RevokeError};

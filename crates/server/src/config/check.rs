@@ -1,13 +1,15 @@
 //! What the types cannot say: files that must exist, values that contradict each other.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use tidings_core::policy::{Access, NamespacePolicy};
+use tidings_core::policy::{Access, Hook, NamespacePolicy, WhenDown};
 
-use super::{Config, ConfigError, Problem, StoreKind, Tls};
+use super::{Config, ConfigError, Problem, StoreKind, Tls, Tokens};
 use crate::api::ApiKeys;
 use crate::auth::KeySet;
 use crate::egress;
+use crate::hooks::Hooks;
 
 /// Collects what is wrong and what is only doubtful.
 struct Findings<'a> {
@@ -37,6 +39,7 @@ impl Config {
         let mut found = Findings { config: self, errors: Vec::new(), warnings: Vec::new() };
         self.check_server(base_dir, &mut found);
         self.check_auth(base_dir, &mut found);
+        self.check_hooks(base_dir, &mut found);
         self.check_limits(&mut found);
         for (name, rules) in &self.namespace {
             self.check_namespace(name, rules, &mut found);
@@ -123,9 +126,31 @@ impl Config {
         }
     }
 
+    fn check_hooks(&self, base_dir: &Path, found: &mut Findings<'_>) {
+        if let Err(fault) = Hooks::load(self, base_dir, &Arc::default(), None) {
+            found.error(&fault.key, fault.why, fault.remedy);
+        }
+        if let Some(connect) = &self.hooks.connect
+            && connect.tokens == Tokens::Opaque
+            && connect.when_down == WhenDown::Allow
+        {
+            let why = "nobody but the backend knows whose an opaque token is";
+            found.error("hooks.connect.when_down", why, "set when_down = \"deny\"");
+        }
+        for (name, call) in self.hooks.calls() {
+            if let Some(call) = call
+                && call.secret.is_none()
+                && call.secret_file.is_none()
+            {
+                let why = "calls are not signed: whoever reaches the backend can ask it the same";
+                found.warn(&format!("hooks.{name}"), why, "set secret_file, and check signatures");
+            }
+        }
+    }
+
     fn check_limits(&self, found: &mut Findings<'_>) {
         let limits = &self.limits;
-        let ranges: [(&str, usize, usize, usize); 20] = [
+        let ranges: [(&str, usize, usize, usize); 21] = [
             ("frame", limits.frame, 1024, 64 << 20),
             ("data", limits.data, 1, limits.frame),
             ("presence_data", limits.presence_data, 2, limits.data),
@@ -146,6 +171,7 @@ impl Config {
             ("connections", limits.connections, 1, usize::MAX),
             ("header_bytes", limits.header_bytes, 1024, 1 << 20),
             ("headers", limits.headers, 8, 1024),
+            ("questions", limits.questions, 1, 1 << 20),
             ("fragments", limits.fragments, 1, 65_536),
             ("mailbox", limits.mailbox, 16, 1 << 24),
         ];
@@ -178,6 +204,17 @@ impl Config {
         if !is_namespace(name) {
             let message = format!("{name:?} cannot be the name of a namespace");
             found.error(&key(""), message, "use 1 to 32 characters of a-z 0-9 _ -");
+        }
+        let hooks = [
+            (Hook::Publish, "publish", self.hooks.publish.is_some()),
+            (Hook::Subscribe, "subscribe", self.hooks.subscribe.is_some()),
+        ];
+        for (hook, name, there) in hooks {
+            if rules.hooks.contains(&hook) && !there {
+                let why = format!("{name:?} is to be asked about, and nobody is there to ask");
+                let remedy = "add [hooks.subscribe] or [hooks.publish] with its url";
+                found.error(&key(".hooks"), why, remedy);
+            }
         }
         let history = &rules.history;
         if history.durable && self.store.kind == StoreKind::Memory {

@@ -11,6 +11,7 @@ mod api;
 mod check;
 mod egress;
 mod error;
+mod hooks;
 mod outline;
 mod policy;
 pub mod reference;
@@ -28,6 +29,8 @@ pub use api::{Api, ApiKey, Scope};
 pub use egress::Egress;
 use error::Source;
 pub use error::{ConfigError, Place, Problem};
+pub(crate) use hooks::CallRules;
+pub use hooks::{CommandHook, ConnectHook, Hooks, Tokens};
 pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 
 /// Everything that can be configured.
@@ -44,6 +47,8 @@ pub struct Config {
     pub api: Api,
     /// What the server itself calls.
     pub egress: Egress,
+    /// What the application's backend is asked before it is done.
+    pub hooks: Hooks,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.
@@ -90,6 +95,7 @@ impl Config {
             publish: Access::Anyone,
             history,
             presence: PresencePolicy { access: Access::Anyone, ..PresencePolicy::default() },
+            hooks: Vec::new(),
             schema_file: None,
         };
         let month = Period::millis(30 * 86_400_000);

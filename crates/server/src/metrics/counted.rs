@@ -146,11 +146,12 @@ impl Sample {
         self.counts.channels += other.counts.channels;
         self.counts.subscriptions += other.counts.subscriptions;
         self.counts.lost += other.counts.lost;
+        self.counts.questions += other.counts.questions;
     }
 }
 
 /// Bounds of a histogram at most, without the infinite one.
-pub(super) const BOUNDS: usize = 14;
+pub(crate) const BOUNDS: usize = 14;
 
 /// How often a value was at or below each of some bounds. One thread writes.
 #[derive(Debug, Default)]
@@ -179,7 +180,7 @@ impl Histogram {
 }
 
 /// Microseconds: from a fast disk's sync to one that is in trouble.
-pub(super) const COMMIT_MICROS: [u64; BOUNDS] = [
+pub(crate) const COMMIT_MICROS: [u64; BOUNDS] = [
     100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
     2_500_000,
 ];

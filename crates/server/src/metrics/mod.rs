@@ -20,10 +20,12 @@ use tidings_core::engine::{CommandKind, Recovery};
 use tidings_proto::{CloseCode, ErrorCode};
 use tokio::sync::oneshot;
 
+pub(crate) use counted::{COMMIT_MICROS, Histogram};
 pub(crate) use counted::{End, Refusal, Sample, StoreTally, Tally};
 use page::Page;
 use process::Process;
 
+use crate::hooks::{KINDS, OUTCOMES};
 use crate::node::Node;
 use crate::shard::mailbox::Mail;
 use crate::storage::Storage;
@@ -77,6 +79,8 @@ fn text(node: &Node, sum: &Sample) -> String {
         mailboxes.put(&[&shard.to_string()], mailbox.len());
     }
     store(&mut page, &node.storage);
+    hooks(&mut page, node);
+    page.one(&table::QUESTIONS, sum.counts.questions);
     page.each(&table::RELOADS, node.operations.reloads());
     process(&mut page, node.clock.started_wall_ms());
     page.finish()
@@ -110,11 +114,26 @@ fn commands(page: &mut Page, sum: &Sample) {
 
 fn store(page: &mut Page, storage: &Storage) {
     let tally = &storage.tally;
-    page.histogram(&table::COMMIT, &tally.commit, &counted::COMMIT_MICROS, 1e6);
+    page.histogram(&table::COMMIT, &tally.commit, &COMMIT_MICROS, 1e6);
     page.histogram(&table::BATCH, &tally.batch, &counted::BATCHES, 1.0);
     page.one(&table::SYNCS, tally.syncs.load(Relaxed));
     page.one(&table::STORE_QUEUE, storage.len());
     page.one(&table::STORE_ERRORS, tally.errors.load(Relaxed));
+}
+
+fn hooks(page: &mut Page, node: &Node) {
+    let all = || KINDS.into_iter().zip(node.hook_tallies.all());
+    let mut questions = page.metric(&table::HOOK_CALLS);
+    for (hook, tally) in all() {
+        for (outcome, count) in OUTCOMES.into_iter().zip(tally.outcomes()) {
+            questions.put(&[hook, outcome], count);
+        }
+    }
+    let took = all().map(|(hook, tally)| (hook, &tally.took));
+    page.histograms(&table::HOOK_SECONDS, took, &COMMIT_MICROS, 1e6);
+    page.each(&table::HOOK_UNDER_WAY, all().map(|(hook, tally)| (hook, tally.now().0)));
+    page.each(&table::HOOK_QUEUE, all().map(|(hook, tally)| (hook, tally.now().1)));
+    page.each(&table::HOOK_OPEN, all().map(|(hook, tally)| (hook, u8::from(tally.now().2))));
 }
 
 fn process(page: &mut Page, started_ms: u64) {

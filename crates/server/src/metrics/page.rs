@@ -47,18 +47,48 @@ impl Page {
         bounds: &[u64; BOUNDS],
         scale: f64,
     ) {
+        self.metric(metric);
+        self.buckets(metric.name, "", histogram, (bounds, scale));
+    }
+
+    /// A histogram with one label, whose values are known.
+    pub(super) fn histograms<'a>(
+        &mut self,
+        metric: &'static Metric,
+        values: impl IntoIterator<Item = (&'a str, &'a Histogram)>,
+        bounds: &[u64; BOUNDS],
+        scale: f64,
+    ) {
+        self.metric(metric);
+        for (value, histogram) in values {
+            let label = format!("{}=\"{value}\"", metric.labels.first().unwrap_or(&""));
+            self.buckets(metric.name, &label, histogram, (bounds, scale));
+        }
+    }
+
+    fn buckets(
+        &mut self,
+        name: &str,
+        label: &str,
+        histogram: &Histogram,
+        (bounds, scale): (&[u64; BOUNDS], f64),
+    ) {
         let (counts, sum) = histogram.read();
-        let name = metric.name;
-        let page = self.metric(metric).page;
+        let (more, alone) = match label {
+            "" => (String::new(), String::new()),
+            label => (format!("{label},"), format!("{{{label}}}")),
+        };
+        let page = &mut self.0;
         for (bound, count) in bounds.iter().zip(counts) {
             let bound = *bound as f64 / scale;
-            let _ = writeln!(page.0, "{name}_bucket{{le=\"{bound}\"}} {count}");
+            let _ = writeln!(page, "{name}_bucket{{{more}le=\"{bound}\"}} {count}");
         }
         let count = counts[BOUNDS];
         let sum = sum as f64 / scale;
         let _ = writeln!(
-            page.0,
-            "{name}_bucket{{le=\"+Inf\"}} {count}\n{name}_sum {sum}\n{name}_count {count}"
+            page,
+            "{name}_bucket{{{more}le=\"+Inf\"}} {count}\n{name}_sum{alone} {sum}\n\
+             {name}_count{alone} {count}"
         );
     }
 }

@@ -103,6 +103,20 @@ metrics! {
         "Appends and reads that wait for the storage thread.";
     STORE_ERRORS: Counter "tidings_store_errors_total" "" []
         "Appends that the disk refused; their publishers were told `unavailable`.";
+    HOOK_CALLS: Counter "tidings_hook_questions_total" "" ["hook" "outcome"]
+        "Questions to the application's backend (docs/hooks.md): `allowed`, `denied`, `failed` (no answer \
+         that can be used), `timed_out`, `skipped` (the backend is left alone because it does not \
+         answer) or `full` (hooks.*.queue).";
+    HOOK_SECONDS: Histogram "tidings_hook_call_seconds" "seconds" ["hook"]
+        "How long a call of the backend took.";
+    HOOK_UNDER_WAY: Gauge "tidings_hook_calls" "" ["hook"]
+        "Calls of the backend under way.";
+    HOOK_QUEUE: Gauge "tidings_hook_queue_length" "" ["hook"]
+        "Questions that wait for a free place among hooks.*.concurrency.";
+    HOOK_OPEN: Gauge "tidings_hook_breaker_open" "" ["hook"]
+        "1 while the backend is left alone because it does not answer.";
+    QUESTIONS: Gauge "tidings_questions" "" []
+        "Sessions, subscriptions and publishes that wait for the backend.";
     RELOADS: Counter "tidings_reloads_total" "" ["outcome"]
         "Changes of the configuration file: `taken`, or `refused` as a whole.";
     CPU: Counter "process_cpu_seconds_total" "seconds" []

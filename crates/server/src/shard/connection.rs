@@ -9,6 +9,7 @@ use tidings_websocket::{CloseHandshake, Decoder, Role};
 
 use super::moving::Departure;
 use super::wire::Wire;
+use crate::hooks::Shown;
 use crate::transport::link::Link;
 use crate::transport::stream::{Queue, Stream};
 
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) ended: Cell<bool>,
     /// It moves to another shard when its task has ended.
     pub(crate) leaving: RefCell<Option<Departure>>,
+    /// What of its request the backend is shown, until that is asked who may come in.
+    pub(crate) shown: RefCell<Option<Box<Shown>>>,
 }
 
 impl Connection {
@@ -67,6 +70,7 @@ impl Connection {
             drain: Cell::new(false),
             ended: Cell::new(false),
             leaving: RefCell::new(None),
+            shown: RefCell::new(None),
         }
     }
 

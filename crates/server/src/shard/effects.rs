@@ -27,6 +27,7 @@ impl Shard {
                 Effect::Answer { text } => self.served(text),
                 Effect::Append(append) => self.node.storage.append(self.id, append),
                 Effect::Close { session, code } => self.close(session, code),
+                Effect::Consult { id, session, about } => self.consult(id, session, &about),
                 Effect::Drain { session } => self.with(session, |connection| {
                     connection.drain.set(true);
                     self.touch(connection);
@@ -42,6 +43,8 @@ impl Shard {
                 }
                 Effect::Pause { session } => self.with(session, |c| c.paused.set(true)),
                 Effect::Resume { session } => self.with(session, |connection| {
+                    // It has begun, perhaps by its ticket, without a question.
+                    connection.shown.replace(None);
                     connection.paused.set(false);
                     connection.wake();
                 }),
@@ -54,7 +57,7 @@ impl Shard {
         self.engine.borrow_mut().recycle(effects);
     }
 
-    fn with(&self, session: SessionKey, act: impl FnOnce(&Rc<Connection>)) {
+    pub(super) fn with(&self, session: SessionKey, act: impl FnOnce(&Rc<Connection>)) {
         let found = self.by_slot.borrow().get(session.slot as usize).cloned().flatten();
         if let Some(connection) = found.filter(|c| c.session.get() == Some(session)) {
             act(&connection);

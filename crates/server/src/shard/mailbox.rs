@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::task::AtomicWaker;
-use tidings_core::engine::{Message, Traveller};
+use tidings_core::engine::{Message, Traveller, Verdict};
 use tidings_core::store::{Level, Loaded, StoreError};
 
 use tokio::sync::oneshot;
@@ -18,6 +18,8 @@ use crate::node::Settings;
 /// What a shard is told from outside its thread.
 #[derive(Debug)]
 pub(crate) enum Mail {
+    /// What the application's backend says to a question of this shard's.
+    Advice { id: u64, verdict: Box<Verdict> },
     /// A connection moves here from another shard.
     Arrival(Box<Luggage>, Box<Traveller>),
     /// Commands of a client that speaks HTTP.

@@ -6,6 +6,7 @@
 //! what was committed, joined by channel, and writes to each socket once.
 
 pub(crate) mod connection;
+mod consulting;
 pub(crate) mod draining;
 mod effects;
 pub(crate) mod mailbox;
@@ -14,6 +15,7 @@ mod reading;
 pub(crate) mod requests;
 mod service;
 mod sweep;
+mod together;
 mod visit;
 pub(crate) mod wire;
 
@@ -29,6 +31,7 @@ use tidings_websocket::{DeflateConfig, Deflater, Inflater};
 
 use tokio::sync::Notify;
 
+use crate::hooks::Shown;
 use crate::metrics::{End, Tally};
 use crate::node::{Node, Settings};
 use crate::transport::ring::Ring;
@@ -45,9 +48,6 @@ const SCRATCH: usize = 64 << 10;
 
 /// Reads from one connection before the others have their turn.
 const READS_PER_TURN: usize = 2;
-
-/// So many sockets to write to are worth a call of their own.
-const TOGETHER_FROM: usize = 6;
 
 /// The window of compression: RFC 7692's largest.
 const WINDOW_BITS: u8 = 15;
@@ -144,17 +144,19 @@ impl Shard {
 
     /// A client's connection was upgraded: from here to its end. `token` is that of its
     /// `Authorization` header, `early` what it sent right behind its request. A `refusal` is told
-    /// now, because browsers hide the status of a failed upgrade.
+    /// now, because browsers hide the status of a failed upgrade. `shown`: what of the request the
+    /// backend will be shown.
     pub(crate) fn admit(
         self: &Rc<Self>,
         stream: Stream,
-        wire: Wire,
+        (wire, shown): (Wire, Option<Box<Shown>>),
         token: Option<&str>,
         early: &[u8],
         refusal: Option<CloseCode>,
     ) {
         let now = self.node.clock.now();
         let connection = self.keep(|index| Connection::new(stream, index, wire, now.mono_ms));
+        connection.shown.replace(shown);
         self.tally.opened(wire);
         let key = self.engine.borrow_mut().open(now, None);
         self.join_session(&connection, key);
@@ -277,6 +279,9 @@ impl Shard {
         let now = self.node.clock.now();
         self.engine.borrow_mut().end_turn(now);
         self.carry_out();
+        // Before clients hear anything: who is welcome is known to its registry then, and can come
+        // back at once.
+        self.send_mail();
         self.flush_touched();
         self.after_flush();
         self.send_mail();
@@ -290,6 +295,9 @@ impl Shard {
         let now = self.node.clock.now();
         for one in mail.drain(..) {
             match one {
+                Mail::Advice { id, verdict } => {
+                    self.engine.borrow_mut().advised(now, id, *verdict);
+                }
                 Mail::Arrival(luggage, traveller) => self.arrive(*luggage, *traveller),
                 Mail::Batch(batch) => self.take_batch(*batch),
                 Mail::Count(reply) => {
@@ -350,42 +358,6 @@ impl Shard {
         // Spare the allocation, unless effects of flushing have begun a new list.
         if self.touched.borrow().is_empty() {
             self.touched.replace(touched);
-        }
-    }
-
-    /// Sends to all that have one plain frame waiting, in one system call. What remains, for
-    /// whatever reason, is left to `flush`.
-    fn send_together(&self, touched: &[Rc<Connection>]) {
-        let mut ring = self.ring.borrow_mut();
-        let Some(working) = ring.as_mut().filter(|_| touched.len() >= TOGETHER_FROM) else {
-            return;
-        };
-        let ready =
-            |connection: &&Rc<Connection>| !connection.blocked.get() && !connection.ended.get();
-        let (mut frames, mut whose) = (Vec::new(), Vec::new());
-        for connection in touched.iter().filter(ready) {
-            let queue = connection.queue.borrow();
-            if let (Some(fd), Some(frame)) = (connection.stream.plain_fd(), queue.only()) {
-                frames.push((fd, frame.clone()));
-                whose.push((connection, false));
-            }
-        }
-        let outcome = working.send(&frames, |place, sent| {
-            let (connection, reported) = &mut whose[place];
-            *reported = true;
-            if let Ok(sent) = sent {
-                self.tally.sent(sent);
-                connection.queue.borrow_mut().advance(sent);
-            }
-        });
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "io_uring failed; sockets are written to one by one now");
-            *ring = None;
-            drop(ring);
-            // How much of their frame is out is not known: they come back and recover.
-            for (connection, _) in whose.into_iter().filter(|(_, reported)| !reported) {
-                self.end(connection);
-            }
         }
     }
 

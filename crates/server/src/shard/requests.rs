@@ -11,6 +11,7 @@ use super::Shard;
 use super::connection::Connection;
 use super::mailbox::Mail;
 use super::wire::Wire;
+use crate::hooks::Shown;
 use crate::transport::link::Link;
 use crate::transport::positions::Positions;
 use crate::transport::stream::Stream;
@@ -73,10 +74,11 @@ pub(crate) enum Taken {
 }
 
 impl Shard {
-    /// A session begins in an HTTP request. `lines` are its first commands.
+    /// A session begins in an HTTP request. `lines` are its first commands; `shown`: what of the
+    /// request the backend will be shown.
     pub(crate) fn admit_http(
         self: &Rc<Self>,
-        wire: Wire,
+        (wire, shown): (Wire, Option<Box<Shown>>),
         token: Option<&str>,
         lines: &[u8],
         positions: Option<Positions>,
@@ -86,6 +88,7 @@ impl Shard {
         let now = self.node.clock.now();
         let stream = Stream::Http(Box::new(link));
         let connection = self.keep(|index| Connection::new(stream, index, wire, now.mono_ms));
+        connection.shown.replace(shown);
         self.tally.opened(wire);
         let key = {
             let mut engine = self.engine.borrow_mut();
@@ -195,7 +198,8 @@ impl Shard {
         // Behind what still waits: the commands of the opening request, for instance.
         let held = connection.held.take();
         match held {
-            None => self.handle_lines(connection, &lines),
+            None if self.may_go_on(connection) => self.handle_lines(connection, &lines),
+            None => drop(connection.held.replace(Some((&*lines).into()))),
             Some(held) => {
                 let all = [&held[..], b"\n", &lines].concat();
                 connection.held.replace(Some(all.into()));

@@ -15,6 +15,7 @@ use tidings_websocket::{DeflateParams, handshake};
 use super::accept::Counted;
 use super::http::{Answer, Content, text};
 use super::socket::Socket;
+use crate::hooks::Shown;
 use crate::metrics::Refusal;
 use crate::shard::wire::Wire;
 use crate::shard::{Shard, deflate_config};
@@ -26,6 +27,8 @@ struct Wanted {
     subprotocol: Option<Option<&'static str>>,
     deflate: Option<DeflateParams>,
     token: Option<String>,
+    /// What of it the backend will be shown.
+    shown: Option<Box<Shown>>,
 }
 
 /// Checks the request, answers it, and takes the connection over once the answer is out.
@@ -53,7 +56,7 @@ pub(super) fn upgrade(
     let (shard, counted) = (shard.clone(), counted.clone());
     tokio::task::spawn_local(async move {
         match hyper::upgrade::on(request).await {
-            Ok(upgraded) => take_over(&shard, &counted, upgraded, &wanted),
+            Ok(upgraded) => take_over(&shard, &counted, upgraded, wanted),
             Err(error) => tracing::debug!(%error, "an upgrade was not completed"),
         }
     });
@@ -99,6 +102,7 @@ fn wanted(shard: &Shard, request: &Request<Incoming>) -> Result<Wanted, (StatusC
         subprotocol,
         deflate: deflate.and_then(|config| config.accept(extensions)),
         token: headers.get(header::AUTHORIZATION).and_then(bearer),
+        shown: shard.settings().hooks.show(headers),
     })
 }
 
@@ -126,7 +130,7 @@ fn take_over(
     shard: &Rc<Shard>,
     counted: &Rc<RefCell<Counted>>,
     upgraded: Upgraded,
-    wanted: &Wanted,
+    wanted: Wanted,
 ) {
     let Ok(parts) = upgraded.downcast::<TokioIo<Socket>>() else {
         return tracing::error!("an upgraded connection is of no known kind");
@@ -137,5 +141,5 @@ fn take_over(
     counted.borrow_mut().keep();
     let refusal = (wanted.subprotocol == Some(None)).then_some(CloseCode::UnsupportedVersion);
     let wire = if wanted.deflate.is_some() { Wire::Compressed } else { Wire::WebSocket };
-    shard.admit(stream, wire, wanted.token.as_deref(), &early, refusal);
+    shard.admit(stream, (wire, wanted.shown), wanted.token.as_deref(), &early, refusal);
 }

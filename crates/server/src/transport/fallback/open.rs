@@ -27,6 +27,7 @@ const fn padding() -> [u8; 2052] {
 /// Answers with all that the session is sent, for as long as it lives.
 pub(super) async fn events(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
     let token = token(request.headers());
+    let shown = shard.settings().hooks.show(request.headers());
     let lines = match body_of(request).await {
         Ok(lines) => lines,
         Err(answer) => return answer,
@@ -34,7 +35,7 @@ pub(super) async fn events(shard: &Rc<Shard>, request: Request<Incoming>) -> Ans
     if !shard.node.connection_begins() {
         return busy(shard);
     }
-    let connection = shard.admit_http(Wire::Events, token.as_deref(), &lines, None);
+    let connection = shard.admit_http((Wire::Events, shown), token.as_deref(), &lines, None);
     stream(shard, connection, Bytes::from_static(&PADDING))
 }
 

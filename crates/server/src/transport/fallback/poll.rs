@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::{body_of, busy, split_head, token};
+use crate::hooks::Shown;
 use crate::shard::Shard;
 use crate::shard::requests::{Handle, Poll};
 use crate::shard::wire::Wire;
@@ -23,24 +24,29 @@ struct Ask<'a> {
 
 pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
     let token = token(request.headers());
+    let shown = shard.settings().hooks.show(request.headers());
     let body = match body_of(request).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
     match serde_json::from_slice::<Ask<'_>>(&split_head(&body).0) {
         Ok(ask) => more(shard, &ask),
-        Err(_) => open(shard, token.as_deref(), &body).await,
+        Err(_) => open(shard, (token.as_deref(), shown), &body).await,
     }
 }
 
-async fn open(shard: &Rc<Shard>, token: Option<&str>, lines: &[u8]) -> Answer {
+async fn open(
+    shard: &Rc<Shard>,
+    (token, shown): (Option<&str>, Option<Box<Shown>>),
+    lines: &[u8],
+) -> Answer {
     if !shard.node.connection_begins() {
         return busy(shard);
     }
     let (poll, answered) = oneshot::channel();
     {
         // Not held across the wait: the session may end before its client hears of it.
-        let connection = shard.admit_http(Wire::Lines, token, lines, None);
+        let connection = shard.admit_http((Wire::Lines, shown), token, lines, None);
         if let Some(link) = connection.link() {
             link.open(poll);
         }

@@ -64,7 +64,8 @@ pub(super) fn open(shard: &Rc<Shard>, request: &Request<Incoming>) -> Answer {
     let positions = Positions::new(&wish.channels, last);
     let lines = commands(&wish, &positions);
     let positions = if wish.rewind.is_some() { positions.rewind() } else { positions };
-    let connection = shard.admit_http(Wire::Source, None, b"", Some(positions));
+    let shown = shard.settings().hooks.show(request.headers());
+    let connection = shard.admit_http((Wire::Source, shown), None, b"", Some(positions));
     if let Some(ticket) = &wish.ticket {
         shard.admit_by_ticket(&connection, ticket, TICKET_MS);
     }
