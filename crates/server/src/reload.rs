@@ -10,8 +10,9 @@ use crate::RunError;
 use crate::api::ApiKeys;
 use crate::auth::JwtAuthority;
 use crate::config::{Config, StoreKind};
-use crate::hooks::{Hooks, Tallies};
+use crate::hooks::Hooks;
 use crate::node::{Node, Settings};
+use crate::rate::{Proxies, Rates};
 use crate::shard::mailbox::Mail;
 
 /// Reads the configuration again, with what the command line changes in it.
@@ -24,9 +25,9 @@ type Stamp = Option<(SystemTime, u64)>;
 pub(crate) struct Reloader {
     again: Option<Again>,
     running: Config,
+    settings: Arc<Settings>,
     base_dir: PathBuf,
     secret: [u8; 32],
-    hooks: Arc<Hooks>,
     /// The files as they were when they were read, and at the last look.
     read: Vec<Stamp>,
     seen: Vec<Stamp>,
@@ -35,19 +36,32 @@ pub(crate) struct Reloader {
 impl Reloader {
     pub(crate) fn new(
         again: Option<Again>,
-        running: &Config,
+        (running, settings): (&Config, Arc<Settings>),
         base_dir: &Path,
         secret: [u8; 32],
-        hooks: Arc<Hooks>,
     ) -> Self {
         let stamps = stamps(running, base_dir);
         let (running, base_dir) = (running.clone(), base_dir.to_owned());
-        Self { again, running, base_dir, secret, hooks, read: stamps.clone(), seen: stamps }
+        Self { again, running, settings, base_dir, secret, read: stamps.clone(), seen: stamps }
     }
 
     /// What is in force.
     pub(crate) fn running(&self) -> &Config {
         &self.running
+    }
+
+    /// What shards have been told.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Keys that were fetched may be gone: shards look again who is still welcome.
+    pub(crate) fn hold_to_keys(&self, node: &Node) {
+        if node.authority.take_withdrawn() {
+            for mailbox in node.mailboxes.iter() {
+                mailbox.post(&mut vec![Mail::Settings(self.settings.clone())]);
+            }
+        }
     }
 
     /// Reloads if files have changed, and not again since the last look: an editor may be writing.
@@ -88,8 +102,8 @@ impl Reloader {
         for key in keep_what_cannot_change(&mut config, &self.running) {
             tracing::warn!(%key, "this takes effect at the next start only");
         }
-        let hooks = (&node.hook_tallies, Some(&*self.hooks));
-        let settings = Arc::new(settings(&config, &self.base_dir, hooks)?);
+        let before = Some(&*self.settings.hooks);
+        let settings = Arc::new(settings(&config, &self.base_dir, node, before)?);
         let authority = JwtAuthority::from_config(&config.auth, &self.base_dir, &self.secret);
         let authority = authority.map_err(RunError::Keys)?;
         let fault = |(key, why, _)| RunError::Egress(format!("{key}: {why}"));
@@ -99,8 +113,8 @@ impl Reloader {
         for mailbox in node.mailboxes.iter() {
             mailbox.post(&mut vec![Mail::Settings(settings.clone())]);
         }
-        self.hooks = settings.hooks.clone();
         self.running = config;
+        self.settings = settings;
         Ok(())
     }
 }
@@ -112,13 +126,21 @@ impl Reloader {
 pub(crate) fn settings(
     config: &Config,
     base_dir: &Path,
-    (tallies, before): (&Arc<Tallies>, Option<&Hooks>),
+    node: &Node,
+    hooks: Option<&Hooks>,
 ) -> Result<Settings, RunError> {
     let api = ApiKeys::load(&config.api, base_dir);
     let api = api.map_err(|fault| RunError::Api(fault.to_string()))?;
-    let hooks = Hooks::load(config, base_dir, tallies, before)
+    let hooks = Hooks::load(config, base_dir, &node.hook_tallies, hooks)
         .map_err(|fault| RunError::Hooks(format!("{}: {}", fault.key, fault.why)))?;
-    Ok(Settings::new(config, policy(config, base_dir)?, api, hooks))
+    let mut policy = policy(config, base_dir)?;
+    let rates = Arc::new(Rates::new(config, node.users.clone()));
+    if rates.concern_users() {
+        policy.meter = Some(rates.clone());
+    }
+    let proxies = Proxies::new(&config.server.proxies);
+    let proxies = proxies.map_err(|_| RunError::Api("server.proxies: not a network".into()))?;
+    Ok(Settings::new(config, policy, (api, Arc::new(hooks)), (rates, proxies)))
 }
 
 /// The rules of a configuration, compiled.

@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use crate::auth::{JwtAuthority, Revocations, SharedAuthority};
+use crate::auth::{self, JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
 use crate::egress::Egress;
@@ -23,6 +23,7 @@ use crate::error::RunError;
 use crate::lifecycle::Life;
 use crate::node::{Node, Settings};
 use crate::operations::{self, Exposure, Operations};
+use crate::rate::Counts;
 use crate::reload::{self, Again, Reloader};
 use crate::secret;
 use crate::shard::Shard;
@@ -84,8 +85,7 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let revocations = Revocations::open(data_dir.as_deref(), clock.now().wall_ms);
     let revocations = revocations.map_err(RunError::Io)?;
     let node = Arc::new(make_node(config, base_dir, (clock, &secret, revocations), shared)?);
-    let settings = reload::settings(config, base_dir, (&node.hook_tallies, None))?;
-    let settings = Arc::new(settings);
+    let settings = Arc::new(reload::settings(config, base_dir, &node, None)?);
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let storing = match opened {
@@ -98,9 +98,10 @@ pub fn run(start: Start) -> Result<(), RunError> {
     for (id, listener) in (0u16..).zip(listeners) {
         threads.push(start_shard(node.clone(), settings.clone(), ShardId(id), identity, listener)?);
     }
+    auth::keep_fetching(&node);
     node.operations.ready(&node);
     announce(config, address);
-    let mut reloader = Reloader::new(again, config, base_dir, secret, settings.hooks.clone());
+    let mut reloader = Reloader::new(again, (config, settings), base_dir, secret);
     life.live(&node, &mut reloader);
     let storage = node.storage.clone();
     let (done, ended) = oneshot::channel();
@@ -183,6 +184,8 @@ fn make_node(
         tls: tls.transpose().map_err(RunError::Tls)?,
         connections: Default::default(),
         connections_max: config.limits.connections.into(),
+        users: Arc::default(),
+        addresses: Counts::default(),
         crowd,
         operations,
         exposure,

@@ -74,7 +74,9 @@ impl Engine {
         let asked = self.config.policy.hooks.connect.is_some();
         asked
             && !matches!(command.body, CommandBody::Hello { .. })
-            && self.session(key).is_some_and(|s| !s.open && !s.knocks && s.claim.is_none())
+            && self
+                .session(key)
+                .is_some_and(|s| !s.open && s.mark == 0 && !s.knocks && s.claim.is_none())
     }
 
     /// A session without a ticket would begin.
@@ -217,9 +219,6 @@ impl Engine {
         }
         match then {
             Then::Command(text) => {
-                if let Some(session) = self.session(key) {
-                    session.open = true;
-                }
                 self.read_on(key);
                 self.receive(now, key, &text);
             }
@@ -295,12 +294,10 @@ impl Engine {
             }
             return self.knock_again(key, id, None, token);
         }
-        let identity = self.verify(now, token).map_err(|e| {
-            let why = match e {
-                TokenError::Expired => "the token has expired".into(),
-                TokenError::Refused(why) => why,
-            };
-            Reject::new(ErrorCode::Unauthorized, why)
+        let identity = self.verify(now, token).map_err(|error| match error {
+            TokenError::Later => Reject::later(error.to_string()),
+            TokenError::Expired => Reject::new(ErrorCode::Unauthorized, error.to_string()),
+            TokenError::Refused(why) => Reject::new(ErrorCode::Unauthorized, why),
         })?;
         let Some(session) = self.session(key) else { return Ok(()) };
         let same = match session.mark {

@@ -18,6 +18,7 @@ mod homes;
 mod inspect;
 mod knocking;
 mod members;
+mod metering;
 mod placement;
 mod publishing;
 mod reconfigure;

@@ -146,7 +146,8 @@ impl Engine {
         let outcome = match token {
             Some(token) => match self.verify(now, token) {
                 Ok(identity) => Ok(identity),
-                Err(TokenError::Expired) => Err(CloseCode::TokenExpired),
+                // Either way the client comes back at once, with a fresh token if it can get one.
+                Err(TokenError::Expired | TokenError::Later) => Err(CloseCode::TokenExpired),
                 Err(TokenError::Refused(_)) => Err(CloseCode::TokenRefused),
             },
             None if anonymous => Ok(self.anonymous(now, key)),
@@ -347,6 +348,11 @@ impl Engine {
         self.forget_consulting(key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
+        if session.counted
+            && let Some(meter) = &self.config.policy.meter
+        {
+            meter.ends(&identity.user);
+        }
         let entered = session.entered.map(|list| *list).unwrap_or_default();
         let resumable = lost && session.ticket;
         for channel in &entered {

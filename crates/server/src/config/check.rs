@@ -8,8 +8,9 @@ use tidings_core::policy::{Access, Hook, NamespacePolicy, WhenDown};
 use super::{Config, ConfigError, Problem, StoreKind, Tls, Tokens};
 use crate::api::ApiKeys;
 use crate::auth::KeySet;
-use crate::egress;
+use crate::egress::{self, Guard, Target};
 use crate::hooks::Hooks;
+use crate::rate::Proxies;
 
 /// Collects what is wrong and what is only doubtful.
 struct Findings<'a> {
@@ -73,6 +74,10 @@ impl Config {
                 );
             }
         }
+        if let Err(place) = Proxies::new(&server.proxies) {
+            let why = format!("{:?} is neither a network nor an address", server.proxies[place]);
+            found.error("server.proxies", why, "write networks as \"10.1.0.0/16\"");
+        }
         if server.drain.ms > 3_600_000 {
             found.error("server.drain", "more than 1h", "write 10s or 5m; 0s stops at once");
         }
@@ -117,6 +122,14 @@ impl Config {
         }
         if let Err((key, why, remedy)) = egress::Egress::check(&self.egress, base_dir) {
             found.error(key, why, remedy);
+        }
+        let guard = Guard::new(&self.egress.allow).unwrap_or_default();
+        for (index, key) in auth.key.iter().enumerate() {
+            let Some(url) = &key.jwks_url else { continue };
+            if let Err(why) = Target::parse(url, &guard) {
+                let remedy = "give an https: URL on the internet, or see egress.allow";
+                found.error(&format!("auth.key.{index}.jwks_url"), why.to_string(), remedy);
+            }
         }
         if let Err(errors) = KeySet::load(auth, base_dir) {
             for error in errors {

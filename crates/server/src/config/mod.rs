@@ -14,6 +14,7 @@ mod error;
 mod hooks;
 mod outline;
 mod policy;
+mod rate;
 pub mod reference;
 mod sections;
 
@@ -31,6 +32,7 @@ use error::Source;
 pub use error::{ConfigError, Place, Problem};
 pub(crate) use hooks::CallRules;
 pub use hooks::{CommandHook, ConnectHook, Hooks, Tokens};
+pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 
 /// Everything that can be configured.
@@ -49,6 +51,8 @@ pub struct Config {
     pub egress: Egress,
     /// What the application's backend is asked before it is done.
     pub hooks: Hooks,
+    /// How fast somebody may ask.
+    pub rate: Rates,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.

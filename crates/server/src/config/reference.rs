@@ -9,7 +9,8 @@ use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 
 use super::outline::{Row, Section, section};
 use super::{
-    Api, ApiKey, Auth, CommandHook, Config, ConnectHook, Egress, Hooks, Key, Server, Store, Tls,
+    Api, ApiKey, Auth, CommandHook, CommandRates, Config, ConnectHook, Egress, Hooks, Key, Rates,
+    Server, Store, Tls,
 };
 
 /// A whole file that works, as a start.
@@ -33,6 +34,8 @@ fn sections() -> Vec<Section> {
         section::<ConnectHook>("hooks.connect", false),
         section::<CommandHook>("hooks.subscribe", false),
         section::<CommandHook>("hooks.publish", false),
+        section::<Rates>("rate", false),
+        section::<CommandRates>("rate.command", false),
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),

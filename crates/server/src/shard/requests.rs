@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::mailbox::Mail;
 use super::wire::Wire;
 use crate::hooks::Shown;
+use crate::node::Seat;
 use crate::transport::link::Link;
 use crate::transport::positions::Positions;
 use crate::transport::stream::Stream;
@@ -78,7 +79,7 @@ impl Shard {
     /// request the backend will be shown.
     pub(crate) fn admit_http(
         self: &Rc<Self>,
-        (wire, shown): (Wire, Option<Box<Shown>>),
+        (wire, seat, shown): (Wire, Seat, Option<Box<Shown>>),
         token: Option<&str>,
         lines: &[u8],
         positions: Option<Positions>,
@@ -87,7 +88,8 @@ impl Shard {
         let secret = link.secret;
         let now = self.node.clock.now();
         let stream = Stream::Http(Box::new(link));
-        let connection = self.keep(|index| Connection::new(stream, index, wire, now.mono_ms));
+        let connection =
+            self.keep(|index| Connection::new((stream, seat), index, wire, now.mono_ms));
         connection.shown.replace(shown);
         self.tally.opened(wire);
         let key = {
