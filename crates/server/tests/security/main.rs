@@ -21,3 +21,4 @@ mod neighbours;
 mod page;
 mod ports;
 mod revoked;
+mod waiting;
