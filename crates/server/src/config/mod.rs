@@ -13,6 +13,7 @@ mod egress;
 mod error;
 mod outline;
 mod policy;
+mod rate;
 pub mod reference;
 mod sections;
 
@@ -28,6 +29,7 @@ pub use api::{Api, ApiKey, Scope};
 pub use egress::Egress;
 use error::Source;
 pub use error::{ConfigError, Place, Problem};
+pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 
 /// Everything that can be configured.
@@ -44,6 +46,8 @@ pub struct Config {
     pub api: Api,
     /// What the server itself calls.
     pub egress: Egress,
+    /// How fast somebody may ask.
+    pub rate: Rates,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.
