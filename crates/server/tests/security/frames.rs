@@ -140,7 +140,7 @@ fn t13_a_flood_of_pings_and_of_nothing_holds_up_nobody() {
     let server = Server::start(&Setup { server: "shards = 2", ..Setup::default() });
     let mut neighbours = Neighbours::meet(&server);
     (0..300).for_each(|_| neighbours.talk());
-    let (alone, before) = (neighbours.p99(), server.memory());
+    let (alone, before) = (neighbours.ways(), server.memory());
     for (what, bytes) in [
         ("Pings", frame(0x89, b"?")),
         ("empty Pings", frame(0x89, b"")),
@@ -160,9 +160,8 @@ fn t13_a_flood_of_pings_and_of_nothing_holds_up_nobody() {
             neighbours.talk();
         }
         let sent = sending.join().unwrap();
-        let p99 = neighbours.p99();
-        println!("{sent} {what} in {:?}; p99 of others {p99:?}, {alone:?} alone", begin.elapsed());
-        assert!(p99 < alone * 3 + Duration::from_millis(50), "{what}: {p99:?}, {alone:?} alone");
+        println!("{sent} in {:?}", begin.elapsed());
+        neighbours.ways().are_like(&alone, what);
         let _ = socket.send_raw(&frame(0x88, &1000_u16.to_be_bytes()));
         reading.join().unwrap();
     }

@@ -23,10 +23,11 @@ fn say_it(server: &Server) {
     }
     socket.ask(json!({"type": "publish", "channel": "chat:a", "data": 1, "key": evil}));
     socket.ask(json!({"type": "refresh", "token": evil}));
+    let odd_user = token("eve \u{2028}", Duration::from_secs(60));
     for hello in [
         json!({"type": "hello", "client": evil, "token": evil}),
         json!({"type": "hello", "client": evil, "session": evil}),
-        json!({"type": "hello", "client": evil, "token": token(&format!("eve {}", '\u{2028}'), Duration::from_secs(60))}),
+        json!({"type": "hello", "client": evil, "token": odd_user}),
     ] {
         let mut socket = server.connect();
         let _ = socket.command(hello);

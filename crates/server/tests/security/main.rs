@@ -18,6 +18,7 @@ mod identity;
 mod isolation;
 mod logs;
 mod neighbours;
+mod noisy;
 mod page;
 mod ports;
 mod revoked;

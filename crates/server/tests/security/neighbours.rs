@@ -32,11 +32,30 @@ impl Neighbours {
         self.ways.push(begin.elapsed());
     }
 
-    /// How long the slowest of a hundred words took, of those since this was last asked.
-    pub(crate) fn p99(&mut self) -> Duration {
+    /// How long words took since this was last asked.
+    pub(crate) fn ways(&mut self) -> Ways {
         let mut ways = std::mem::take(&mut self.ways);
         assert!(!ways.is_empty(), "they have talked");
         ways.sort_unstable();
-        ways[(ways.len() - 1) * 99 / 100]
+        let part = |percent: usize| ways[(ways.len() - 1) * percent / 100];
+        Ways { p50: part(50), p99: part(99) }
+    }
+}
+
+/// How long words take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways {
+    p50: Duration,
+    p99: Duration,
+}
+
+impl Ways {
+    /// What goes on beside is hardly noticed. The slowest words say more about what else this
+    /// machine does, so they have a wide bound.
+    pub(crate) fn are_like(&self, alone: &Ways, what: &str) {
+        println!("{what}: {self:?}, and {alone:?} alone");
+        let most = alone.p50 * 2 + Duration::from_millis(5);
+        assert!(self.p50 < most, "{what}: {self:?}, and {alone:?} alone");
+        assert!(self.p99 < alone.p99 * 2 + Duration::from_secs(1), "{what}: {self:?}");
     }
 }

@@ -12,8 +12,8 @@ fn open(server: &Server) -> Answer {
     finish(begin(server, "POST /poll", "", subscribe.to_string().as_bytes()))
 }
 
-/// Polls, Server-Sent Events and WebSockets have one limit together. Above it each door says when to
-/// come back; those inside are served as before, and what is given up is free again.
+/// Polls, Server-Sent Events and WebSockets have one limit together. Above it each door says when
+/// to come back; those inside are served as before, and what is given up is free again.
 #[test]
 fn t15_requests_that_wait_are_counted_and_the_next_is_told_when_to_come_back() {
     let limits = "connections = 200\nheartbeat = \"2s\"\npong_timeout = \"1s\"";
@@ -50,7 +50,7 @@ fn t15_requests_that_wait_are_counted_and_the_next_is_told_when_to_come_back() {
     for _ in 0..100 {
         neighbours.talk();
     }
-    println!("{} sessions; p99 of others {:?}", handles.len(), neighbours.p99());
+    println!("{} sessions; others take {:?}", handles.len(), neighbours.ways());
     drop((waiting, sockets));
     until("what was given up is free", || (open(&server).status == 200).then_some(()));
     until("sessions of polls that nobody asks for end", || {
