@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use crate::auth::{JwtAuthority, Revocations, SharedAuthority};
+use crate::auth::{self, JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
 use crate::egress::Egress;
@@ -98,6 +98,7 @@ pub fn run(start: Start) -> Result<(), RunError> {
     for (id, listener) in (0u16..).zip(listeners) {
         threads.push(start_shard(node.clone(), settings.clone(), ShardId(id), identity, listener)?);
     }
+    auth::keep_fetching(&node);
     node.operations.ready(&node);
     announce(config, address);
     let mut reloader = Reloader::new(again, (config, settings), base_dir, secret);
