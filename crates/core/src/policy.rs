@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Period;
+use crate::engine::Wants;
 use crate::identity::{Action, Identity};
 use crate::store::Retention;
 
@@ -167,6 +168,8 @@ pub struct Policy {
     pub anonymous: bool,
     /// The namespaces.
     pub namespaces: HashMap<Box<str>, Arc<Namespace>>,
+    /// What the engine tells of.
+    pub wants: Wants,
 }
 
 impl Policy {

@@ -84,6 +84,7 @@ impl Engine {
             if session.identity.is_none() && !self.authenticate(now, key, None) {
                 return;
             }
+            self.greet(key);
         }
         let channel = channel_of(&body).map(ToOwned::to_owned);
         let kind = CommandKind::of(&body);
@@ -246,6 +247,7 @@ impl Engine {
         };
         self.done(CommandKind::Hello, key, &frame);
         self.register(key);
+        self.greet(key);
     }
 
     fn refresh(&mut self, now: Now, key: SessionKey, id: u64, token: &str) -> Result<(), Reject> {
