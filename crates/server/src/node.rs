@@ -17,6 +17,7 @@ use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::origin::Origins;
 use crate::transport::tls::TlsKeys;
+use crate::webhooks::{Hook, Webhooks};
 
 /// A node: one process.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) struct Node {
     pub(crate) storage: Storage,
     /// Calls to the application's backend.
     pub(crate) egress: Egress,
+    pub(crate) webhooks: Webhooks,
     pub(crate) tls: Option<TlsKeys>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,
@@ -45,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) policy: Arc<Policy>,
     /// Who may use the API.
     pub(crate) api: ApiKeys,
+    pub(crate) hooks: Vec<Arc<Hook>>,
     pub(crate) websocket: tidings_websocket::Config,
     pub(crate) origins: Origins,
     /// Whether permessage-deflate is offered.
@@ -54,7 +57,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(config: &Config, policy: Policy, api: ApiKeys) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        policy: Policy,
+        api: ApiKeys,
+        hooks: Vec<Arc<Hook>>,
+    ) -> Self {
         let limits = Arc::new(config.limits.clone());
         Self {
             websocket: tidings_websocket::Config {
@@ -65,6 +73,7 @@ impl Settings {
             limits,
             policy: Arc::new(policy),
             api,
+            hooks,
             origins: Origins {
                 listed: config.server.origins.clone(),
                 loopback: config.server.listen.ip().is_loopback(),
