@@ -2,8 +2,8 @@
 //!
 //! Items of one user or channel are in one *lane* (by a hash), and a lane is told in order: its next
 //! items are sent when the ones before were taken. Lanes that work share calls. A lane whose call
-//! failed waits, longer each time, and goes on alone with one item: so an item that the backend
-//! refuses holds up its own lane and no other. When calls fail one after the other it is the backend
+//! failed waits, longer each time, and behind the second failure goes on alone with one item: so an
+//! item that the backend refuses holds up its own lane and no other. When calls fail one after the other it is the backend
 //! that fails, and all wait; then one call at a time finds out whether it is back.
 //!
 //! No clock and no I/O: time and chance are arguments.
@@ -16,7 +16,7 @@ use bytes::Bytes;
 pub(super) const LANES: usize = 64;
 
 /// The first wait after a failure, and the longest.
-const WAIT_MS: u64 = 1000;
+const WAIT_MS: u64 = 500;
 const WAIT_MAX_MS: u64 = 60_000;
 
 /// What a backend may ask for with `Retry-After`.
@@ -275,13 +275,14 @@ impl Queue {
             return Next::Wait(soonest(times.min()));
         };
         let mut batch = Batch::default();
-        if self.lanes[usize::from(first)].failures > 0 {
+        let failures = self.lanes[usize::from(first)].failures;
+        if failures > 1 {
             self.take(first, 1, &mut batch, &mut 0);
         } else {
             let mut bytes = 0;
             for (_, _, lane) in ready {
                 let room = self.rules.batch - batch.bodies.len();
-                if self.lanes[usize::from(lane)].failures == 0 {
+                if self.lanes[usize::from(lane)].failures == failures {
                     self.take(lane, room, &mut batch, &mut bytes);
                 }
             }

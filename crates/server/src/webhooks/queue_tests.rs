@@ -249,7 +249,7 @@ fn what_was_told_before_a_restart_is_not_told_again() {
 #[test]
 fn waits_grow_and_differ() {
     let wait = |failures, chance| wait_ms(failures, chance);
-    assert_eq!((wait(1, 0), wait(1, 500)), (500, 1000));
-    assert_eq!((wait(4, 0), wait(4, 4000)), (4000, 8000));
+    assert_eq!((wait(1, 0), wait(1, 250)), (250, 500));
+    assert_eq!((wait(4, 0), wait(4, 2000)), (2000, 4000));
     assert!((30_000..=60_000).contains(&wait(40, 12_345)));
 }

@@ -185,7 +185,7 @@ fn serve(stream: &TcpStream, seen: &Mutex<Seen>, mood: &Mutex<Mood>) -> Option<(
     let answer = (mood.lock().unwrap())(&call);
     seen.lock().unwrap().calls.push(call.clone());
     let taken = || seen.lock().unwrap().taken.extend(call.items().iter().cloned());
-    let mut say = |text: String| (&mut &*stream).write_all(text.as_bytes()).ok();
+    let say = |text: String| (&mut &*stream).write_all(text.as_bytes()).ok();
     match answer {
         Answer::Take => taken(),
         Answer::Slow(wait) => {

@@ -65,8 +65,8 @@ fn a_backend_that_refuses_every_second_call_is_told_all_in_order() {
     });
     let hook = backend.hook("[\"event.published\"]", "batch = 10");
     let server = Server::start(&setup(&hook));
-    publish(&server, 5, 40);
-    check(&backend, 5, 40);
+    publish(&server, 4, 25);
+    check(&backend, 4, 25);
 }
 
 #[test]
@@ -100,9 +100,8 @@ fn a_slow_backend_slows_nobody_down() {
     until("calls time out", || (backend.calls().len() >= 2).then_some(()));
     backend.now(|_| Answer::Take);
     until("all is told", || {
-        let told = backend.once();
-        (told.iter().filter(|item| item["channel"] != "chat:still-fine").count() == 500)
-            .then_some(())
+        // Two of `still_fine` beside them.
+        (backend.once().len() == 502).then_some(())
     });
 }
 
