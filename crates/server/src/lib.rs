@@ -4,6 +4,7 @@
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
 //! - `api`: the HTTP API for backends;
 //! - `egress`: what the server itself calls;
+//! - `rate`: how fast somebody may ask;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
@@ -22,6 +23,7 @@ pub mod metrics;
 mod node;
 mod operations;
 mod page;
+mod rate;
 mod reload;
 mod run;
 pub mod schema;

@@ -23,6 +23,7 @@ use crate::error::RunError;
 use crate::lifecycle::Life;
 use crate::node::{Node, Settings};
 use crate::operations::{self, Exposure, Operations};
+use crate::rate::Counts;
 use crate::reload::{self, Again, Reloader};
 use crate::secret;
 use crate::shard::Shard;
@@ -85,7 +86,7 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let revocations = Revocations::open(data_dir.as_deref(), clock.now().wall_ms);
     let revocations = revocations.map_err(RunError::Io)?;
     let node = Arc::new(make_node(config, base_dir, (clock, &secret, revocations), shared)?);
-    let settings = Arc::new(reload::settings(config, base_dir)?);
+    let settings = Arc::new(reload::settings(config, base_dir, &node.users)?);
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let (mut log, level) = match opened {
@@ -102,7 +103,7 @@ pub fn run(start: Start) -> Result<(), RunError> {
     }
     node.operations.ready(&node);
     announce(config, address);
-    let mut reloader = Reloader::new(again, config, base_dir, secret);
+    let mut reloader = Reloader::new(again, (config, settings), base_dir, secret);
     life.live(&node, &mut reloader);
     let storage = node.storage.clone();
     let (done, ended) = oneshot::channel();
@@ -200,6 +201,8 @@ fn make_node(
         tls: tls.transpose().map_err(RunError::Tls)?,
         connections: Default::default(),
         connections_max: config.limits.connections.into(),
+        users: Arc::default(),
+        addresses: Counts::default(),
         crowd,
         operations,
         exposure,

@@ -205,6 +205,7 @@ impl Desk {
                 Job::Notice(notice) => self.journal.note(appends.len(), notice),
                 Job::Stop => stop = true,
                 Job::Webhooks(hooks) => {
+                    self.journal.look();
                     self.commit(&mut appends, &mut shards);
                     self.change_webhooks(&hooks);
                 }

@@ -346,6 +346,11 @@ impl Engine {
         if session.greeted {
             self.part_with(&identity.user);
         }
+        if session.counted
+            && let Some(meter) = &self.config.policy.meter
+        {
+            meter.ends(&identity.user);
+        }
         let entered = session.entered.map(|list| *list).unwrap_or_default();
         let resumable = lost && session.ticket;
         for channel in &entered {

@@ -8,6 +8,7 @@ use super::{Config, ConfigError, Problem, StoreKind, Tls};
 use crate::api::ApiKeys;
 use crate::auth::KeySet;
 use crate::egress;
+use crate::rate::Proxies;
 use crate::webhooks::Hook;
 
 /// Collects what is wrong and what is only doubtful.
@@ -84,6 +85,10 @@ impl Config {
                     "write scheme://host or scheme://host:port in lower case, with nothing behind",
                 );
             }
+        }
+        if let Err(place) = Proxies::new(&server.proxies) {
+            let why = format!("{:?} is neither a network nor an address", server.proxies[place]);
+            found.error("server.proxies", why, "write networks as \"10.1.0.0/16\"");
         }
         if server.drain.ms > 3_600_000 {
             found.error("server.drain", "more than 1h", "write 10s or 5m; 0s stops at once");

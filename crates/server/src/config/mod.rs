@@ -13,6 +13,7 @@ mod egress;
 mod error;
 mod outline;
 mod policy;
+mod rate;
 pub mod reference;
 mod sections;
 mod webhook;
@@ -29,6 +30,7 @@ pub use api::{Api, ApiKey, Scope};
 pub use egress::Egress;
 use error::Source;
 pub use error::{ConfigError, Place, Problem};
+pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 pub use webhook::{Webhook, WebhookEvent};
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub egress: Egress,
     /// Calls the application's backend when something has happened.
     pub webhook: Vec<Webhook>,
+    /// How fast somebody may ask.
+    pub rate: Rates,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.

@@ -73,7 +73,7 @@ metrics! {
          good-bye, or `lost` with its connection.";
     REFUSED: Counter "tidings_handshakes_refused_total" "" ["reason"]
         "Connections refused before they had a session: `busy` (limits.connections), `origin` \
-         (server.origins), `request` (no good upgrade), `tls` (the TLS handshake failed).";
+         (server.origins), `rate` (rate.sessions, limits.sessions_per_address), `request` (no good upgrade), `tls` (the TLS handshake failed).";
     COMMANDS: Counter "tidings_commands_total" "" ["type" "outcome"]
         "Commands that were answered: `ok` or an error code of docs/protocol.md. `invalid`: could not \
          be understood. Combinations that never happened are left out.";

@@ -8,5 +8,6 @@ mod backend;
 mod common;
 mod config;
 mod crash;
+mod example;
 mod faults;
 mod telling;
