@@ -153,7 +153,9 @@ fn metrics_tell_what_waits_and_what_was_told() {
         (value(&format!("tidings_webhook_failures_total{hook}")) >= 2.0).then_some(())
     });
     assert_eq!(value(&format!("tidings_webhook_queue_length{hook}")), 5.0);
-    assert!(value(&format!("tidings_webhook_oldest_seconds{hook}")) > 0.4);
+    until("the oldest has waited for a while", || {
+        (value(&format!("tidings_webhook_oldest_seconds{hook}")) > 0.4).then_some(())
+    });
     assert_eq!(value(&format!("tidings_webhook_items_total{hook}")), 0.0);
     backend.now(|_| Answer::Take);
     until("all is told", || {
