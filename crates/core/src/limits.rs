@@ -67,9 +67,9 @@ pub struct Limits {
     /// How long a session whose connection was lost waits for its client: its presence stays, and
     /// it goes on without asking anybody. Longer than a tunnel, shorter than a ghost.
     pub session_window: Period,
-    /// How long a user's last session, or a channel's last subscriber, has to be gone before webhooks
-    /// are told `user.offline` or `channel.vacated`: a page that is loaded again is no news. After a
-    /// restart of the server everybody has three times as long to come back.
+    /// How long a user's last session, or a channel's last subscriber, has to be gone before
+    /// webhooks are told `user.offline` or `channel.vacated`: a page that is loaded again is no
+    /// news. After a restart of the server everybody has three times as long to come back.
     pub leave_delay: Period,
     /// Lost sessions that one shard keeps: the oldest go first.
     pub lost_sessions: usize,

@@ -16,10 +16,10 @@ pub type Riders<'a> = dyn FnMut(usize, bool) -> Vec<Append> + 'a;
 pub type Outcomes = (Vec<Result<Level, StoreError>>, Result<Level, StoreError>);
 
 impl<F: Fs> LogStore<F> {
-    /// Like [`Store::commit`](tidings_core::store::Store::commit), with appends of the driver's own in
-    /// the same batch: they are stored if and only if what was accepted of `batch` is. `riders` is
-    /// called once for each append with its place, and once more behind the last one, and says what
-    /// goes in front of it; its second argument is whether the append before was accepted.
+    /// Like [`Store::commit`](tidings_core::store::Store::commit), with appends of the driver's own
+    /// in the same batch: they are stored if and only if what was accepted of `batch` is. `riders`
+    /// is called once for each append with its place, and once more behind the last one, and says
+    /// what goes in front of it; its second argument is whether the append before was accepted.
     ///
     /// Riders are not checked: each must continue its channel, which nobody else may append to.
     pub fn commit_with(

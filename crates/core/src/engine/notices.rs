@@ -1,8 +1,8 @@
 //! What the application's backend may want to hear of: who comes and goes, what is published.
 //!
 //! Nothing of this is done while nobody wants it ([`Wants`]). A user and a channel each have one
-//! shard, by their name, that counts over all others ([`Attendance`]). Who was told as there is told
-//! as gone only after a delay (`limits.leave_delay`): a page that is loaded again is no news.
+//! shard, by their name, that counts over all others ([`Attendance`]). Who was told as there is
+//! told as gone only after a delay (`limits.leave_delay`): a page that is loaded again is no news.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -9,12 +9,13 @@ use tidings_core::engine::Wants;
 
 use super::{Config, Secret};
 
-/// Calls the application's backend when something has happened: see `docs/webhooks.md`. What waits to
-/// be told is in the store, so with `store.kind = "memory"` a restart loses it.
+/// Calls the application's backend when something has happened: see `docs/webhooks.md`. What waits
+/// to be told is in the store, so with `store.kind = "memory"` a restart loses it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Webhook {
-    /// What it is called: 1 to 32 characters of a-z 0-9 _ -. What waits for it belongs to this name.
+    /// What it is called: 1 to 32 characters of a-z 0-9 _ -. What waits for it belongs to this
+    /// name.
     #[schemars(extend("examples" = ["backend"]))]
     pub name: String,
     /// Where to. Internal addresses and `http:` must be in `egress.allow`.
@@ -50,8 +51,8 @@ pub struct Webhook {
     pub concurrency: usize,
     /// How long it is tried to tell something. Then it is dropped, logged and counted.
     pub keep: Period,
-    /// Items that may wait. Above that the oldest is dropped, logged and counted; and so is one that
-    /// the backend refuses while four times as many others have passed it.
+    /// Items that may wait. Above that the oldest is dropped, logged and counted; and so is one
+    /// that the backend refuses while four times as many others have passed it.
     pub queue: usize,
     /// Bytes that may wait.
     pub queue_bytes: usize,

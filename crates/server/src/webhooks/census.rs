@@ -1,5 +1,5 @@
-//! Who was told as there: kept in the log, so that after a crash those who do not come back are told
-//! as gone.
+//! Who was told as there: kept in the log, so that after a crash those who do not come back are
+//! told as gone.
 //!
 //! It is a channel of the log whose events are lines, `+uada` or `-cchat:lobby`. What is there is
 //! what all of them together say. When there are many more lines than there is to say, the whole is

@@ -1,11 +1,11 @@
 //! What is to be told, in the log: on the storage thread.
 //!
-//! Each webhook has a channel of the log of its own, which no client can name. What is to be told of
-//! a durable event rides in the batch of the event's append, so that a publisher is told if and only if
-//! the backend will be. Everything else is committed as soon as possible. An item is given to its
-//! webhook's queue when it is stored. How far each lane of the queue has come is written down as the
-//! channel's dedup records, once a second; the channel's retention lets go of what is done with. So
-//! after a crash some items are told twice, under the same id, and none is lost.
+//! Each webhook has a channel of the log of its own, which no client can name. What is to be told
+//! of a durable event rides in the batch of the event's append, so that a publisher is told if and
+//! only if the backend will be. Everything else is committed as soon as possible. An item is given
+//! to its webhook's queue when it is stored. How far each lane of the queue has come is written
+//! down as the channel's dedup records, once a second; the channel's retention lets go of what is
+//! done with. So after a crash some items are told twice, under the same id, and none is lost.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Webhooks: the application's backend is told what has happened, at least once, in the order of each
-//! user and channel.
+//! Webhooks: the application's backend is told what has happened, at least once, in the order of
+//! each user and channel.
 //!
 //! - `hook`: a webhook's configuration, checked;
 //! - `journal`: on the storage thread: what is to be told goes into the log, with what it is about;

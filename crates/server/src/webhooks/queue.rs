@@ -1,10 +1,11 @@
 //! What waits to be told to one backend: in which order, when, and how often.
 //!
-//! Items of one user or channel are in one *lane* (by a hash), and a lane is told in order: its next
-//! items are sent when the ones before were taken. Lanes that work share calls. A lane whose call
-//! failed waits, longer each time, and behind the second failure goes on alone with one item: so an
-//! item that the backend refuses holds up its own lane and no other. When calls fail one after the other it is the backend
-//! that fails, and all wait; then one call at a time finds out whether it is back.
+//! Items of one user or channel are in one *lane* (by a hash), and a lane is told in order: its
+//! next items are sent when the ones before were taken. Lanes that work share calls. A lane whose
+//! call failed waits, longer each time, and behind the second failure goes on alone with one item:
+//! so an item that the backend refuses holds up its own lane and no other. When calls fail one
+//! after the other it is the backend that fails, and all wait; then one call at a time finds out
+//! whether it is back.
 //!
 //! No clock and no I/O: time and chance are arguments.
 
@@ -116,7 +117,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// `done`: how far each lane had been told before; `newest`: the newest item that there ever was.
+    /// `done`: how far each lane had been told before; `newest`: the newest item that there ever
+    /// was.
     pub(super) fn new(rules: Rules, done: &[u64; LANES], newest: u64) -> Self {
         let lanes = done.iter().map(|done| Lane { done: *done, noted: true, ..Lane::default() });
         Self {

@@ -32,12 +32,12 @@ impl Desk {
         }
     }
 
-    fn taken(&mut self, batch: Batch) {
-        self.queue.done(self.now, &batch, Outcome::Taken, 0);
+    fn taken(&mut self, batch: &Batch) {
+        self.queue.done(self.now, batch, Outcome::Taken, 0);
     }
 
-    fn failed(&mut self, batch: Batch) {
-        self.queue.done(self.now, &batch, Outcome::Failed(None), 0);
+    fn failed(&mut self, batch: &Batch) {
+        self.queue.done(self.now, batch, Outcome::Failed(None), 0);
     }
 
     /// Goes on until nothing waits, with a backend that takes what it likes. What it took, and how
@@ -51,9 +51,9 @@ impl Desk {
                     calls += 1;
                     if likes(&items) {
                         told.extend(items);
-                        self.taken(batch);
+                        self.taken(&batch);
                     } else {
-                        self.failed(batch);
+                        self.failed(&batch);
                     }
                 }
                 Next::Wait(until) => self.now = until.expect("nothing is under way"),
@@ -81,8 +81,8 @@ fn lanes_share_calls_and_each_is_told_in_order() {
     let lane = |offset: &u64| (offset - 1) % 7;
     let lanes = |batch: &Batch| numbers(batch).iter().map(lane).collect::<Vec<_>>();
     assert!(lanes(&first).iter().all(|lane| !lanes(&second).contains(lane)));
-    desk.taken(second);
-    desk.failed(first);
+    desk.taken(&second);
+    desk.failed(&first);
     let mut tries = 0;
     let (told, _) = desk.run(|_| {
         tries += 1;
@@ -113,14 +113,14 @@ fn an_item_that_is_refused_holds_up_its_own_lane_only() {
         match desk.queue.next(desk.now) {
             Next::Send(batch) if numbers(&batch).contains(&poison) => {
                 calls += 1;
-                desk.failed(batch);
+                desk.failed(&batch);
             }
             Next::Send(batch) => {
                 calls += 1;
                 let items = numbers(&batch);
                 last_good = if items.contains(&behind) { last_good } else { desk.now };
                 told.extend(items);
-                desk.taken(batch);
+                desk.taken(&batch);
             }
             Next::Wait(until) => desk.now = until.unwrap(),
         }
@@ -143,7 +143,7 @@ fn a_backend_that_is_down_is_asked_by_one_call_at_a_time_and_gets_all_when_it_is
         match desk.queue.next(desk.now) {
             Next::Send(batch) => {
                 calls.push(desk.now);
-                desk.failed(batch);
+                desk.failed(&batch);
             }
             Next::Wait(until) if desk.newest == 900 => desk.now = until.unwrap(),
             Next::Wait(_) => desk.now += 10,
@@ -188,7 +188,7 @@ fn more_than_may_wait_drops_the_oldest_and_never_what_is_under_way() {
     }
     assert_eq!(desk.queue.waiting().0, 1000);
     assert_eq!(desk.queue.take_lost(), Lost { expired: 0, full: 1005 });
-    desk.taken(batch);
+    desk.taken(&batch);
     let (told, _) = desk.run(|_| true);
     assert_eq!((told.len(), told.iter().min()), (995, Some(&1011)));
     let big = Bytes::from(vec![b'x'; 600 << 10]);
@@ -211,9 +211,9 @@ fn an_item_that_thousands_have_passed_is_dropped() {
         desk.now += 10;
         while let Some(batch) = desk.send() {
             if numbers(&batch).contains(&poison) {
-                desk.failed(batch);
+                desk.failed(&batch);
             } else {
-                desk.taken(batch);
+                desk.taken(&batch);
             }
         }
         let span = desk.newest - desk.queue.floor();
@@ -230,7 +230,7 @@ fn what_was_told_before_a_restart_is_not_told_again() {
         desk.push(n % 2);
     }
     let batch = desk.send().unwrap();
-    desk.taken(batch);
+    desk.taken(&batch);
     let done = desk.queue.take_done();
     assert!(desk.queue.take_done().is_empty());
     desk.queue.not_noted(&done);
