@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tidings_core::engine::{Happened, Notice, ShardId};
-use tidings_core::store::{Append, Level, Store, StoreError};
+use tidings_core::store::{Append, Level, Store};
 use tidings_store::{LogStore, RealFs};
 
 use crate::clock::Clock;
@@ -248,7 +248,8 @@ impl Desk {
             return;
         }
         let begun = Instant::now();
-        let (outcomes, stored) = self.write(appends);
+        let times = self.times();
+        let (outcomes, stored) = self.journal.write(self.log.as_mut(), times, appends);
         let tally = &self.storage.tally;
         if self.log.is_some() {
             tally.committed(appends.len(), begun.elapsed());
@@ -268,25 +269,5 @@ impl Desk {
         }
         self.answer();
         self.journal.end(stored);
-    }
-
-    /// Writes a batch with what rides in it; whether that is stored.
-    fn write(&mut self, appends: &[Append]) -> (Vec<Result<Level, StoreError>>, bool) {
-        let times = self.times();
-        let journal = &mut self.journal;
-        let Some(log) = &mut self.log else {
-            journal.riders(times, 0, None);
-            return (Vec::new(), true);
-        };
-        let (outcomes, riders) =
-            log.commit_with(times.steady_ms, appends, &mut |place, accepted| {
-                let before = place.checked_sub(1).filter(|_| accepted);
-                let mut riders = journal.riders(times, place, before.map(|at| &appends[at]));
-                if place == appends.len() {
-                    riders.extend(journal.closing(times));
-                }
-                riders
-            });
-        (outcomes, riders.is_ok())
     }
 }

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tidings_core::engine::{Attendee, Happened, Notice};
-use tidings_core::store::{Append, Loaded, Retention, Scoped, Store, StoreError};
+use tidings_core::store::{Append, Level, Loaded, Retention, Scoped, Store, StoreError};
 use tidings_proto::Epoch;
-use tidings_store::{LogStore, RealFs};
+use tidings_store::{Fs, LogStore};
 
 use super::census::Census;
 use super::hook::Hook;
@@ -68,8 +68,8 @@ impl Journal {
     ///
     /// # Errors
     /// The log cannot be read.
-    pub(crate) fn open(
-        mut log: Option<&mut LogStore<RealFs>>,
+    pub(crate) fn open<F: Fs>(
+        mut log: Option<&mut LogStore<F>>,
         times: Times,
         webhooks: Webhooks,
         hooks: &[Arc<Hook>],
@@ -98,9 +98,9 @@ impl Journal {
     ///
     /// # Errors
     /// The log cannot be read; webhooks that are not in it then are not called.
-    pub(crate) fn reconfigure(
+    pub(crate) fn reconfigure<F: Fs>(
         &mut self,
-        mut log: Option<&mut LogStore<RealFs>>,
+        mut log: Option<&mut LogStore<F>>,
         times: Times,
         hooks: &[Arc<Hook>],
     ) -> Result<(), StoreError> {
@@ -160,14 +160,32 @@ impl Journal {
         something
     }
 
+    /// Writes a batch with what rides in it; its outcomes, and whether what rides is stored. Without a
+    /// log it is in memory.
+    pub(crate) fn write<F: Fs>(
+        &mut self,
+        log: Option<&mut LogStore<F>>,
+        times: Times,
+        batch: &[Append],
+    ) -> (Vec<Result<Level, StoreError>>, bool) {
+        let Some(log) = log else {
+            self.riders(times, 0, None);
+            return (Vec::new(), true);
+        };
+        let (outcomes, riders) = log.commit_with(times.steady_ms, batch, &mut |place, accepted| {
+            let before = place.checked_sub(1).filter(|_| accepted);
+            let mut riders = self.riders(times, place, before.map(|at| &batch[at]));
+            if place == batch.len() {
+                riders.extend(self.closing(times));
+            }
+            riders
+        });
+        (outcomes, riders.is_ok())
+    }
+
     /// What goes in front of this place of the batch; `accepted`: the append before it, if the log
     /// took that.
-    pub(crate) fn riders(
-        &mut self,
-        times: Times,
-        place: usize,
-        accepted: Option<&Append>,
-    ) -> Vec<Append> {
+    fn riders(&mut self, times: Times, place: usize, accepted: Option<&Append>) -> Vec<Append> {
         let mut out = Vec::new();
         if self.streams.is_empty() {
             return out;
@@ -193,7 +211,7 @@ impl Journal {
     }
 
     /// What goes behind everything: how far the webhooks have come.
-    pub(crate) fn closing(&mut self, times: Times) -> Vec<Append> {
+    fn closing(&mut self, times: Times) -> Vec<Append> {
         let mut out = self.census.tidy(times.steady_ms);
         for stream in &mut self.streams {
             for index in 0..stream.done.len() {
@@ -317,10 +335,14 @@ fn wants(streams: &[Stream], who: &Attendee) -> bool {
     wants(&came) || wants(&went)
 }
 
-fn load(
-    log: Option<&mut LogStore<RealFs>>,
+fn load<F: Fs>(
+    log: Option<&mut LogStore<F>>,
     times: Times,
     channel: &str,
 ) -> Result<Option<Loaded>, StoreError> {
     log.map_or(Ok(None), |log| log.load(times.steady_ms, channel))
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

@@ -112,6 +112,17 @@ impl Outbox {
         self.woken.notify_one();
     }
 
+    #[cfg(test)]
+    pub(super) fn bodies(&self) -> Vec<Bytes> {
+        self.queue().bodies()
+    }
+
+    /// As if the backend had taken all.
+    #[cfg(test)]
+    pub(super) fn take_all(&self) {
+        self.queue().take_all();
+    }
+
     /// Starts telling, unless that was done before.
     pub(super) fn start(self: &Arc<Self>, egress: &Egress, clock: Clock) {
         if !self.started.swap(true, Ordering::Relaxed) {

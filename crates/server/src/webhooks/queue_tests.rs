@@ -5,6 +5,23 @@ use super::*;
 const RULES: Rules =
     Rules { batch: 10, concurrency: 4, keep_ms: 100_000, items: 1000, bytes: 1 << 20 };
 
+impl Queue {
+    /// What waits, in order.
+    pub(in crate::webhooks) fn bodies(&self) -> Vec<Bytes> {
+        self.items.values().map(|item| item.body.clone()).collect()
+    }
+
+    /// As if the backend had taken all.
+    pub(in crate::webhooks) fn take_all(&mut self) {
+        for item in std::mem::take(&mut self.items).into_values() {
+            let lane = &mut self.lanes[usize::from(item.lane)];
+            (lane.done, lane.noted) = (item.offset, false);
+            lane.waiting.clear();
+        }
+        self.bytes = 0;
+    }
+}
+
 /// A queue and the clock.
 struct Desk {
     queue: Queue,
