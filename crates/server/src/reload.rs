@@ -55,6 +55,15 @@ impl Reloader {
         &self.settings
     }
 
+    /// Keys that were fetched may be gone: shards look again who is still welcome.
+    pub(crate) fn hold_to_keys(&self, node: &Node) {
+        if node.authority.take_withdrawn() {
+            for mailbox in node.mailboxes.iter() {
+                mailbox.post(&mut vec![Mail::Settings(self.settings.clone())]);
+            }
+        }
+    }
+
     /// Reloads if files have changed, and not again since the last look: an editor may be writing.
     pub(crate) fn look(&mut self, node: &Node) {
         if self.again.is_none() {

@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use crate::auth::{JwtAuthority, Revocations, SharedAuthority};
+use crate::auth::{self, JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
 use crate::egress::Egress;
@@ -101,6 +101,7 @@ pub fn run(start: Start) -> Result<(), RunError> {
         let shared = (node.clone(), settings.clone());
         threads.push(start_shard(shared, ShardId(id), identity, listener, there.clone())?);
     }
+    auth::keep_fetching(&node);
     node.operations.ready(&node);
     announce(config, address);
     let mut reloader = Reloader::new(again, (config, settings), base_dir, secret);

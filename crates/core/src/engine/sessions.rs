@@ -143,7 +143,8 @@ impl Engine {
         let outcome = match token {
             Some(token) => match self.verify(now, token) {
                 Ok(identity) => Ok(identity),
-                Err(TokenError::Expired) => Err(CloseCode::TokenExpired),
+                // Either way the client comes back at once, with a fresh token if it can get one.
+                Err(TokenError::Expired | TokenError::Later) => Err(CloseCode::TokenExpired),
                 Err(TokenError::Refused(_)) => Err(CloseCode::TokenRefused),
             },
             None if anonymous => Ok(self.anonymous(now, key)),

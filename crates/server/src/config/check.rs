@@ -7,7 +7,7 @@ use tidings_core::policy::{Access, NamespacePolicy};
 use super::{Config, ConfigError, Problem, StoreKind, Tls};
 use crate::api::ApiKeys;
 use crate::auth::KeySet;
-use crate::egress;
+use crate::egress::{self, Guard, Target};
 use crate::rate::Proxies;
 use crate::webhooks::Hook;
 
@@ -134,6 +134,14 @@ impl Config {
         }
         if let Err((key, why, remedy)) = egress::Egress::check(&self.egress, base_dir) {
             found.error(key, why, remedy);
+        }
+        let guard = Guard::new(&self.egress.allow).unwrap_or_default();
+        for (index, key) in auth.key.iter().enumerate() {
+            let Some(url) = &key.jwks_url else { continue };
+            if let Err(why) = Target::parse(url, &guard) {
+                let remedy = "give an https: URL on the internet, or see egress.allow";
+                found.error(&format!("auth.key.{index}.jwks_url"), why.to_string(), remedy);
+            }
         }
         if let Err(errors) = KeySet::load(auth, base_dir) {
             for error in errors {
