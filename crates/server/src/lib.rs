@@ -34,6 +34,7 @@ mod shard;
 mod storage;
 mod systemd;
 mod transport;
+mod webhooks;
 
 pub use error::RunError;
 pub use reload::Again;

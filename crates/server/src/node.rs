@@ -20,6 +20,7 @@ use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::origin::Origins;
 use crate::transport::tls::TlsKeys;
+use crate::webhooks::{Hook, Webhooks};
 
 /// A node: one process.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Node {
     pub(crate) egress: Egress,
     /// What is counted of hooks.
     pub(crate) hook_tallies: Arc<Tallies>,
+    pub(crate) webhooks: Webhooks,
     pub(crate) tls: Option<TlsKeys>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,
@@ -54,7 +56,9 @@ pub(crate) struct Settings {
     /// Who may use the API.
     pub(crate) api: ApiKeys,
     /// Whom to ask before something is done.
-    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) asks: Arc<Hooks>,
+    /// Whom to tell what has happened.
+    pub(crate) hooks: Vec<Arc<Hook>>,
     /// How fast somebody may ask.
     pub(crate) rates: Arc<Rates>,
     /// Who says whom a request is from.
@@ -71,7 +75,8 @@ impl Settings {
     pub(crate) fn new(
         config: &Config,
         policy: Policy,
-        (api, hooks): (ApiKeys, Arc<Hooks>),
+        api: ApiKeys,
+        (asks, hooks): (Arc<Hooks>, Vec<Arc<Hook>>),
         (rates, proxies): (Arc<Rates>, Proxies),
     ) -> Self {
         let limits = Arc::new(config.limits.clone());
@@ -86,6 +91,7 @@ impl Settings {
             rates,
             proxies,
             api,
+            asks,
             hooks,
             origins: Origins {
                 listed: config.server.origins.clone(),

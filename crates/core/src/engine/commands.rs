@@ -87,6 +87,7 @@ impl Engine {
             if !self.count_session(key) {
                 return;
             }
+            self.greet(key);
         }
         let channel = channel_of(&body).map(ToOwned::to_owned);
         let kind = CommandKind::of(&body);
@@ -262,6 +263,7 @@ impl Engine {
         };
         self.done(CommandKind::Hello, key, &frame);
         self.register(key);
+        self.greet(key);
     }
 
     fn subscribe(

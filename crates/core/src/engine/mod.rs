@@ -19,6 +19,7 @@ mod inspect;
 mod knocking;
 mod members;
 mod metering;
+mod notices;
 mod placement;
 mod publishing;
 mod reconfigure;
@@ -43,6 +44,7 @@ use crate::reject::Reject;
 use crate::{Limits, rng::Rng};
 use consulting::Consulting;
 use homes::Homes;
+use notices::Attendance;
 use resuming::Registry;
 use session::Session;
 use topics::Topics;
@@ -50,6 +52,7 @@ use topics::Topics;
 pub use consulting::{About, Advice, Denial, Draft, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
+pub use notices::{Attendee, Happened, Notice, Wants};
 pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
 pub use topics::Subscriber;
@@ -110,6 +113,9 @@ pub struct Engine {
     consulting: Consulting,
     /// Sessions that end when they have their answers, and when they shall come back.
     farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
+    /// How many sessions of a user are here, while somebody wants to know.
+    here: HashMap<Arc<str>, u32>,
+    attendance: Attendance,
     out: Out,
 }
 
@@ -160,6 +166,8 @@ impl Engine {
             registry: Registry::default(),
             consulting: Consulting::default(),
             farewells: HashMap::new(),
+            here: HashMap::new(),
+            attendance: Attendance::default(),
             out: Out {
                 shard: config.shard,
                 inbox: VecDeque::new(),
@@ -221,6 +229,7 @@ impl Engine {
     pub fn tick(&mut self, now: Now) {
         self.tick_sessions(now);
         self.tick_registry(now);
+        self.tick_attendance(now);
         self.settle(now);
         self.tick_homes(now);
         self.settle(now);
@@ -250,6 +259,7 @@ impl Engine {
 
     fn handle(&mut self, now: Now, message: Message) {
         match message {
+            Message::Attendance { who, from, there } => self.attendance(now, who, from, there),
             Message::Claim { id, to } => self.claimed(now, id, to),
             Message::Ended { id, at, legacy } => self.session_ended(now, id, at, legacy),
             Message::Events { channel, batch } => self.events(&channel, batch),

@@ -11,6 +11,7 @@ use crate::auth::KeySet;
 use crate::egress::{self, Guard, Target};
 use crate::hooks::Hooks;
 use crate::rate::Proxies;
+use crate::webhooks;
 
 /// Collects what is wrong and what is only doubtful.
 struct Findings<'a> {
@@ -51,6 +52,20 @@ impl Config {
                 "there is no namespace: nobody can do anything",
                 "add one: \
                  [namespace.chat]",
+            );
+        }
+        if let Err((key, why, remedy)) = webhooks::Hook::load_all(self, base_dir) {
+            found.error(&key, why, remedy);
+        }
+        let delay = self.limits.leave_delay;
+        if !(1000..=3_600_000).contains(&delay.ms) {
+            found.error("limits.leave_delay", format!("{delay} is not 1s to 1h"), "write 10s");
+        }
+        if !self.webhook.is_empty() && self.store.kind == StoreKind::Memory {
+            found.warn(
+                "webhook",
+                "there is no store on disk: what waits to be told is lost when the server ends",
+                "set store.kind = \"disk\"",
             );
         }
         if let Err(error) = self.policy(base_dir) {
@@ -254,11 +269,14 @@ impl Config {
         }
         let open = rules.publish == Access::Anyone && self.auth.anonymous;
         if open && !self.server.listen.ip().is_loopback() {
-            found.warn(
-                &key(".publish"),
-                "everybody who reaches this server can publish without a token",
-                "set publish = \"signed-in\", or auth.anonymous = false",
-            );
+            let what = "everybody who reaches this server can publish without a token";
+            let remedy = "set publish = \"signed-in\", or auth.anonymous = false";
+            if self.server.open {
+                found.warn(&key(".publish"), what, remedy);
+            } else {
+                let remedy = format!("{remedy}; if it is meant, server.open = true");
+                found.error(&key(".publish"), what, &remedy);
+            }
         }
     }
 }

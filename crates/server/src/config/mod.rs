@@ -17,6 +17,7 @@ mod policy;
 mod rate;
 pub mod reference;
 mod sections;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ pub(crate) use hooks::CallRules;
 pub use hooks::{CommandHook, ConnectHook, Hooks, Tokens};
 pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
+pub use webhook::{Webhook, WebhookEvent};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +53,8 @@ pub struct Config {
     pub egress: Egress,
     /// What the application's backend is asked before it is done.
     pub hooks: Hooks,
+    /// Calls the application's backend when something has happened.
+    pub webhook: Vec<Webhook>,
     /// How fast somebody may ask.
     pub rate: Rates,
     /// What one client, one channel or one node may use. Sizes are bytes.

@@ -14,8 +14,9 @@ impl Config {
     /// # Errors
     /// When a schema cannot be read or is none.
     pub fn policy(&self, base_dir: &Path) -> Result<Policy, ConfigError> {
+        let (anonymous, wants) = (self.auth.anonymous, self.wants());
         let hooks = self.hooks.rules();
-        let mut policy = Policy { anonymous: self.auth.anonymous, hooks, ..Policy::default() };
+        let mut policy = Policy { anonymous, hooks, wants, ..Policy::default() };
         let mut problems = Vec::new();
         for (name, rules) in &self.namespace {
             match self.schema(name, rules, base_dir) {
@@ -58,7 +59,7 @@ impl Config {
     }
 
     /// A problem of `key`, with its place in the file.
-    pub(super) fn problem(&self, key: &str, message: String, remedy: &str) -> Problem {
+    pub(crate) fn problem(&self, key: &str, message: String, remedy: &str) -> Problem {
         Problem { place: self.source.find(key), key: key.into(), message, remedy: remedy.into() }
     }
 }

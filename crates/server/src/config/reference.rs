@@ -10,7 +10,7 @@ use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 use super::outline::{Row, Section, section};
 use super::{
     Api, ApiKey, Auth, CommandHook, CommandRates, Config, ConnectHook, Egress, Hooks, Key, Rates,
-    Server, Store, Tls,
+    Server, Store, Tls, Webhook,
 };
 
 /// A whole file that works, as a start.
@@ -36,6 +36,7 @@ fn sections() -> Vec<Section> {
         section::<CommandHook>("hooks.publish", false),
         section::<Rates>("rate", false),
         section::<CommandRates>("rate.command", false),
+        section::<Webhook>("webhook", true),
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),

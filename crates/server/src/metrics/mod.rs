@@ -21,7 +21,7 @@ use tidings_proto::{CloseCode, ErrorCode};
 use tokio::sync::oneshot;
 
 pub(crate) use counted::{COMMIT_MICROS, Histogram};
-pub(crate) use counted::{End, Refusal, Sample, StoreTally, Tally};
+pub(crate) use counted::{Dropped, End, HookTally, Refusal, Sample, StoreTally, Tally};
 use page::Page;
 use process::Process;
 
@@ -81,6 +81,7 @@ fn text(node: &Node, sum: &Sample) -> String {
     store(&mut page, &node.storage);
     hooks(&mut page, node);
     page.one(&table::QUESTIONS, sum.counts.questions);
+    webhooks(&mut page, node);
     page.each(&table::RELOADS, node.operations.reloads());
     process(&mut page, node.clock.started_wall_ms());
     page.finish()
@@ -123,17 +124,40 @@ fn store(page: &mut Page, storage: &Storage) {
 
 fn hooks(page: &mut Page, node: &Node) {
     let all = || KINDS.into_iter().zip(node.hook_tallies.all());
-    let mut questions = page.metric(&table::HOOK_CALLS);
+    let mut questions = page.metric(&table::ASK_OUTCOMES);
     for (hook, tally) in all() {
         for (outcome, count) in OUTCOMES.into_iter().zip(tally.outcomes()) {
             questions.put(&[hook, outcome], count);
         }
     }
     let took = all().map(|(hook, tally)| (hook, &tally.took));
-    page.histograms(&table::HOOK_SECONDS, took, &COMMIT_MICROS, 1e6);
-    page.each(&table::HOOK_UNDER_WAY, all().map(|(hook, tally)| (hook, tally.now().0)));
-    page.each(&table::HOOK_QUEUE, all().map(|(hook, tally)| (hook, tally.now().1)));
-    page.each(&table::HOOK_OPEN, all().map(|(hook, tally)| (hook, u8::from(tally.now().2))));
+    page.histograms(&table::ASK_SECONDS, took, &COMMIT_MICROS, 1e6);
+    page.each(&table::ASK_UNDER_WAY, all().map(|(hook, tally)| (hook, tally.now().0)));
+    page.each(&table::ASK_QUEUE, all().map(|(hook, tally)| (hook, tally.now().1)));
+    page.each(&table::ASK_OPEN, all().map(|(hook, tally)| (hook, u8::from(tally.now().2))));
+}
+
+fn webhooks(page: &mut Page, node: &Node) {
+    let running = node.webhooks.running();
+    let now_ms = node.clock.steady_ms();
+    let hooks = running.iter().map(|hook| (hook.name(), hook.waiting(now_ms), &hook.tally));
+    let hooks: Vec<_> = hooks.collect();
+    let names = || hooks.iter().map(|(name, ..)| &**name);
+    let counts = hooks.iter().map(|(_, (count, _), _)| *count);
+    page.each(&table::HOOK_QUEUE, names().zip(counts));
+    let ages = hooks.iter().map(|(_, (_, age_ms), _)| *age_ms as f64 / 1000.0);
+    page.each(&table::HOOK_AGE, names().zip(ages));
+    let told = hooks.iter().map(|(.., tally)| tally.told.load(Relaxed));
+    page.each(&table::HOOK_TOLD, names().zip(told));
+    let failed = hooks.iter().map(|(.., tally)| tally.failed.load(Relaxed));
+    page.each(&table::HOOK_FAILED, names().zip(failed));
+    let mut dropped = page.metric(&table::HOOK_DROPPED);
+    for (name, _, tally) in &hooks {
+        for (reason, count) in counted::DROPPED.iter().zip(&tally.dropped) {
+            dropped.put(&[&**name, *reason], count.load(Relaxed));
+        }
+    }
+    page.one(&table::NOTICES_DROPPED, node.storage.tally.unnoticed.load(Relaxed));
 }
 
 fn process(page: &mut Page, started_ms: u64) {

@@ -103,20 +103,33 @@ metrics! {
         "Appends and reads that wait for the storage thread.";
     STORE_ERRORS: Counter "tidings_store_errors_total" "" []
         "Appends that the disk refused; their publishers were told `unavailable`.";
-    HOOK_CALLS: Counter "tidings_hook_questions_total" "" ["hook" "outcome"]
+    ASK_OUTCOMES: Counter "tidings_hook_questions_total" "" ["hook" "outcome"]
         "Questions to the application's backend (docs/hooks.md): `allowed`, `denied`, `failed` (no answer \
          that can be used), `timed_out`, `skipped` (the backend is left alone because it does not \
          answer) or `full` (hooks.*.queue).";
-    HOOK_SECONDS: Histogram "tidings_hook_call_seconds" "seconds" ["hook"]
+    ASK_SECONDS: Histogram "tidings_hook_call_seconds" "seconds" ["hook"]
         "How long a call of the backend took.";
-    HOOK_UNDER_WAY: Gauge "tidings_hook_calls" "" ["hook"]
+    ASK_UNDER_WAY: Gauge "tidings_hook_calls" "" ["hook"]
         "Calls of the backend under way.";
-    HOOK_QUEUE: Gauge "tidings_hook_queue_length" "" ["hook"]
+    ASK_QUEUE: Gauge "tidings_hook_queue_length" "" ["hook"]
         "Questions that wait for a free place among hooks.*.concurrency.";
-    HOOK_OPEN: Gauge "tidings_hook_breaker_open" "" ["hook"]
+    ASK_OPEN: Gauge "tidings_hook_breaker_open" "" ["hook"]
         "1 while the backend is left alone because it does not answer.";
     QUESTIONS: Gauge "tidings_questions" "" []
         "Sessions, subscriptions and publishes that wait for the backend.";
+    HOOK_QUEUE: Gauge "tidings_webhook_queue_length" "" ["webhook"]
+        "Items that wait to be told.";
+    HOOK_AGE: Gauge "tidings_webhook_oldest_seconds" "seconds" ["webhook"]
+        "How long the oldest of them has waited: watch this.";
+    HOOK_TOLD: Counter "tidings_webhook_items_total" "" ["webhook"]
+        "Items that the backend has taken, some of them twice after a restart.";
+    HOOK_FAILED: Counter "tidings_webhook_failures_total" "" ["webhook"]
+        "Calls that failed; what they were to tell is tried again.";
+    HOOK_DROPPED: Counter "tidings_webhook_dropped_total" "" ["webhook" "reason"]
+        "Items that will never be told: `expired` (keep), `full` (queue, queue_bytes), or the `disk` \
+         took nothing.";
+    NOTICES_DROPPED: Counter "tidings_events_unnoticed_total" "" []
+        "Events in memory that no webhook is told of, because the storage thread cannot keep up.";
     RELOADS: Counter "tidings_reloads_total" "" ["outcome"]
         "Changes of the configuration file: `taken`, or `refused` as a whole.";
     CPU: Counter "process_cpu_seconds_total" "seconds" []
