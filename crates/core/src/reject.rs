@@ -63,7 +63,7 @@ impl Reject {
 
     /// The backend that has to be asked does not answer.
     pub(crate) fn no_advice() -> Self {
-        Self::new(ErrorCode::Unavailable, "the application's backend does not answer; try again")
+        Self::later("the application's backend does not answer; try again")
     }
 
     /// The `error` frame.

@@ -99,8 +99,12 @@ impl Backend {
             self.asked.lock().unwrap().push(asked);
             let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
             self.most.fetch_max(now, Ordering::SeqCst);
-            let goes_on = perform(reader.get_mut(), act);
+            if let Act::Late(ms, _) = &act {
+                std::thread::sleep(Duration::from_millis(*ms));
+            }
+            // Before the answer: the caller may have the next question as soon as it has that.
             self.under_way.fetch_sub(1, Ordering::SeqCst);
+            let goes_on = perform(reader.get_mut(), act);
             if !goes_on {
                 break;
             }
@@ -133,11 +137,7 @@ fn read(from: &mut BufReader<TcpStream>) -> Option<Asked> {
 /// Whether the connection can be used again.
 fn perform(tcp: &mut TcpStream, act: Act) -> bool {
     match act {
-        Act::Say(answer) => tcp.write_all(&ok(&answer.to_string())).is_ok(),
-        Act::Late(ms, answer) => {
-            std::thread::sleep(Duration::from_millis(ms));
-            tcp.write_all(&ok(&answer.to_string())).is_ok()
-        }
+        Act::Say(answer) | Act::Late(_, answer) => tcp.write_all(&ok(&answer.to_string())).is_ok(),
         Act::Raw(bytes) => {
             let _ = tcp.write_all(&bytes);
             false

@@ -137,7 +137,6 @@ fn a_backend_that_hangs_costs_its_timeout_a_few_times_and_then_nothing() {
         assert_eq!(socket.try_next().unwrap()["code"], "unavailable");
     }
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
-    assert!(backend.most() <= 2);
     // What is asked from now on is answered at once, but for the one that tries.
     until("the breaker opens", || {
         let mut socket = server.connect();
