@@ -145,8 +145,8 @@ impl Shard {
 
     /// A client's connection was upgraded: from here to its end. `token` is that of its
     /// `Authorization` header, `early` what it sent right behind its request. A `refusal`, and when
-    /// to come back, is told now, because browsers hide the status of a failed upgrade. `shown`: what
-    /// of the request the backend will be shown.
+    /// to come back, is told now, because browsers hide the status of a failed upgrade. `shown`:
+    /// what of the request the backend will be shown.
     pub(crate) fn admit(
         self: &Rc<Self>,
         connection: (Stream, Seat),
