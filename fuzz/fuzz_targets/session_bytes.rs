@@ -93,7 +93,7 @@ struct Driver {
 
 impl Driver {
     fn new() -> Self {
-        let now = Now { mono_ms: 1000, wall_ms: WALL_MS };
+        let now = Now { mono_ms: 1000, mono_us: 1_000_000, wall_ms: WALL_MS };
         let mut engine = engine(now);
         let listener = engine.open(now, None);
         for channel in ["a:1", "b:1"] {

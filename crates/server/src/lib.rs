@@ -2,7 +2,7 @@
 //!
 //! - [`run()`] starts a node: a thread for each shard and one for storage;
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
-//! - `api`: the HTTP API for backends;
+//! - `api`: the HTTP API for backends; `console`: the page that uses it;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
@@ -13,6 +13,7 @@ pub mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
+mod console;
 mod error;
 mod lifecycle;
 pub mod metrics;

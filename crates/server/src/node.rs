@@ -10,7 +10,7 @@ use tidings_core::policy::Policy;
 use crate::api::ApiKeys;
 use crate::auth::SharedAuthority;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::operations::{Exposure, Operations};
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
@@ -33,6 +33,10 @@ pub(crate) struct Node {
     pub(crate) operations: Arc<Operations>,
     /// Who gets metrics where clients connect.
     pub(crate) exposure: Exposure,
+    /// It is for trying out.
+    pub(crate) dev: bool,
+    /// The key of the API that the console gets by itself: a development server's own.
+    pub(crate) console_key: Option<Secret>,
 }
 
 /// What can change while the node runs. Each shard has a pointer to what is in force.
@@ -48,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) compression: bool,
     /// Whether the demo page is served.
     pub(crate) page: bool,
+    /// Whether the console is served.
+    pub(crate) console: bool,
 }
 
 impl Settings {
@@ -68,6 +74,7 @@ impl Settings {
             },
             compression: config.server.compression,
             page: config.server.page,
+            console: config.server.console,
         }
     }
 }

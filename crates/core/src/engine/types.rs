@@ -16,6 +16,8 @@ use crate::store::Append;
 pub struct Now {
     /// Milliseconds of a clock that never goes back: deadlines and ages.
     pub mono_ms: u64,
+    /// The same clock in microseconds: it measures, and decides nothing.
+    pub mono_us: u64,
     /// Milliseconds since 1970: timestamps and tokens.
     pub wall_ms: u64,
 }
@@ -189,6 +191,8 @@ pub enum Message {
         to: SessionKey,
         /// The frame.
         text: Bytes,
+        /// When a publish came that succeeded: see [`Now::mono_us`].
+        began_us: Option<u64>,
     },
     /// To a session: its subscription begins, or goes on with its next page.
     Page(Box<PageReply>),

@@ -6,9 +6,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::types::{
     Broadcast, BroadcastBody, Channel, Channels, Connections, DisconnectBody, Disconnected,
     History, Info, Members, PublishBody, Published, RevokeBody, Revoked, Ticket, TicketBody,
-    UnsubscribeBody, Unsubscribed,
+    UnsubscribeBody, Unsubscribed, Users,
 };
 use crate::config::Scope;
+use crate::metrics::Stats;
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +24,10 @@ pub(super) enum Operation {
     Presence,
     Publish,
     Revoke,
+    Stats,
     Ticket,
     Unsubscribe,
+    Users,
 }
 
 /// A parameter of the path or the query.
@@ -93,7 +96,7 @@ const HISTORY: [Parameter; 4] = [
 const LIST: [Parameter; 3] = [
     Parameter { name: "prefix", about: "Only names that begin so", kind: Kind::Text },
     Parameter { name: "after", about: "Only names that follow this one", kind: Kind::Text },
-    Parameter { name: "limit", about: "How many channels at most", kind: Kind::Number(1, 1000) },
+    Parameter { name: "limit", about: "How many of them at most", kind: Kind::Number(1, 1000) },
 ];
 
 const fn post(
@@ -120,7 +123,7 @@ const fn get(
 }
 
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 12] = [
+pub(super) static ENDPOINTS: [Endpoint; 14] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -168,6 +171,14 @@ pub(super) static ENDPOINTS: [Endpoint; 12] = [
         &[404, 503],
     ),
     get(
+        Operation::Users,
+        ("listUsers", "/users", Scope::Users),
+        "List the users who are connected",
+        &LIST,
+        schema::<Users>,
+        &[],
+    ),
+    get(
         Operation::Connections,
         ("listConnections", "/users/{user}/connections", Scope::Users),
         "List a user's sessions",
@@ -210,5 +221,13 @@ pub(super) static ENDPOINTS: [Endpoint; 12] = [
         &[],
         schema::<Info>,
         &[],
+    ),
+    get(
+        Operation::Stats,
+        ("getStats", "/stats", Scope::Stats),
+        "What the server holds, and what it has counted since it was started",
+        &[],
+        schema::<Stats>,
+        &[503],
     ),
 ];

@@ -109,10 +109,14 @@ impl ApiKeys {
     /// The key that a request has.
     pub(crate) fn authorise(&self, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
         let given = headers.get(header::AUTHORIZATION).and_then(bearer);
-        let digest = |secret: String| <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
-        let digest = given.map(digest).ok_or_else(Problem::unauthorized)?;
-        let found = self.0.iter().find(|key| key.digest == digest);
+        let found = given.and_then(|secret| self.find(&secret));
         found.cloned().ok_or_else(Problem::unauthorized)
+    }
+
+    /// The key with this secret.
+    pub(crate) fn find(&self, secret: &str) -> Option<&Arc<Key>> {
+        let digest = <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
+        self.0.iter().find(|key| key.digest == digest)
     }
 }
 

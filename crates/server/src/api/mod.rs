@@ -108,8 +108,10 @@ async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Prob
         Operation::Presence => events::presence(call).await,
         Operation::Publish => events::publish(call).await,
         Operation::Revoke => revoke::revoke(call).await,
+        Operation::Stats => channels::stats(call).await,
         Operation::Ticket => revoke::ticket(call),
         Operation::Unsubscribe => users::unsubscribe(call).await,
+        Operation::Users => users::list(call).await,
     }
 }
 

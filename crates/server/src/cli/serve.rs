@@ -96,30 +96,39 @@ pub(super) fn dev(args: DevArgs) -> Result<(), CliError> {
     start(args.config, args.changes, args.logging, true)
 }
 
-/// A development server that only this machine reaches has an API key of its own: where it is.
-fn allow_api(config: &mut Config) -> Result<Option<PathBuf>, RunError> {
+/// The API key that a development server has of its own.
+struct DevKey {
+    secret: Secret,
+    /// The file that it is in.
+    path: PathBuf,
+}
+
+/// A development server that only this machine reaches has an API key of its own.
+fn allow_api(config: &mut Config) -> Result<Option<DevKey>, RunError> {
     let on_disk = config.store.kind == StoreKind::Disk;
     if !config.api.key.is_empty() || !config.server.listen.ip().is_loopback() || !on_disk {
         return Ok(None);
     }
     let dir = config.base_dir().join(&config.store.path);
-    let secret = Some(Secret::new(secret::dev_api_key(&dir).map_err(RunError::Io)?));
-    config.api.key.push(ApiKey { name: "dev".into(), secret, ..ApiKey::default() });
+    let secret = Secret::new(secret::dev_api_key(&dir).map_err(RunError::Io)?);
+    let (name, known) = ("dev".into(), Some(secret.clone()));
+    config.api.key.push(ApiKey { name, secret: known, ..ApiKey::default() });
     // Without the `./.` of a folder beside the current one.
-    Ok(Some(dir.join("api-key").components().collect()))
+    let path = dir.join("api-key").components().collect();
+    Ok(Some(DevKey { secret, path }))
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
     start(Some(args.config), args.changes, args.logging, false)
 }
 
-/// The configuration with what the command line changes in it, and where the key of a development
-/// server's API is.
+/// The configuration with what the command line changes in it, and the key of a development
+/// server's API.
 fn read(
     file: Option<&Path>,
     changes: &Changes,
     dev: bool,
-) -> Result<(Config, Option<PathBuf>), RunError> {
+) -> Result<(Config, Option<DevKey>), RunError> {
     let mut config = match file {
         Some(path) => Config::load(path).map_err(RunError::Config)?,
         None => Config::dev(),
@@ -142,13 +151,14 @@ fn start(
     for doubt in config.check(&base_dir)? {
         logging.doubt(&doubt);
     }
-    if let Some(path) = api_key {
+    if let Some(DevKey { path, .. }) = &api_key {
         println!("The key of its HTTP API is in {}", path.display());
     }
     let again = file.map(|file| -> Again {
         Box::new(move || read(Some(&file), &changes, dev).map(|(config, _)| config))
     });
-    Ok(crate::run(Start { config, base_dir, dev, again })?)
+    let console_key = api_key.map(|key| key.secret);
+    Ok(crate::run(Start { config, base_dir, dev, console_key, again })?)
 }
 
 #[cfg(test)]

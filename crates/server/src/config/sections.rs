@@ -35,6 +35,9 @@ pub struct Server {
     pub compression: bool,
     /// Serves the demo page at `/`.
     pub page: bool,
+    /// Serves the console at `/console`: a page that shows and does what the HTTP API can, for
+    /// whoever types one of its keys in. Without a key of `[[api.key]]` it shows nothing.
+    pub console: bool,
     /// TLS. Without it, put a proxy that does TLS in front of a server that others reach.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -50,6 +53,7 @@ impl Default for Server {
             origins: Vec::new(),
             compression: false,
             page: false,
+            console: true,
             tls: None,
         }
     }

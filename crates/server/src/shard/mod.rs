@@ -276,6 +276,7 @@ impl Shard {
         self.engine.borrow_mut().end_turn(now);
         self.carry_out();
         self.flush_touched();
+        self.measure_publishes();
         self.after_flush();
         self.send_mail();
         self.throttle();

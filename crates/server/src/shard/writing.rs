@@ -77,6 +77,16 @@ impl Shard {
         }
     }
 
+    /// Answers are with their sockets now: one look at the clock for all of the turn.
+    pub(super) fn measure_publishes(&self) {
+        let mut engine = self.engine.borrow_mut();
+        let mut published = engine.published().peekable();
+        if published.peek().is_some() {
+            let now_us = self.node.clock.mono_us();
+            published.for_each(|began_us| self.tally.published(now_us.saturating_sub(began_us)));
+        }
+    }
+
     /// Writes what waits for a connection.
     pub(super) fn flush(&self, connection: &Rc<Connection>) {
         if connection.ended.get() || connection.blocked.get() {

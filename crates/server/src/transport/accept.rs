@@ -51,14 +51,14 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) => {
+            Ok((tcp, peer)) => {
                 let _ = tcp.set_nodelay(true);
                 let limits = shard.settings().limits.clone();
                 let patience = limits.heartbeat.ms + limits.pong_timeout.ms;
                 // Whoever takes nothing for so long is gone, also where nothing has to be answered.
                 let patience = Some(Duration::from_millis(patience));
                 let _ = SockRef::from(&tcp).set_tcp_user_timeout(patience);
-                tokio::task::spawn_local(greet(shard.clone(), tcp));
+                tokio::task::spawn_local(greet(shard.clone(), tcp, peer));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -75,12 +75,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), E::ConnectionAborted | E::ConnectionReset | E::Interrupted)
 }
 
-async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
+async fn greet(shard: Rc<Shard>, tcp: TcpStream, peer: SocketAddr) {
     if !shard.node.connection_begins() {
         shard.tally.refused(Refusal::Busy);
         return http::refuse_busy(tcp).await;
     }
-    let counted = Rc::new(RefCell::new(Counted(Some(shard.clone()))));
+    let counted = Rc::new(RefCell::new(Counted::new(shard.clone(), peer)));
     let limit = Duration::from_millis(shard.settings().limits.header_timeout.ms);
     match shard.node.tls.as_ref().map(super::tls::TlsKeys::acceptor) {
         None => serve(shard, counted, tcp.into()).await,
@@ -102,18 +102,31 @@ async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
 }
 
 /// A counted connection; given up when it becomes a WebSocket, which is counted on.
-pub(super) struct Counted(Option<Rc<Shard>>);
+pub(super) struct Counted {
+    shard: Option<Rc<Shard>>,
+    /// Its other end is on this machine.
+    is_local: bool,
+}
 
 impl Counted {
+    fn new(shard: Rc<Shard>, peer: SocketAddr) -> Self {
+        Self { shard: Some(shard), is_local: peer.ip().to_canonical().is_loopback() }
+    }
+
     /// The connection goes on as a WebSocket.
     pub(super) fn keep(&mut self) {
-        self.0 = None;
+        self.shard = None;
+    }
+
+    /// Whether the connection's other end is on this machine: a client, or a proxy.
+    pub(super) fn is_local(&self) -> bool {
+        self.is_local
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        if let Some(shard) = &self.0 {
+        if let Some(shard) = &self.shard {
             shard.node.connection_ended();
         }
     }

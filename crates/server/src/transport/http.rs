@@ -18,7 +18,7 @@ use super::fallback::{self, EventBody};
 use super::takeover::{self, Slot, Takeover, Waiting};
 use super::upgrade;
 use crate::shard::Shard;
-use crate::{api, page};
+use crate::{api, console, page};
 
 /// What an answer has behind its head.
 pub(crate) enum Content {
@@ -101,6 +101,11 @@ async fn route(
             answer
         }
         "/tidings.js" => page::sdk(),
+        path @ ("/console" | "/console.css" | "/console.js" | "/console/key")
+            if shard.settings().console =>
+        {
+            console::respond(shard, path, &request, counted.borrow().is_local())
+        }
         "/" if shard.settings().page => page::demo(),
         "/raw" if shard.settings().page => page::raw(),
         path @ ("/chat.css" | "/chat.js") if shard.settings().page => page::asset(&path[1..])

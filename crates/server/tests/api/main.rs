@@ -4,8 +4,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod console;
 mod events;
 mod http;
 mod keys;
 mod revoking;
+mod stats;
 mod users;

@@ -36,7 +36,8 @@ pub(super) struct Node {
 
 impl World {
     pub(super) fn engine_now(&self) -> Now {
-        Now { mono_ms: self.now_ms - self.node.started_ms, wall_ms: self.wall_ms() }
+        let mono_ms = self.now_ms - self.node.started_ms;
+        Now { mono_ms, mono_us: mono_ms * 1000, wall_ms: self.wall_ms() }
     }
 
     /// The clock that stored events are stamped with: it does not jump while the node runs.
