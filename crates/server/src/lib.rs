@@ -3,6 +3,7 @@
 //! - [`run()`] starts a node: a thread for each shard and one for storage;
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
 //! - `api`: the HTTP API for backends; `console`: the page that uses it;
+//! - `egress`: what the server itself calls;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
@@ -14,6 +15,8 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod console;
+#[allow(dead_code, unused_imports, reason = "hooks and webhooks, which come next, use it")]
+mod egress;
 mod error;
 mod lifecycle;
 pub mod metrics;

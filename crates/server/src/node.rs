@@ -11,6 +11,7 @@ use crate::api::ApiKeys;
 use crate::auth::SharedAuthority;
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
+use crate::egress::Egress;
 use crate::operations::{Exposure, Operations};
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
@@ -25,6 +26,8 @@ pub(crate) struct Node {
     /// One for each shard.
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) storage: Storage,
+    /// Calls to the application's backend.
+    pub(crate) egress: Egress,
     pub(crate) tls: Option<TlsKeys>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,

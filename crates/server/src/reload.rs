@@ -87,7 +87,10 @@ impl Reloader {
         }
         let settings = Arc::new(settings(&config, &self.base_dir)?);
         let authority = JwtAuthority::from_config(&config.auth, &self.base_dir, &self.secret);
-        node.authority.replace(authority.map_err(RunError::Keys)?);
+        let authority = authority.map_err(RunError::Keys)?;
+        let fault = |(key, why, _)| RunError::Egress(format!("{key}: {why}"));
+        node.egress.reconfigure(&config.egress, &self.base_dir).map_err(fault)?;
+        node.authority.replace(authority);
         node.allow_connections(config.limits.connections);
         for mailbox in node.mailboxes.iter() {
             mailbox.post(&mut vec![Mail::Settings(settings.clone())]);
@@ -154,6 +157,8 @@ fn stamps(config: &Config, base_dir: &Path) -> Vec<Stamp> {
     let api = config.api.key.iter().filter_map(|key| key.secret_file.as_ref());
     let keys = keys.chain(api);
     let schemas = config.namespace.values().filter_map(|rules| rules.schema_file.as_ref());
+    let egress = config.egress.certificates.iter();
+    let keys = keys.chain(egress);
     let others =
         keys.map(|path| base_dir.join(path)).chain(schemas.map(|file| base_dir.join(file)));
     config.file().map(Path::to_owned).into_iter().chain(others).map(|path| stamp(&path)).collect()

@@ -18,6 +18,7 @@ use tokio::task::LocalSet;
 use crate::auth::{JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, Secret, StoreKind, StoreLevel};
+use crate::egress::Egress;
 use crate::error::RunError;
 use crate::lifecycle::Life;
 use crate::node::{Node, Settings};
@@ -181,6 +182,7 @@ fn make_node(
         authority: SharedAuthority::with(authority, revocations),
         mailboxes,
         storage,
+        egress: Egress::start(&config.egress, base_dir).map_err(RunError::Io)?,
         tls: tls.transpose().map_err(RunError::Tls)?,
         connections: Default::default(),
         connections_max: config.limits.connections.into(),

@@ -7,6 +7,7 @@ use tidings_core::policy::{Access, NamespacePolicy};
 use super::{Config, ConfigError, Problem, StoreKind, Tls};
 use crate::api::ApiKeys;
 use crate::auth::KeySet;
+use crate::egress;
 
 /// Collects what is wrong and what is only doubtful.
 struct Findings<'a> {
@@ -110,6 +111,9 @@ impl Config {
         }
         if let Err(fault) = ApiKeys::load(&self.api, base_dir) {
             found.error(&fault.key, fault.why, fault.remedy);
+        }
+        if let Err((key, why, remedy)) = egress::Egress::check(&self.egress, base_dir) {
+            found.error(key, why, remedy);
         }
         if let Err(errors) = KeySet::load(auth, base_dir) {
             for error in errors {

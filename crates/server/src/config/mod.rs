@@ -9,6 +9,7 @@
 
 mod api;
 mod check;
+mod egress;
 mod error;
 mod outline;
 mod policy;
@@ -24,6 +25,7 @@ use tidings_core::policy::{Access, HistoryPolicy, NamespacePolicy, PresencePolic
 use tidings_core::{Limits, Period};
 
 pub use api::{Api, ApiKey, Scope};
+pub use egress::Egress;
 use error::Source;
 pub use error::{ConfigError, Place, Problem};
 pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
@@ -40,6 +42,8 @@ pub struct Config {
     pub auth: Auth,
     /// The HTTP API for backends.
     pub api: Api,
+    /// What the server itself calls.
+    pub egress: Egress,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.

@@ -8,7 +8,7 @@ use tidings_core::Limits;
 use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 
 use super::outline::{Row, Section, section};
-use super::{Api, ApiKey, Auth, Config, Key, Server, Store, Tls};
+use super::{Api, ApiKey, Auth, Config, Egress, Key, Server, Store, Tls};
 
 /// A whole file that works, as a start.
 const EXAMPLE: &str = include_str!("example.toml");
@@ -17,8 +17,8 @@ const EXAMPLE: &str = include_str!("example.toml");
 const COLUMNS: usize = 96;
 
 /// Every table of the file, in the order of the documentation.
-fn sections() -> [Section; 11] {
-    [
+fn sections() -> Vec<Section> {
+    vec![
         section::<Server>("server", false),
         section::<Tls>("server.tls", false),
         section::<Store>("store", false),
@@ -26,6 +26,7 @@ fn sections() -> [Section; 11] {
         section::<Key>("auth.key", true),
         section::<Api>("api", false),
         section::<ApiKey>("api.key", true),
+        section::<Egress>("egress", false),
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),
