@@ -105,6 +105,8 @@ pub struct Engine {
     registry: Registry,
     /// Sessions that end when they have their answers, and when they shall come back.
     farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
+    /// The last session that ended or left, for [`Engine::who`].
+    gone: Option<(SessionKey, u64, Option<Arc<str>>)>,
     out: Out,
 }
 
@@ -165,6 +167,7 @@ impl Engine {
             homes: Homes::default(),
             registry: Registry::default(),
             farewells: HashMap::new(),
+            gone: None,
             out: Out {
                 shard: config.shard,
                 inbox: VecDeque::new(),

@@ -106,7 +106,7 @@ impl Engine {
             self.attach(key, id, channel, subscribe);
             return;
         }
-        let session = self.sessions.remove(key.slot as usize);
+        let session = self.take_out(key);
         self.config.crowd.leaves(self.config.shard);
         let traveller = Box::new(Traveller { session, id, channel, subscribe });
         self.out.effects.push(Effect::Move { session: key, to: home, traveller });

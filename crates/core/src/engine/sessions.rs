@@ -350,7 +350,7 @@ impl Engine {
         while let Some(sub) = self.sessions[key.slot as usize].subscriptions.pop() {
             self.release(key, sub.topic, sub.stage);
         }
-        let session = self.sessions.remove(key.slot as usize);
+        let session = self.take_out(key);
         self.farewells.remove(&key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
