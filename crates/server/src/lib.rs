@@ -2,7 +2,8 @@
 //!
 //! - [`run()`] starts a node: a thread for each shard and one for storage;
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
-//! - `api`: the HTTP API for backends;
+//! - `api`: the HTTP API for backends; `console`: the page that uses it;
+//! - `trace`: what operators follow as it happens;
 //! - `egress`: what the server itself calls;
 //! - `hooks`: what it asks the application's backend;
 //! - `rate`: how fast somebody may ask;
@@ -16,6 +17,7 @@ pub mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
+mod console;
 #[allow(dead_code, unused_imports, reason = "webhooks, which come next, use the rest of it")]
 mod egress;
 mod error;
@@ -33,6 +35,7 @@ mod secret;
 mod shard;
 mod storage;
 mod systemd;
+mod trace;
 mod transport;
 mod webhooks;
 

@@ -10,7 +10,7 @@ use super::Engine;
 use super::commands::{Target, check_size};
 use super::consulting::{About, Advice, Pending};
 use super::counters::CommandKind;
-use super::types::{SessionKey, own};
+use super::types::{Now, SessionKey, own};
 use crate::channel::Publish;
 use crate::identity::Action;
 use crate::policy::{Hook, Namespace};
@@ -42,6 +42,7 @@ pub(super) struct Held {
 impl Engine {
     pub(super) fn publish_command(
         &mut self,
+        now: Now,
         key: SessionKey,
         id: u64,
         command: CommandBody<'_>,
@@ -52,7 +53,7 @@ impl Engine {
         let (session, identity) = (session.id, session.identity.clone());
         let Some(identity) = identity else { return Ok(()) };
         let author = Author { user: &identity.user, scope: identity.scope(), session };
-        let publish = self.make_publish(&author, &target, command)?;
+        let publish = self.make_publish(now, &author, &target, command)?;
         // What is refused for good needs no advice.
         let asks = target.namespace.policy.hooks.contains(&Hook::Publish) && publish.data.is_ok();
         if !asks && !self.consulting.lanes.contains_key(&key) {
@@ -149,6 +150,7 @@ impl Engine {
     /// Checks what is to be published.
     pub(super) fn make_publish(
         &self,
+        now: Now,
         author: &Author<'_>,
         target: &Target,
         command: CommandBody<'_>,
@@ -182,6 +184,7 @@ impl Engine {
             producer: producer.map(|(name, seq)| (scoped(&name), seq)),
             ephemeral,
             echo,
+            began_us: now.mono_us,
         })
     }
 }

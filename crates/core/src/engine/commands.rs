@@ -126,7 +126,7 @@ impl Engine {
                 self.subscribe(key, id, &channel, since, rewind, presence)
             }
             B::Unsubscribe { channel } => self.unsubscribe(key, id, &channel),
-            publish @ B::Publish { .. } => self.publish_command(key, id, publish),
+            publish @ B::Publish { .. } => self.publish_command(now, key, id, publish),
             B::History { channel, before, after, limit } => {
                 let target = self.target(key, &channel, Action::Subscribe)?;
                 self.require(key, &target, Action::History)?;

@@ -18,6 +18,8 @@ use crate::store::Append;
 pub struct Now {
     /// Milliseconds of a clock that never goes back: deadlines and ages.
     pub mono_ms: u64,
+    /// The same clock in microseconds: it measures, and decides nothing.
+    pub mono_us: u64,
     /// Milliseconds since 1970: timestamps and tokens.
     pub wall_ms: u64,
 }
@@ -77,6 +79,8 @@ pub enum Effect {
         session: SessionKey,
         /// Why.
         code: CloseCode,
+        /// What its client is not told: why its token was refused.
+        why: Option<Box<str>>,
     },
     /// Ask the application's backend; what it says, or that it does not answer, goes to
     /// [`Engine::advised`](super::Engine::advised), always and once.
@@ -143,6 +147,14 @@ pub enum Effect {
         session: SessionKey,
         /// The JSON.
         text: Bytes,
+    },
+    /// This goes to the subscribers of a channel that somebody watches, on whichever shards they
+    /// are; see [`Engine::watch`](super::Engine::watch).
+    Told {
+        /// The channel.
+        channel: Arc<str>,
+        /// The frames, in order.
+        batch: Arc<[Delivery]>,
     },
 }
 
@@ -212,6 +224,8 @@ pub enum Message {
         to: SessionKey,
         /// The frame.
         text: Bytes,
+        /// When a publish came that succeeded: see [`Now::mono_us`].
+        began_us: Option<u64>,
     },
     /// To a session: its subscription begins, or goes on with its next page.
     Page(Box<PageReply>),

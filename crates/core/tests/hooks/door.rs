@@ -29,7 +29,7 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(change: impl FnOnce(&mut Policy, &mut Limits)) -> Self {
-        let now = Now { mono_ms: 0, wall_ms: 1_777_636_800_000 };
+        let now = Now { mono_ms: 0, mono_us: 0, wall_ms: 1_777_636_800_000 };
         let (mut policy, mut limits) = (Policy::default(), Limits::default());
         let both = [Hook::Publish, Hook::Subscribe];
         let hooks: [(&str, &[Hook]); 4] =
@@ -129,7 +129,7 @@ impl Door {
                         self.sent.extend(slots.iter().map(|s| (key(s.slot), event.clone())));
                     }
                 }
-                Effect::Close { session, code } => self.closed.push((session, code.code())),
+                Effect::Close { session, code, .. } => self.closed.push((session, code.code())),
                 Effect::Pause { session } => self.paused.push(session),
                 Effect::Resume { session } => self.paused.retain(|paused| *paused != session),
                 Effect::Answer { text } => {

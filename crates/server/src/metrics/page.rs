@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::counted::{BOUNDS, Histogram};
+use super::counted::{BOUNDS, Histogram, Reading};
 use super::table::Metric;
 
 /// What a scrape gets.
@@ -43,12 +43,12 @@ impl Page {
     pub(super) fn histogram(
         &mut self,
         metric: &'static Metric,
-        histogram: &Histogram,
+        reading: Reading,
         bounds: &[u64; BOUNDS],
         scale: f64,
     ) {
         self.metric(metric);
-        self.buckets(metric.name, "", histogram, (bounds, scale));
+        self.buckets(metric.name, "", &reading, (bounds, scale));
     }
 
     /// A histogram with one label, whose values are known.
@@ -62,7 +62,7 @@ impl Page {
         self.metric(metric);
         for (value, histogram) in values {
             let label = format!("{}=\"{value}\"", metric.labels.first().unwrap_or(&""));
-            self.buckets(metric.name, &label, histogram, (bounds, scale));
+            self.buckets(metric.name, &label, &histogram.read(), (bounds, scale));
         }
     }
 
@@ -70,10 +70,10 @@ impl Page {
         &mut self,
         name: &str,
         label: &str,
-        histogram: &Histogram,
+        reading: &Reading,
         (bounds, scale): (&[u64; BOUNDS], f64),
     ) {
-        let (counts, sum) = histogram.read();
+        let Reading { counts, sum } = *reading;
         let (more, alone) = match label {
             "" => (String::new(), String::new()),
             label => (format!("{label},"), format!("{{{label}}}")),
