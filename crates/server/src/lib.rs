@@ -2,12 +2,14 @@
 //!
 //! - [`run()`] starts a node: a thread for each shard and one for storage;
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
+//! - `acme`: certificates that the server gets by itself;
 //! - `api`: the HTTP API for backends;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
 //! - [`cli`]: the commands of the binary.
 
+mod acme;
 mod api;
 pub mod auth;
 pub mod cli;
@@ -18,6 +20,7 @@ mod lifecycle;
 pub mod metrics;
 mod node;
 mod operations;
+mod outbound;
 mod page;
 mod reload;
 mod run;

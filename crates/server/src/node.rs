@@ -25,7 +25,7 @@ pub(crate) struct Node {
     /// One for each shard.
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) storage: Storage,
-    pub(crate) tls: Option<TlsKeys>,
+    pub(crate) tls: Option<Arc<TlsKeys>>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,
     /// How many sessions each shard has.

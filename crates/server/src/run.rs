@@ -15,6 +15,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
+use crate::acme::Keeper;
 use crate::auth::{JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
@@ -84,6 +85,10 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let revocations = revocations.map_err(RunError::Io)?;
     let node = Arc::new(make_node(config, base_dir, (clock, &secret, revocations), shared)?);
     let settings = Arc::new(reload::settings(config, base_dir)?);
+    let keeper = match &node.tls {
+        Some(keys) => Keeper::open(config, base_dir, keys, clock)?,
+        None => None,
+    };
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let storing = match opened {
@@ -97,6 +102,8 @@ pub fn run(start: Start) -> Result<(), RunError> {
         threads.push(start_shard(node.clone(), settings.clone(), ShardId(id), identity, listener)?);
     }
     node.operations.ready(&node);
+    // Not before: the authority will come and look.
+    keeper.map(Keeper::start).transpose()?;
     announce(config, address);
     let mut reloader = Reloader::new(again, config, base_dir, secret);
     life.live(&node, &mut reloader);
@@ -176,7 +183,7 @@ fn make_node(
         authority: SharedAuthority::with(authority, revocations),
         mailboxes,
         storage,
-        tls: tls.transpose().map_err(RunError::Tls)?,
+        tls: tls.transpose().map_err(RunError::Tls)?.map(Arc::new),
         connections: Default::default(),
         connections_max: config.limits.connections.into(),
         crowd,

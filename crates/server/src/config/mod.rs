@@ -26,7 +26,7 @@ use tidings_core::{Limits, Period};
 pub use api::{Api, ApiKey, Scope};
 use error::Source;
 pub use error::{ConfigError, Place, Problem};
-pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
+pub use sections::{Acme, Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use tidings_core::Limits;
 use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 
 use super::outline::{Row, Section, section};
-use super::{Api, ApiKey, Auth, Config, Key, Server, Store, Tls};
+use super::{Acme, Api, ApiKey, Auth, Config, Key, Server, Store, Tls};
 
 /// A whole file that works, as a start.
 const EXAMPLE: &str = include_str!("example.toml");
@@ -17,10 +17,11 @@ const EXAMPLE: &str = include_str!("example.toml");
 const COLUMNS: usize = 96;
 
 /// Every table of the file, in the order of the documentation.
-fn sections() -> [Section; 11] {
+fn sections() -> [Section; 12] {
     [
         section::<Server>("server", false),
         section::<Tls>("server.tls", false),
+        section::<Acme>("server.tls.acme", false),
         section::<Store>("store", false),
         section::<Auth>("auth", false),
         section::<Key>("auth.key", true),

@@ -4,6 +4,9 @@ use tempfile::TempDir;
 
 use super::*;
 
+/// The beginning of a table that is good when it has `domains`.
+const ACME: &str = "[server.tls.acme]\nterms_agreed = true\n";
+
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text.into(), Path::new("tidings.toml"))
 }
@@ -63,6 +66,31 @@ fn what_is_wrong_names_its_place_and_the_remedy() {
             "server.tls.certificate",
             "2:1",
         ),
+        ("[server.tls.acme]\nretry = \"1m\"", "server.tls.acme.terms_agreed", "1:13"),
+        (&format!("{ACME}domains = []"), "server.tls.acme.domains", "3:1"),
+        (&format!("{ACME}domains = [\"*.example.com\"]"), "server.tls.acme.domains", "3:1"),
+        (&format!("{ACME}domains = [\"192.0.2.1\"]"), "server.tls.acme.domains", "3:1"),
+        (
+            &format!("{ACME}domains = [\"a.b\"]\ncontact = [\"me\"]"),
+            "server.tls.acme.contact",
+            "4:1",
+        ),
+        (
+            &format!("{ACME}domains = [\"a.b\"]\ndirectory = \"http://ca/\""),
+            "server.tls.acme.directory",
+            "4:1",
+        ),
+        (
+            &format!("{ACME}domains = [\"a.b\"]\nca_file = \"secret\""),
+            "server.tls.acme.ca_file",
+            "4:1",
+        ),
+        (&format!("{ACME}domains = [\"a.b\"]\nretry = \"1ms\""), "server.tls.acme.retry", "4:1"),
+        (
+            &format!("[server]\ntls.self_signed = true\n{ACME}domains = [\"a.b\"]"),
+            "server.tls",
+            "2:1",
+        ),
         ("[[auth.key]]\nalgorithm = \"HS256\"", "auth.key.0", "1:1"),
         ("[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"short\"", "auth.key.0.secret", "3:1"),
         (
@@ -102,6 +130,10 @@ fn what_is_only_doubtful_is_allowed() {
     for (text, key) in [
         ("[server]\nlisten = \"0.0.0.0:80\"\n[auth]\nanonymous = true", "server.listen"),
         ("", "auth"),
+        (
+            &format!("[auth]\nanonymous = true\n{ACME}domains = [\"chat.example.com\"]"),
+            "server.tls.acme",
+        ),
         (
             "[auth]\nanonymous = true\n[server]\nlisten = \"[::]:80\"\ntls.self_signed = true\n\
              [namespace.open]\npublish = \"anyone\"",

@@ -74,6 +74,12 @@ metrics! {
     REFUSED: Counter "tidings_handshakes_refused_total" "" ["reason"]
         "Connections refused before they had a session: `busy` (limits.connections), `origin` \
          (server.origins), `request` (no good upgrade), `tls` (the TLS handshake failed).";
+    CERTIFICATE: Gauge "tidings_certificate_expiry_time_seconds" "seconds" []
+        "When the certificate that is shown expires, in seconds since 1970; 0 while there is none from \
+         the authority yet. Absent without TLS.";
+    CERTIFICATES: Counter "tidings_certificate_orders_total" "" ["outcome"]
+        "Orders of a certificate by `[server.tls.acme]`: `issued` ones are in force, `failed` ones \
+         are tried again.";
     COMMANDS: Counter "tidings_commands_total" "" ["type" "outcome"]
         "Commands that were answered: `ok` or an error code of docs/protocol.md. `invalid`: could not \
          be understood. Combinations that never happened are left out.";
