@@ -34,6 +34,9 @@ pub struct Limits {
     pub in_flight: usize,
     /// Refused frames in a row before the connection is closed: a program that never learns.
     pub bad_frames: usize,
+    /// Commands in a row that are refused because they come too soon (see `[rate]`) before the
+    /// connection is closed: a program that does not wait when it is told to.
+    pub rate_refusals: usize,
     /// How long a connection may wait with its first command.
     pub hello_timeout: Period,
     /// Silence after which the server pings: below the 30 to 60 s of common proxies.
@@ -70,6 +73,12 @@ pub struct Limits {
     pub session_ticket: Period,
     /// Connections of one node.
     pub connections: usize,
+    /// Sessions of one user on a node; 0: as many as come. One more is told to come back later.
+    /// (Users without a token have a session each.)
+    pub sessions_per_user: usize,
+    /// Sessions of one address on a node; 0: as many as come. Offices and mobile networks share
+    /// addresses. Behind a proxy set `server.proxies` too.
+    pub sessions_per_address: usize,
     /// The head of an HTTP request.
     pub header_bytes: usize,
     /// Header fields of an HTTP request.
@@ -97,6 +106,7 @@ impl Default for Limits {
             channels_per_session: 128,
             in_flight: 64,
             bad_frames: 16,
+            rate_refusals: 256,
             hello_timeout: Period::secs(10),
             heartbeat: Period::secs(25),
             pong_timeout: Period::secs(10),
@@ -114,6 +124,8 @@ impl Default for Limits {
             lost_sessions: 100_000,
             session_ticket: Period::secs(86_400),
             connections: 100_000,
+            sessions_per_user: 0,
+            sessions_per_address: 0,
             header_bytes: 16 << 10,
             headers: 64,
             header_timeout: Period::secs(10),

@@ -19,6 +19,8 @@ pub enum RunError {
     Api(String),
     /// The configuration cannot be used.
     Config(ConfigError),
+    /// What the server may call cannot be used.
+    Egress(String),
     /// The operating system refused something.
     Io(io::Error),
     /// Keys that tokens are signed with cannot be used.
@@ -34,7 +36,7 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunError::Api(why) => f.write_str(why),
+            RunError::Api(why) | RunError::Egress(why) => f.write_str(why),
             RunError::Config(error) => error.fmt(f),
             RunError::Io(error) => error.fmt(f),
             RunError::Keys(errors) => errors.iter().try_for_each(|error| writeln!(f, "{error}")),

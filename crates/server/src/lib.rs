@@ -4,6 +4,8 @@
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
 //! - `acme`: certificates that the server gets by itself;
 //! - `api`: the HTTP API for backends;
+//! - `egress`: what the server itself calls;
+//! - `rate`: how fast somebody may ask;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
@@ -15,6 +17,8 @@ pub mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
+#[allow(dead_code, unused_imports, reason = "hooks and webhooks, which come next, use it")]
+mod egress;
 mod error;
 mod lifecycle;
 pub mod metrics;
@@ -22,6 +26,7 @@ mod node;
 mod operations;
 mod outbound;
 mod page;
+mod rate;
 mod reload;
 mod run;
 pub mod schema;

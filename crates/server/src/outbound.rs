@@ -1,4 +1,5 @@
-//! Requests that the server itself makes of others: of a certificate authority, of a collector.
+//! Requests that the server makes of those whom the operator has named: a certificate authority, a
+//! collector. They may well be internal, unlike what `egress` calls, and each has roots of its own.
 
 use std::fmt;
 use std::path::Path;

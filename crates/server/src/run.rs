@@ -19,10 +19,12 @@ use crate::acme::Keeper;
 use crate::auth::{JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind, StoreLevel};
+use crate::egress::Egress;
 use crate::error::RunError;
 use crate::lifecycle::Life;
 use crate::node::{Node, Settings};
 use crate::operations::{self, Exposure, Operations};
+use crate::rate::Counts;
 use crate::reload::{self, Again, Reloader};
 use crate::secret;
 use crate::shard::Shard;
@@ -84,7 +86,7 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let revocations = Revocations::open(data_dir.as_deref(), clock.now().wall_ms);
     let revocations = revocations.map_err(RunError::Io)?;
     let node = Arc::new(make_node(config, base_dir, (clock, &secret, revocations), shared)?);
-    let settings = Arc::new(reload::settings(config, base_dir)?);
+    let settings = Arc::new(reload::settings(config, base_dir, &node.users)?);
     let keeper = match &node.tls {
         Some(keys) => Keeper::open(config, base_dir, keys, clock)?,
         None => None,
@@ -105,7 +107,7 @@ pub fn run(start: Start) -> Result<(), RunError> {
     // Not before: the authority will come and look.
     keeper.map(Keeper::start).transpose()?;
     announce(config, address);
-    let mut reloader = Reloader::new(again, config, base_dir, secret);
+    let mut reloader = Reloader::new(again, (config, settings), base_dir, secret);
     life.live(&node, &mut reloader);
     let storage = node.storage.clone();
     let (done, ended) = oneshot::channel();
@@ -183,9 +185,12 @@ fn make_node(
         authority: SharedAuthority::with(authority, revocations),
         mailboxes,
         storage,
+        egress: Egress::start(&config.egress, base_dir).map_err(RunError::Io)?,
         tls: tls.transpose().map_err(RunError::Tls)?.map(Arc::new),
         connections: Default::default(),
         connections_max: config.limits.connections.into(),
+        users: Arc::default(),
+        addresses: Counts::default(),
         crowd,
         operations,
         exposure,

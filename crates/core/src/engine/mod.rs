@@ -15,6 +15,7 @@ mod home;
 mod homes;
 mod inspect;
 mod members;
+mod metering;
 mod placement;
 mod publishing;
 mod reconfigure;

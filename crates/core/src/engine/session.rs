@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) stays: bool,
     /// The driver was told to stop reading.
     pub(crate) paused: bool,
+    /// The meter knows of it.
+    pub(crate) counted: bool,
     /// The client was told that its token expires.
     pub(crate) warned: bool,
     /// Its public id.
@@ -43,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) in_flight: u16,
     /// Refused frames in a row.
     pub(crate) bad_frames: u16,
+    /// Commands in a row that came too soon.
+    pub(crate) rate_refusals: u16,
 }
 
 /// A session's subscription to a channel.
@@ -82,6 +86,7 @@ impl Session {
             claim: None,
             stays: false,
             paused: false,
+            counted: false,
             warned: false,
             id,
             identity: None,
@@ -91,6 +96,7 @@ impl Session {
             next_nonce: 0,
             in_flight: 0,
             bad_frames: 0,
+            rate_refusals: 0,
         }
     }
 

@@ -343,6 +343,11 @@ impl Engine {
         self.farewells.remove(&key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
+        if session.counted
+            && let Some(meter) = &self.config.policy.meter
+        {
+            meter.ends(&identity.user);
+        }
         let entered = session.entered.map(|list| *list).unwrap_or_default();
         let resumable = lost && session.ticket;
         for channel in &entered {

@@ -10,7 +10,9 @@ use super::{Acme, Config, ConfigError, Problem, StoreKind, Tls};
 use crate::acme::{NAMES_MAX, is_name};
 use crate::api::ApiKeys;
 use crate::auth::KeySet;
+use crate::egress;
 use crate::outbound::Outbound;
+use crate::rate::Proxies;
 
 /// Collects what is wrong and what is only doubtful.
 struct Findings<'a> {
@@ -73,6 +75,10 @@ impl Config {
                 );
             }
         }
+        if let Err(place) = Proxies::new(&server.proxies) {
+            let why = format!("{:?} is neither a network nor an address", server.proxies[place]);
+            found.error("server.proxies", why, "write networks as \"10.1.0.0/16\"");
+        }
         if server.drain.ms > 3_600_000 {
             found.error("server.drain", "more than 1h", "write 10s or 5m; 0s stops at once");
         }
@@ -114,6 +120,9 @@ impl Config {
         }
         if let Err(fault) = ApiKeys::load(&self.api, base_dir) {
             found.error(&fault.key, fault.why, fault.remedy);
+        }
+        if let Err((key, why, remedy)) = egress::Egress::check(&self.egress, base_dir) {
+            found.error(key, why, remedy);
         }
         if let Err(errors) = KeySet::load(auth, base_dir) {
             for error in errors {

@@ -9,9 +9,11 @@
 
 mod api;
 mod check;
+mod egress;
 mod error;
 mod outline;
 mod policy;
+mod rate;
 pub mod reference;
 mod sections;
 
@@ -24,8 +26,10 @@ use tidings_core::policy::{Access, HistoryPolicy, NamespacePolicy, PresencePolic
 use tidings_core::{Limits, Period};
 
 pub use api::{Api, ApiKey, Scope};
+pub use egress::Egress;
 use error::Source;
 pub use error::{ConfigError, Place, Problem};
+pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Acme, Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 
 /// Everything that can be configured.
@@ -40,6 +44,10 @@ pub struct Config {
     pub auth: Auth,
     /// The HTTP API for backends.
     pub api: Api,
+    /// What the server itself calls.
+    pub egress: Egress,
+    /// How fast somebody may ask.
+    pub rate: Rates,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.

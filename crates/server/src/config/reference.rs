@@ -8,7 +8,9 @@ use tidings_core::Limits;
 use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 
 use super::outline::{Row, Section, section};
-use super::{Acme, Api, ApiKey, Auth, Config, Key, Server, Store, Tls};
+use super::{
+    Acme, Api, ApiKey, Auth, CommandRates, Config, Egress, Key, Rates, Server, Store, Tls,
+};
 
 /// A whole file that works, as a start.
 const EXAMPLE: &str = include_str!("example.toml");
@@ -17,8 +19,8 @@ const EXAMPLE: &str = include_str!("example.toml");
 const COLUMNS: usize = 96;
 
 /// Every table of the file, in the order of the documentation.
-fn sections() -> [Section; 12] {
-    [
+fn sections() -> Vec<Section> {
+    vec![
         section::<Server>("server", false),
         section::<Tls>("server.tls", false),
         section::<Acme>("server.tls.acme", false),
@@ -27,6 +29,9 @@ fn sections() -> [Section; 12] {
         section::<Key>("auth.key", true),
         section::<Api>("api", false),
         section::<ApiKey>("api.key", true),
+        section::<Egress>("egress", false),
+        section::<Rates>("rate", false),
+        section::<CommandRates>("rate.command", false),
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),

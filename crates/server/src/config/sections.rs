@@ -30,6 +30,9 @@ pub struct Server {
     /// Web pages that may connect, each exactly as `scheme://host` or `scheme://host:port`. Empty:
     /// pages of the server's own host and, when it listens on loopback, of any loopback host.
     pub origins: Vec<String>,
+    /// Networks of proxies in front, as `10.1.0.0/16` or `127.0.0.1`: what their `X-Forwarded-For`
+    /// says is believed. Without it all who come through a proxy have its address.
+    pub proxies: Vec<String>,
     /// Offers compression of messages (permessage-deflate, without context takeover) to clients
     /// that ask for it. It costs CPU time: a broadcast is compressed once for all.
     pub compression: bool,
@@ -48,6 +51,7 @@ impl Default for Server {
             drain: Period::secs(10),
             shards: 0,
             origins: Vec::new(),
+            proxies: Vec::new(),
             compression: false,
             page: false,
             tls: None,

@@ -27,12 +27,13 @@ fn transport(wire: Wire) -> usize {
 pub(crate) enum Refusal {
     Busy,
     Origin,
+    Rate,
     Request,
     Tls,
 }
 
 /// What `reason` says, in the order of [`Refusal`].
-pub(super) const REFUSALS: [&str; 4] = ["busy", "origin", "request", "tls"];
+pub(super) const REFUSALS: [&str; 5] = ["busy", "origin", "rate", "request", "tls"];
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug)]

@@ -73,7 +73,7 @@ metrics! {
          good-bye, or `lost` with its connection.";
     REFUSED: Counter "tidings_handshakes_refused_total" "" ["reason"]
         "Connections refused before they had a session: `busy` (limits.connections), `origin` \
-         (server.origins), `request` (no good upgrade), `tls` (the TLS handshake failed).";
+         (server.origins), `rate` (rate.sessions, limits.sessions_per_address), `request` (no good upgrade), `tls` (the TLS handshake failed).";
     CERTIFICATE: Gauge "tidings_certificate_expiry_time_seconds" "seconds" []
         "When the certificate that is shown expires, in seconds since 1970; 0 while there is none from \
          the authority yet. Absent without TLS.";

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::header::HeaderMap;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,6 +22,7 @@ use super::socket::Socket;
 use super::takeover::{self, Slot};
 use super::tls::HTTP2;
 use crate::metrics::Refusal;
+use crate::node::Seat;
 use crate::shard::Shard;
 
 /// Connections that the system holds until they are accepted: a return of all clients at once.
@@ -52,14 +54,14 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) => {
+            Ok((tcp, peer)) => {
                 let _ = tcp.set_nodelay(true);
                 let limits = shard.settings().limits.clone();
                 let patience = limits.heartbeat.ms + limits.pong_timeout.ms;
                 // Whoever takes nothing for so long is gone, also where nothing has to be answered.
                 let patience = Some(Duration::from_millis(patience));
                 let _ = SockRef::from(&tcp).set_tcp_user_timeout(patience);
-                tokio::task::spawn_local(greet(shard.clone(), tcp));
+                tokio::task::spawn_local(greet(shard.clone(), tcp, peer.ip()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -76,12 +78,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), E::ConnectionAborted | E::ConnectionReset | E::Interrupted)
 }
 
-async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
-    if !shard.node.connection_begins() {
+async fn greet(shard: Rc<Shard>, tcp: TcpStream, peer: IpAddr) {
+    let Some(seat) = shard.node.seat() else {
         shard.tally.refused(Refusal::Busy);
         return http::refuse_busy(tcp).await;
-    }
-    let counted = Rc::new(RefCell::new(Counted(Some(shard.clone()))));
+    };
+    let counted = Rc::new(RefCell::new(Counted { seat: Some(seat), peer }));
     let limit = Duration::from_millis(shard.settings().limits.header_timeout.ms);
     match shard.node.tls.as_ref().map(|keys| keys.acceptor()) {
         None => serve(shard, counted, tcp.into()).await,
@@ -104,21 +106,27 @@ async fn greet(shard: Rc<Shard>, tcp: TcpStream) {
     }
 }
 
-/// A counted connection; given up when it becomes a WebSocket, which is counted on.
-pub(super) struct Counted(Option<Rc<Shard>>);
-
-impl Counted {
-    /// The connection goes on as a WebSocket.
-    pub(super) fn keep(&mut self) {
-        self.0 = None;
-    }
+/// A counted connection, and whose it is.
+pub(super) struct Counted {
+    seat: Option<Seat>,
+    peer: IpAddr,
 }
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if let Some(shard) = &self.0 {
-            shard.node.connection_ended();
-        }
+impl Counted {
+    /// The connection goes on as a WebSocket, and its place is that one's.
+    pub(super) fn take_seat(&mut self) -> Option<Seat> {
+        self.seat.take()
+    }
+
+    /// Counts the connection's place as one of a client's sessions; else after how many
+    /// milliseconds it may be.
+    pub(super) fn let_in(&mut self, shard: &Shard, client: IpAddr) -> Result<(), u64> {
+        self.seat.as_mut().map_or(Ok(()), |seat| shard.let_in(seat, client))
+    }
+
+    /// The client's address: the peer's, or what a trusted proxy says.
+    pub(super) fn client(&self, shard: &Shard, headers: &HeaderMap) -> IpAddr {
+        shard.settings().proxies.client(self.peer, headers)
     }
 }
 

@@ -85,7 +85,10 @@ async fn route(
     request: Request<Incoming>,
 ) -> Answer {
     let mut answer = match request.uri().path() {
-        "/events" | "/poll" | "/send" => fallback::respond(shard, request).await,
+        "/events" | "/poll" | "/send" => {
+            let client = counted.borrow().client(shard, request.headers());
+            fallback::respond(shard, client, request).await
+        }
         path if path.starts_with("/api/") => api::respond(shard, request).await,
         "/socket" => upgrade::upgrade(shard, counted, request),
         _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
