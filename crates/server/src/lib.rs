@@ -8,6 +8,7 @@
 //! - `rate`: how fast somebody may ask;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
+//! - `telemetry`: traces and logs for a collector;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
 //! - [`cli`]: the commands of the binary.
 
@@ -34,6 +35,7 @@ mod secret;
 mod shard;
 mod storage;
 mod systemd;
+mod telemetry;
 mod transport;
 
 pub use error::RunError;

@@ -30,6 +30,7 @@ use crate::secret;
 use crate::shard::Shard;
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
+use crate::telemetry::TARGET;
 use crate::transport::accept;
 use crate::transport::tls::TlsKeys;
 
@@ -61,6 +62,7 @@ pub struct Start {
 /// When something that was configured cannot be had: an address, a file, the store.
 pub fn run(start: Start) -> Result<(), RunError> {
     let Start { config, base_dir, dev, again } = start;
+    let starting = tracing::info_span!(target: TARGET, "start").entered();
     let (config, base_dir) = (&config, &*base_dir);
     let shards = match config.server.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
@@ -107,8 +109,10 @@ pub fn run(start: Start) -> Result<(), RunError> {
     // Not before: the authority will come and look.
     keeper.map(Keeper::start).transpose()?;
     announce(config, address);
+    drop(starting);
     let mut reloader = Reloader::new(again, (config, settings), base_dir, secret);
     life.live(&node, &mut reloader);
+    let _draining = tracing::info_span!(target: TARGET, "drain").entered();
     let storage = node.storage.clone();
     let (done, ended) = oneshot::channel();
     let stopping = move || {

@@ -13,6 +13,7 @@ use crate::auth::KeySet;
 use crate::egress;
 use crate::outbound::Outbound;
 use crate::rate::Proxies;
+use crate::telemetry;
 
 /// Collects what is wrong and what is only doubtful.
 struct Findings<'a> {
@@ -43,6 +44,9 @@ impl Config {
         self.check_server(base_dir, &mut found);
         self.check_auth(base_dir, &mut found);
         self.check_limits(&mut found);
+        if let Err((key, why, remedy)) = telemetry::check(&self.telemetry, base_dir) {
+            found.error(&key, why, remedy);
+        }
         for (name, rules) in &self.namespace {
             self.check_namespace(name, rules, &mut found);
         }

@@ -16,6 +16,7 @@ mod policy;
 mod rate;
 pub mod reference;
 mod sections;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ use error::Source;
 pub use error::{ConfigError, Place, Problem};
 pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Acme, Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
+pub use telemetry::{Telemetry, TelemetryHeader};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +50,8 @@ pub struct Config {
     pub egress: Egress,
     /// How fast somebody may ask.
     pub rate: Rates,
+    /// Traces and logs for a collector.
+    pub telemetry: Telemetry,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.

@@ -9,7 +9,8 @@ use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 
 use super::outline::{Row, Section, section};
 use super::{
-    Acme, Api, ApiKey, Auth, CommandRates, Config, Egress, Key, Rates, Server, Store, Tls,
+    Acme, Api, ApiKey, Auth, CommandRates, Config, Egress, Key, Rates, Server, Store, Telemetry,
+    TelemetryHeader, Tls,
 };
 
 /// A whole file that works, as a start.
@@ -35,6 +36,8 @@ fn sections() -> Vec<Section> {
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),
+        section::<Telemetry>("telemetry", false),
+        section::<TelemetryHeader>("telemetry.header", true),
         section::<Limits>("limits", false),
     ]
 }

@@ -66,6 +66,41 @@ fn what_is_wrong_names_its_place_and_the_remedy() {
             "server.tls.certificate",
             "2:1",
         ),
+        ("[[auth.key]]\nalgorithm = \"HS256\"", "auth.key.0", "1:1"),
+        ("[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"short\"", "auth.key.0.secret", "3:1"),
+        (
+            "[[auth.key]]\nalgorithm = \"HS256\"\nsecret_file = \"short\"",
+            "auth.key.0.secret_file",
+            "3:1",
+        ),
+        (
+            "[[auth.key]]\nalgorithm = \"RS256\"\npublic_key_file = \"secret\"",
+            "auth.key.0.public_key_file",
+            "3:1",
+        ),
+        ("[[auth.key]]\njwks_file = \"schema.json\"", "auth.key.0.jwks_file", "2:1"),
+        ("[namespace.Chat]", "namespace.Chat", "1:12"),
+        ("[namespace.a]\nschema_file = \"bad.json\"", "namespace.a.schema_file", "2:1"),
+        ("[namespace.a]\nschema_file = \"none.json\"", "namespace.a.schema_file", "2:1"),
+        ("[namespace.a.history]\nttl = \"1ms\"", "namespace.a.history.ttl", "2:1"),
+    ] {
+        is_wrong(text, key, place);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_others_that_are_asked_names_its_place() {
+    for (text, key, place) in [
+        ("[telemetry]\nendpoint = \"collector:4318\"", "telemetry.endpoint", "2:1"),
+        ("[telemetry]\nsampling = 2.0", "telemetry.sampling", "2:1"),
+        ("[telemetry]\nendpoint = \"https://a\"\nca_file = \"secret\"", "telemetry.ca_file", "3:1"),
+        ("[[telemetry.header]]\nname = \"a\"", "telemetry.header.0", "1:1"),
+        ("[[telemetry.header]]\nname = \"a b\"\nvalue = \"x\"", "telemetry.header.0", "1:1"),
+        (
+            "[[telemetry.header]]\nname = \"a\"\nvalue_file = \"none\"",
+            "telemetry.header.0.value_file",
+            "3:1",
+        ),
         ("[server.tls.acme]\nretry = \"1m\"", "server.tls.acme.terms_agreed", "1:13"),
         (&format!("{ACME}domains = []"), "server.tls.acme.domains", "3:1"),
         (&format!("{ACME}domains = [\"*.example.com\"]"), "server.tls.acme.domains", "3:1"),
@@ -91,31 +126,18 @@ fn what_is_wrong_names_its_place_and_the_remedy() {
             "server.tls",
             "2:1",
         ),
-        ("[[auth.key]]\nalgorithm = \"HS256\"", "auth.key.0", "1:1"),
-        ("[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"short\"", "auth.key.0.secret", "3:1"),
-        (
-            "[[auth.key]]\nalgorithm = \"HS256\"\nsecret_file = \"short\"",
-            "auth.key.0.secret_file",
-            "3:1",
-        ),
-        (
-            "[[auth.key]]\nalgorithm = \"RS256\"\npublic_key_file = \"secret\"",
-            "auth.key.0.public_key_file",
-            "3:1",
-        ),
-        ("[[auth.key]]\njwks_file = \"schema.json\"", "auth.key.0.jwks_file", "2:1"),
-        ("[namespace.Chat]", "namespace.Chat", "1:12"),
-        ("[namespace.a]\nschema_file = \"bad.json\"", "namespace.a.schema_file", "2:1"),
-        ("[namespace.a]\nschema_file = \"none.json\"", "namespace.a.schema_file", "2:1"),
-        ("[namespace.a.history]\nttl = \"1ms\"", "namespace.a.history.ttl", "2:1"),
     ] {
-        let error = check(text).unwrap_err();
-        let problem = &error.problems[0];
-        assert_eq!(problem.key, key, "{error}");
-        let at = problem.place.as_ref().unwrap();
-        assert_eq!(format!("{}:{}", at.line, at.column), place, "{error}");
-        assert!(!problem.remedy.is_empty(), "{error}");
+        is_wrong(text, key, place);
     }
+}
+
+fn is_wrong(text: &str, key: &str, place: &str) {
+    let error = check(text).unwrap_err();
+    let problem = &error.problems[0];
+    assert_eq!(problem.key, key, "{error}");
+    let at = problem.place.as_ref().unwrap();
+    assert_eq!(format!("{}:{}", at.line, at.column), place, "{error}");
+    assert!(!problem.remedy.is_empty(), "{error}");
 }
 
 #[test]

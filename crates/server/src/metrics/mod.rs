@@ -27,6 +27,7 @@ use process::Process;
 use crate::node::Node;
 use crate::shard::mailbox::Mail;
 use crate::storage::Storage;
+use crate::telemetry;
 use crate::transport::tls::TlsKeys;
 
 /// A shard that does not answer for so long is in trouble, and the scrape says so.
@@ -80,6 +81,7 @@ fn text(node: &Node, sum: &Sample) -> String {
     }
     store(&mut page, &node.storage);
     page.each(&table::RELOADS, node.operations.reloads());
+    page.each(&table::TELEMETRY, telemetry::exports());
     process(&mut page, node.clock.started_wall_ms());
     page.finish()
 }

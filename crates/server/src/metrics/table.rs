@@ -111,6 +111,8 @@ metrics! {
         "Appends that the disk refused; their publishers were told `unavailable`.";
     RELOADS: Counter "tidings_reloads_total" "" ["outcome"]
         "Changes of the configuration file: `taken`, or `refused` as a whole.";
+    TELEMETRY: Counter "tidings_telemetry_exports_total" "" ["outcome"]
+        "Batches of traces and logs for the collector of `[telemetry]`: `taken`, or `failed` and lost.";
     CPU: Counter "process_cpu_seconds_total" "seconds" []
         "Time on processors, user and system.";
     MEMORY: Gauge "process_resident_memory_bytes" "bytes" []

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod collector;
 #[path = "../common/mod.rs"]
 mod common;
 mod drain;
@@ -10,3 +11,4 @@ mod logs;
 mod metrics;
 mod reload;
 mod systemd;
+mod telemetry;
