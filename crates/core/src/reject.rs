@@ -53,8 +53,12 @@ impl Reject {
     }
 
     pub(crate) fn unavailable() -> Self {
-        let reject = Self::new(ErrorCode::Unavailable, "the store cannot take it now; try again");
-        Self { retry_after: Some(1000), ..reject }
+        Self::later("the store cannot take it now; try again")
+    }
+
+    /// It may succeed in a second.
+    pub(crate) fn later(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { retry_after: Some(1000), ..Self::new(ErrorCode::Unavailable, message) }
     }
 
     /// The `error` frame.

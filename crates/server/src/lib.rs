@@ -37,6 +37,7 @@ mod storage;
 mod systemd;
 mod telemetry;
 mod transport;
+mod webhooks;
 
 pub use error::RunError;
 pub use reload::Again;

@@ -96,6 +96,7 @@ impl Life {
                     _ = forgetting.tick() => reloader.settings().rates.forget(),
                     _ = looks.tick() => {
                         reloader.look(node);
+                        reloader.hold_to_keys(node);
                         if let Some(tls) = &node.tls {
                             tls.refresh();
                         }

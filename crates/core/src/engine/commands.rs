@@ -87,6 +87,7 @@ impl Engine {
             if !self.count_session(key) {
                 return;
             }
+            self.greet(key);
         }
         let channel = channel_of(&body).map(ToOwned::to_owned);
         let kind = CommandKind::of(&body);
@@ -256,15 +257,14 @@ impl Engine {
         };
         self.done(CommandKind::Hello, key, &frame);
         self.register(key);
+        self.greet(key);
     }
 
     fn refresh(&mut self, now: Now, key: SessionKey, id: u64, token: &str) -> Result<(), Reject> {
-        let identity = self.verify(now, token).map_err(|e| {
-            let why = match e {
-                TokenError::Expired => "the token has expired".into(),
-                TokenError::Refused(why) => why,
-            };
-            Reject::new(ErrorCode::Unauthorized, why)
+        let identity = self.verify(now, token).map_err(|error| match error {
+            TokenError::Later => Reject::later(error.to_string()),
+            TokenError::Expired => Reject::new(ErrorCode::Unauthorized, error.to_string()),
+            TokenError::Refused(why) => Reject::new(ErrorCode::Unauthorized, why),
         })?;
         let Some(session) = self.session(key) else { return Ok(()) };
         if session.identity.as_ref().is_none_or(|old| old.user != identity.user) {

@@ -143,7 +143,8 @@ impl Engine {
         let outcome = match token {
             Some(token) => match self.verify(now, token) {
                 Ok(identity) => Ok(identity),
-                Err(TokenError::Expired) => Err(CloseCode::TokenExpired),
+                // Either way the client comes back at once, with a fresh token if it can get one.
+                Err(TokenError::Expired | TokenError::Later) => Err(CloseCode::TokenExpired),
                 Err(TokenError::Refused(_)) => Err(CloseCode::TokenRefused),
             },
             None if anonymous => Ok(self.anonymous(now, key)),
@@ -343,6 +344,9 @@ impl Engine {
         self.farewells.remove(&key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
+        if session.greeted {
+            self.part_with(&identity.user);
+        }
         if session.counted
             && let Some(meter) = &self.config.policy.meter
         {

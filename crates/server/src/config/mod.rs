@@ -17,6 +17,7 @@ mod rate;
 pub mod reference;
 mod sections;
 mod telemetry;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub use error::{ConfigError, Place, Problem};
 pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Acme, Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 pub use telemetry::{Telemetry, TelemetryHeader};
+pub use webhook::{Webhook, WebhookEvent};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +50,8 @@ pub struct Config {
     pub api: Api,
     /// What the server itself calls.
     pub egress: Egress,
+    /// Calls the application's backend when something has happened.
+    pub webhook: Vec<Webhook>,
     /// How fast somebody may ask.
     pub rate: Rates,
     /// Traces and logs for a collector.

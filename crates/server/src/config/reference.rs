@@ -10,7 +10,7 @@ use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 use super::outline::{Row, Section, section};
 use super::{
     Acme, Api, ApiKey, Auth, CommandRates, Config, Egress, Key, Rates, Server, Store, Telemetry,
-    TelemetryHeader, Tls,
+    TelemetryHeader, Tls, Webhook,
 };
 
 /// A whole file that works, as a start.
@@ -33,6 +33,7 @@ fn sections() -> Vec<Section> {
         section::<Egress>("egress", false),
         section::<Rates>("rate", false),
         section::<CommandRates>("rate.command", false),
+        section::<Webhook>("webhook", true),
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),

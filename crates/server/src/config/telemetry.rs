@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Secret;
 
-/// Traces and logs for a collector that speaks OTLP over HTTP. Without `endpoint` it
-/// is off. Metrics are at `/metrics`.
+/// Traces and logs for a collector that speaks OTLP over HTTP. Without `endpoint` it is off.
+/// Metrics are at `/metrics`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {

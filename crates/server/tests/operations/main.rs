@@ -10,5 +10,6 @@ mod http;
 mod logs;
 mod metrics;
 mod reload;
+mod reload_load;
 mod systemd;
 mod telemetry;
