@@ -67,6 +67,10 @@ pub struct Limits {
     /// How long a session whose connection was lost waits for its client: its presence stays, and
     /// it goes on without asking anybody. Longer than a tunnel, shorter than a ghost.
     pub session_window: Period,
+    /// How long a user's last session, or a channel's last subscriber, has to be gone before
+    /// webhooks are told `user.offline` or `channel.vacated`: a page that is loaded again is no
+    /// news. After a restart of the server everybody has three times as long to come back.
+    pub leave_delay: Period,
     /// Lost sessions that one shard keeps: the oldest go first.
     pub lost_sessions: usize,
     /// How long the ticket of a session is honoured.
@@ -121,6 +125,7 @@ impl Default for Limits {
             channels_per_shard: 1_000_000,
             channel_idle: Period::secs(60),
             session_window: Period::secs(60),
+            leave_delay: Period::secs(10),
             lost_sessions: 100_000,
             session_ticket: Period::secs(86_400),
             connections: 100_000,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Wants;
 use crate::identity::{Action, Identity};
 use crate::store::Retention;
 use crate::{Meter, Period};
@@ -169,6 +170,8 @@ pub struct Policy {
     pub meter: Option<Arc<dyn Meter + Send + Sync>>,
     /// The namespaces.
     pub namespaces: HashMap<Box<str>, Arc<Namespace>>,
+    /// What the engine tells of.
+    pub wants: Wants,
 }
 
 impl Policy {

@@ -32,6 +32,7 @@ mod shard;
 mod storage;
 mod systemd;
 mod transport;
+mod webhooks;
 
 pub use error::RunError;
 pub use reload::Again;

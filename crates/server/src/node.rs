@@ -19,6 +19,7 @@ use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::origin::Origins;
 use crate::transport::tls::TlsKeys;
+use crate::webhooks::{Hook, Webhooks};
 
 /// A node: one process.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Node {
     pub(crate) storage: Storage,
     /// Calls to the application's backend.
     pub(crate) egress: Egress,
+    pub(crate) webhooks: Webhooks,
     pub(crate) tls: Option<TlsKeys>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,
@@ -50,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) policy: Arc<Policy>,
     /// Who may use the API.
     pub(crate) api: ApiKeys,
+    pub(crate) hooks: Vec<Arc<Hook>>,
     /// How fast somebody may ask.
     pub(crate) rates: Arc<Rates>,
     /// Who says whom a request is from.
@@ -67,6 +70,7 @@ impl Settings {
         config: &Config,
         policy: Policy,
         api: ApiKeys,
+        hooks: Vec<Arc<Hook>>,
         (rates, proxies): (Arc<Rates>, Proxies),
     ) -> Self {
         let limits = Arc::new(config.limits.clone());
@@ -81,6 +85,7 @@ impl Settings {
             rates,
             proxies,
             api,
+            hooks,
             origins: Origins {
                 listed: config.server.origins.clone(),
                 loopback: config.server.listen.ip().is_loopback(),

@@ -13,6 +13,7 @@ use crate::config::{Config, StoreKind};
 use crate::node::{Node, Settings};
 use crate::rate::{Counts, Proxies, Rates};
 use crate::shard::mailbox::Mail;
+use crate::webhooks::Hook;
 
 /// Reads the configuration again, with what the command line changes in it.
 pub type Again = Box<dyn Fn() -> Result<Config, RunError>>;
@@ -108,6 +109,8 @@ impl Reloader {
         node.egress.reconfigure(&config.egress, &self.base_dir).map_err(fault)?;
         node.authority.replace(authority);
         node.allow_connections(config.limits.connections);
+        // First: engines tell of what is wanted anew as soon as they know it.
+        node.storage.webhooks(settings.hooks.clone());
         for mailbox in node.mailboxes.iter() {
             mailbox.post(&mut vec![Mail::Settings(settings.clone())]);
         }
@@ -128,6 +131,8 @@ pub(crate) fn settings(
 ) -> Result<Settings, RunError> {
     let api = ApiKeys::load(&config.api, base_dir);
     let api = api.map_err(|fault| RunError::Api(fault.to_string()))?;
+    let hooks = Hook::load_all(config, base_dir);
+    let hooks = hooks.map_err(|(key, why, _)| RunError::Egress(format!("{key}: {why}")))?;
     let mut policy = policy(config, base_dir)?;
     let rates = Arc::new(Rates::new(config, users.clone()));
     if rates.concern_users() {
@@ -135,7 +140,7 @@ pub(crate) fn settings(
     }
     let proxies = Proxies::new(&config.server.proxies);
     let proxies = proxies.map_err(|_| RunError::Api("server.proxies: not a network".into()))?;
-    Ok(Settings::new(config, policy, api, (rates, proxies)))
+    Ok(Settings::new(config, policy, api, hooks, (rates, proxies)))
 }
 
 /// The rules of a configuration, compiled.
@@ -183,7 +188,9 @@ fn stamps(config: &Config, base_dir: &Path) -> Vec<Stamp> {
         [&key.secret_file, &key.public_key_file, &key.jwks_file].into_iter().flatten()
     });
     let api = config.api.key.iter().filter_map(|key| key.secret_file.as_ref());
-    let keys = keys.chain(api);
+    let hooks = config.webhook.iter();
+    let hooks = hooks.flat_map(|hook| hook.secret_file.iter().chain(&hook.old_secret_file));
+    let keys = keys.chain(api).chain(hooks);
     let schemas = config.namespace.values().filter_map(|rules| rules.schema_file.as_ref());
     let egress = config.egress.certificates.iter();
     let keys = keys.chain(egress);

@@ -87,6 +87,7 @@ impl Engine {
             if !self.count_session(key) {
                 return;
             }
+            self.greet(key);
         }
         let channel = channel_of(&body).map(ToOwned::to_owned);
         let kind = CommandKind::of(&body);
@@ -256,6 +257,7 @@ impl Engine {
         };
         self.done(CommandKind::Hello, key, &frame);
         self.register(key);
+        self.greet(key);
     }
 
     fn refresh(&mut self, now: Now, key: SessionKey, id: u64, token: &str) -> Result<(), Reject> {

@@ -16,6 +16,7 @@ mod homes;
 mod inspect;
 mod members;
 mod metering;
+mod notices;
 mod placement;
 mod publishing;
 mod reconfigure;
@@ -39,12 +40,14 @@ use crate::policy::Policy;
 use crate::reject::Reject;
 use crate::{Limits, rng::Rng};
 use homes::Homes;
+use notices::Attendance;
 use resuming::Registry;
 use session::Session;
 use topics::Topics;
 
 pub use counters::{CommandKind, Counters, Recovery};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
+pub use notices::{Attendee, Happened, Notice, Wants};
 pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
 pub use topics::Subscriber;
@@ -102,6 +105,9 @@ pub struct Engine {
     registry: Registry,
     /// Sessions that end when they have their answers, and when they shall come back.
     farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
+    /// How many sessions of a user are here, while somebody wants to know.
+    here: HashMap<Arc<str>, u32>,
+    attendance: Attendance,
     out: Out,
 }
 
@@ -151,6 +157,8 @@ impl Engine {
             homes: Homes::default(),
             registry: Registry::default(),
             farewells: HashMap::new(),
+            here: HashMap::new(),
+            attendance: Attendance::default(),
             out: Out {
                 shard: config.shard,
                 inbox: VecDeque::new(),
@@ -211,6 +219,7 @@ impl Engine {
     pub fn tick(&mut self, now: Now) {
         self.tick_sessions(now);
         self.tick_registry(now);
+        self.tick_attendance(now);
         self.settle(now);
         self.tick_homes(now);
         self.settle(now);
@@ -240,6 +249,7 @@ impl Engine {
 
     fn handle(&mut self, now: Now, message: Message) {
         match message {
+            Message::Attendance { who, from, there } => self.attendance(now, who, from, there),
             Message::Claim { id, to } => self.claimed(now, id, to),
             Message::Ended { id, at, legacy } => self.session_ended(now, id, at, legacy),
             Message::Events { channel, batch } => self.events(&channel, batch),

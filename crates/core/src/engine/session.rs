@@ -20,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) open: bool,
     /// The client has a ticket, with which another connection can take its place.
     pub(crate) ticket: bool,
+    /// It is counted among its user's sessions.
+    pub(crate) greeted: bool,
     /// It never moves to another shard.
     pub(crate) stays: bool,
     /// The driver was told to stop reading.
@@ -83,6 +85,7 @@ impl Session {
             serial: 0,
             open: false,
             ticket: false,
+            greeted: false,
             claim: None,
             stays: false,
             paused: false,

@@ -344,6 +344,9 @@ impl Engine {
         self.farewells.remove(&key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
+        if session.greeted {
+            self.part_with(&identity.user);
+        }
         if session.counted
             && let Some(meter) = &self.config.policy.meter
         {

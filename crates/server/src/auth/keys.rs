@@ -221,8 +221,8 @@ fn load_entry(entry: &Key, base_dir: &Path) -> Result<Vec<VerifyKey>, Fault> {
     Ok(vec![own(entry.id.clone(), algorithm, key)])
 }
 
-/// The keys of a set that was fetched, for tokens of this issuer. What is public is no secret: a key
-/// for HS256 in it is an error.
+/// The keys of a set that was fetched, for tokens of this issuer. What is public is no secret: a
+/// key for HS256 in it is an error.
 pub(super) fn of_set(text: &[u8], issuer: &str, audience: Option<&str>) -> Result<KeySet, String> {
     let keys = read_jwks(text).map_err(|(_, message, _)| message)?;
     if keys.iter().any(|(_, algorithm, _)| *algorithm == Algorithm::HS256) {

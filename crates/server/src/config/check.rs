@@ -9,6 +9,7 @@ use crate::api::ApiKeys;
 use crate::auth::KeySet;
 use crate::egress::{self, Guard, Target};
 use crate::rate::Proxies;
+use crate::webhooks::Hook;
 
 /// Collects what is wrong and what is only doubtful.
 struct Findings<'a> {
@@ -48,6 +49,20 @@ impl Config {
                 "there is no namespace: nobody can do anything",
                 "add one: \
                  [namespace.chat]",
+            );
+        }
+        if let Err((key, why, remedy)) = Hook::load_all(self, base_dir) {
+            found.error(&key, why, remedy);
+        }
+        let delay = self.limits.leave_delay;
+        if !(1000..=3_600_000).contains(&delay.ms) {
+            found.error("limits.leave_delay", format!("{delay} is not 1s to 1h"), "write 10s");
+        }
+        if !self.webhook.is_empty() && self.store.kind == StoreKind::Memory {
+            found.warn(
+                "webhook",
+                "there is no store on disk: what waits to be told is lost when the server ends",
+                "set store.kind = \"disk\"",
             );
         }
         if let Err(error) = self.policy(base_dir) {

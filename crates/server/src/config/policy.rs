@@ -14,7 +14,8 @@ impl Config {
     /// # Errors
     /// When a schema cannot be read or is none.
     pub fn policy(&self, base_dir: &Path) -> Result<Policy, ConfigError> {
-        let mut policy = Policy { anonymous: self.auth.anonymous, ..Policy::default() };
+        let (anonymous, wants) = (self.auth.anonymous, self.wants());
+        let mut policy = Policy { anonymous, wants, ..Policy::default() };
         let mut problems = Vec::new();
         for (name, rules) in &self.namespace {
             match self.schema(name, rules, base_dir) {

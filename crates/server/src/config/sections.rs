@@ -176,8 +176,9 @@ pub struct Key {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["jwks.json"]))]
     pub jwks_file: Option<PathBuf>,
-    /// Where an issuer publishes its set: fetched at the start, every five minutes, and when a token
-    /// names a key that is not in it, at most every 30 s. `issuer` is required. See `[egress]`.
+    /// Where an issuer publishes its set: fetched at the start, every five minutes, and when a
+    /// token names a key that is not in it, at most every 30 s. `issuer` is required. See
+    /// `[egress]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["https://login.example.com/.well-known/jwks.json"]))]
     pub jwks_url: Option<String>,
