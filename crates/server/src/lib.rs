@@ -2,7 +2,8 @@
 //!
 //! - [`run()`] starts a node: a thread for each shard and one for storage;
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
-//! - `api`: the HTTP API for backends;
+//! - `api`: the HTTP API for backends; `console`: the page that uses it;
+//! - `trace`: what operators follow as it happens;
 //! - `egress`: what the server itself calls;
 //! - `rate`: how fast somebody may ask;
 //! - `shard`: one thread's connections and its engine;
@@ -15,6 +16,7 @@ pub mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
+mod console;
 #[allow(dead_code, unused_imports, reason = "hooks and webhooks, which come next, use it")]
 mod egress;
 mod error;
@@ -31,6 +33,7 @@ mod secret;
 mod shard;
 mod storage;
 mod systemd;
+mod trace;
 mod transport;
 mod webhooks;
 

@@ -17,7 +17,7 @@ use tokio::task::LocalSet;
 
 use crate::auth::{self, JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
-use crate::config::{Config, StoreKind, StoreLevel};
+use crate::config::{Config, Secret, StoreKind, StoreLevel};
 use crate::egress::Egress;
 use crate::error::RunError;
 use crate::lifecycle::Life;
@@ -51,6 +51,8 @@ pub struct Start {
     pub base_dir: PathBuf,
     /// It is for trying out.
     pub dev: bool,
+    /// A key of the API that the console may have by itself.
+    pub console_key: Option<Secret>,
     /// Reads the configuration again, when it has changed or SIGHUP comes.
     pub again: Option<Again>,
 }
@@ -60,7 +62,7 @@ pub struct Start {
 /// # Errors
 /// When something that was configured cannot be had: an address, a file, the store.
 pub fn run(start: Start) -> Result<(), RunError> {
-    let Start { config, base_dir, dev, again } = start;
+    let Start { config, base_dir, dev, console_key, again } = start;
     let (config, base_dir) = (&config, &*base_dir);
     let shards = match config.server.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
@@ -85,7 +87,9 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let shared = (mailboxes.clone(), storage.clone(), operations, exposure, crowd);
     let revocations = Revocations::open(data_dir.as_deref(), clock.now().wall_ms);
     let revocations = revocations.map_err(RunError::Io)?;
-    let node = Arc::new(make_node(config, base_dir, (clock, &secret, revocations), shared)?);
+    let trying_out = (dev, console_key);
+    let checking = (clock, &secret, revocations);
+    let node = Arc::new(make_node(config, base_dir, checking, shared, trying_out)?);
     let settings = Arc::new(reload::settings(config, base_dir, &node.users)?);
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
@@ -187,6 +191,7 @@ fn make_node(
         Exposure,
         Arc<Crowd>,
     ),
+    (dev, console_key): (bool, Option<Secret>),
 ) -> Result<Node, RunError> {
     let authority =
         JwtAuthority::from_config(&config.auth, base_dir, secret).map_err(RunError::Keys)?;
@@ -207,6 +212,10 @@ fn make_node(
         crowd,
         operations,
         exposure,
+        traces: Default::default(),
+        next_trace: Default::default(),
+        dev,
+        console_key,
     })
 }
 
