@@ -232,11 +232,14 @@ impl Config {
         }
         let open = rules.publish == Access::Anyone && self.auth.anonymous;
         if open && !self.server.listen.ip().is_loopback() {
-            found.warn(
-                &key(".publish"),
-                "everybody who reaches this server can publish without a token",
-                "set publish = \"signed-in\", or auth.anonymous = false",
-            );
+            let what = "everybody who reaches this server can publish without a token";
+            let remedy = "set publish = \"signed-in\", or auth.anonymous = false";
+            if self.server.open {
+                found.warn(&key(".publish"), what, remedy);
+            } else {
+                let remedy = format!("{remedy}; if it is meant, server.open = true");
+                found.error(&key(".publish"), what, &remedy);
+            }
         }
     }
 }

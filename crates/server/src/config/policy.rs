@@ -58,7 +58,7 @@ impl Config {
     }
 
     /// A problem of `key`, with its place in the file.
-    pub(super) fn problem(&self, key: &str, message: String, remedy: &str) -> Problem {
+    pub(crate) fn problem(&self, key: &str, message: String, remedy: &str) -> Problem {
         Problem { place: self.source.find(key), key: key.into(), message, remedy: remedy.into() }
     }
 }

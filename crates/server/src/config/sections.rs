@@ -38,6 +38,9 @@ pub struct Server {
     pub compression: bool,
     /// Serves the demo page at `/`.
     pub page: bool,
+    /// It is meant that everybody can publish without a token, although `listen` is reached from
+    /// other machines. Without this such a configuration is refused.
+    pub open: bool,
     /// TLS. Without it, put a proxy that does TLS in front of a server that others reach.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -54,6 +57,7 @@ impl Default for Server {
             proxies: Vec::new(),
             compression: false,
             page: false,
+            open: false,
             tls: None,
         }
     }
