@@ -95,7 +95,7 @@ struct Driver {
 
 impl Driver {
     fn new() -> Self {
-        let now = Now { mono_ms: 1000, wall_ms: WALL_MS };
+        let now = Now { mono_ms: 1000, mono_us: 1_000_000, wall_ms: WALL_MS };
         let mut engine = engine(now);
         let listener = engine.open(now, None);
         for channel in ["a:1", "b:1"] {
@@ -127,7 +127,7 @@ impl Driver {
     /// Carries one effect out; gives it back if something will come of it.
     fn effect(&mut self, effect: Effect) -> Option<Effect> {
         match effect {
-            Effect::Answer { .. } => panic!("nobody asked by the API"),
+            Effect::Answer { .. } | Effect::Told { .. } => panic!("nobody asked by the API"),
             Effect::Append(_) | Effect::Drain { .. } | Effect::Load { .. } => return Some(effect),
             Effect::Close { session, .. } => self.open &= session != self.session,
             Effect::Fanout { topic, upto, batch } => {

@@ -51,6 +51,38 @@ fn an_event_is_counted_when_it_is_stored_and_a_duplicate_is_none() {
 }
 
 #[test]
+fn a_publish_is_measured_from_its_arrival_until_it_was_stored() {
+    let mut desk = Desk::new();
+    let ada = desk.open();
+    desk.now.mono_us = 1_000;
+    desk.say(ada, r#"{"type":"publish","id":1,"channel":"chat:x","data":1}"#);
+    desk.engine.loaded(desk.now, "chat:x", Ok(None));
+    desk.now.mono_us = 5_000;
+    desk.say(ada, r#"{"type":"publish","id":2,"channel":"chat:x","data":1,"ephemeral":true}"#);
+    assert_eq!(desk.engine.published().collect::<Vec<_>>(), [5_000], "one is not stored yet");
+    desk.engine.stored(desk.now, "chat:x", &Ok(Level::Fsync));
+    desk.say(ada, r#"{"type":"publish","id":3,"channel":"nowhere:x","data":1}"#);
+    assert_eq!(desk.engine.published().collect::<Vec<_>>(), [1_000], "a refusal is none");
+    assert_eq!(desk.engine.published().count(), 0, "each is told once");
+}
+
+#[test]
+fn users_are_listed_by_name_and_however_many_there_are() {
+    let mut desk = Desk::new();
+    let anyone: Vec<_> = (0..5).map(|_| desk.open()).collect();
+    assert!(desk.engine.users("", None, 10).is_empty(), "nobody has said anything");
+    for who in anyone {
+        desk.say(who, r#"{"type":"hello","id":1}"#);
+    }
+    let all = desk.engine.users("anon-", None, 10);
+    assert_eq!(all.len(), 5);
+    assert!(all.windows(2).all(|two| two[0].0 < two[1].0) && all.iter().all(|(_, n)| *n == 1));
+    assert_eq!(desk.engine.users("", None, 2), all[..2]);
+    assert_eq!(desk.engine.users("", Some(&all[1].0), 2), all[2..4]);
+    assert!(desk.engine.users("bob", None, 10).is_empty());
+}
+
+#[test]
 fn what_is_here_now_and_how_it_was_recovered_is_counted() {
     let mut desk = Desk::new();
     let (ada, bob) = (desk.open(), desk.open());

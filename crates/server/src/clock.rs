@@ -17,7 +17,8 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { mono_ms: self.mono_ms(), wall_ms: wall_ms() }
+        let mono_us = self.mono_us();
+        Now { mono_ms: mono_us / 1000, mono_us, wall_ms: wall_ms() }
     }
 
     /// When the process started: milliseconds since 1970.
@@ -25,14 +26,15 @@ impl Clock {
         self.started_wall_ms
     }
 
-    fn mono_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Microseconds of a clock that never goes back.
+    pub(crate) fn mono_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// The wall clock at the start and the time since then: for ages, which a clock that is set
     /// must not change. The store has to have the same one as the engines.
     pub(crate) fn steady_ms(&self) -> u64 {
-        self.started_wall_ms + self.mono_ms()
+        self.started_wall_ms + self.mono_us() / 1000
     }
 }
 

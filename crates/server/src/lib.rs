@@ -3,7 +3,8 @@
 //! - [`run()`] starts a node: a thread for each shard and one for storage;
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
 //! - `acme`: certificates that the server gets by itself;
-//! - `api`: the HTTP API for backends;
+//! - `api`: the HTTP API for backends; `console`: the page that uses it;
+//! - `trace`: what operators follow as it happens;
 //! - `egress`: what the server itself calls;
 //! - `rate`: how fast somebody may ask;
 //! - `shard`: one thread's connections and its engine;
@@ -18,6 +19,7 @@ pub mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
+mod console;
 #[allow(dead_code, unused_imports, reason = "hooks and webhooks, which come next, use it")]
 mod egress;
 mod error;
@@ -36,6 +38,7 @@ mod shard;
 mod storage;
 mod systemd;
 mod telemetry;
+mod trace;
 mod transport;
 mod webhooks;
 

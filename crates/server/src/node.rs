@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tidings_core::Limits;
 use tidings_core::engine::Crowd;
@@ -11,7 +11,7 @@ use tidings_core::policy::Policy;
 use crate::api::ApiKeys;
 use crate::auth::SharedAuthority;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::egress::Egress;
 use crate::operations::{Exposure, Operations};
 use crate::rate::{Counts, Proxies, Rates};
@@ -43,6 +43,14 @@ pub(crate) struct Node {
     pub(crate) operations: Arc<Operations>,
     /// Who gets metrics where clients connect.
     pub(crate) exposure: Exposure,
+    /// Traces that run.
+    pub(crate) traces: AtomicUsize,
+    /// The number of the next one.
+    pub(crate) next_trace: AtomicU64,
+    /// It is for trying out.
+    pub(crate) dev: bool,
+    /// The key of the API that the console gets by itself: a development server's own.
+    pub(crate) console_key: Option<Secret>,
 }
 
 /// What can change while the node runs. Each shard has a pointer to what is in force.
@@ -63,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) compression: bool,
     /// Whether the demo page is served.
     pub(crate) page: bool,
+    /// Whether the console is served.
+    pub(crate) console: bool,
 }
 
 impl Settings {
@@ -92,6 +102,7 @@ impl Settings {
             },
             compression: config.server.compression,
             page: config.server.page,
+            console: config.server.console,
         }
     }
 }

@@ -142,10 +142,7 @@ impl Exposure {
         match self {
             Exposure::Open => true,
             Exposure::Local => {
-                host.is_some_and(origin::is_loopback)
-                    && !["forwarded", "via", "x-forwarded-for", "x-real-ip"]
-                        .iter()
-                        .any(|name| headers.contains_key(*name))
+                host.is_some_and(origin::is_loopback) && !origin::is_forwarded(headers)
             }
             Exposure::Closed => false,
         }

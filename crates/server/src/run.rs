@@ -18,7 +18,7 @@ use tokio::task::LocalSet;
 use crate::acme::Keeper;
 use crate::auth::{self, JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
-use crate::config::{Config, StoreKind, StoreLevel};
+use crate::config::{Config, Secret, StoreKind, StoreLevel};
 use crate::egress::Egress;
 use crate::error::RunError;
 use crate::lifecycle::Life;
@@ -53,6 +53,8 @@ pub struct Start {
     pub base_dir: PathBuf,
     /// It is for trying out.
     pub dev: bool,
+    /// A key of the API that the console may have by itself.
+    pub console_key: Option<Secret>,
     /// Reads the configuration again, when it has changed or SIGHUP comes.
     pub again: Option<Again>,
 }
@@ -62,7 +64,7 @@ pub struct Start {
 /// # Errors
 /// When something that was configured cannot be had: an address, a file, the store.
 pub fn run(start: Start) -> Result<(), RunError> {
-    let Start { config, base_dir, dev, again } = start;
+    let Start { config, base_dir, dev, console_key, again } = start;
     let starting = tracing::info_span!(target: TARGET, "start").entered();
     let (config, base_dir) = (&config, &*base_dir);
     let shards = match config.server.shards {
@@ -88,12 +90,12 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let shared = (mailboxes.clone(), storage.clone(), operations, exposure, crowd);
     let revocations = Revocations::open(data_dir.as_deref(), clock.now().wall_ms);
     let revocations = revocations.map_err(RunError::Io)?;
-    let node = Arc::new(make_node(config, base_dir, (clock, &secret, revocations), shared)?);
+    let trying_out = (dev, console_key);
+    let checking = (clock, &secret, revocations);
+    let node = Arc::new(make_node(config, base_dir, checking, shared, trying_out)?);
     let settings = Arc::new(reload::settings(config, base_dir, &node.users)?);
-    let keeper = match &node.tls {
-        Some(keys) => Keeper::open(config, base_dir, keys, clock)?,
-        None => None,
-    };
+    let keeper = node.tls.as_ref().map(|keys| Keeper::open(config, base_dir, keys, clock));
+    let keeper = keeper.transpose()?.flatten();
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let (mut log, level) = match opened {
@@ -198,6 +200,7 @@ fn make_node(
         Exposure,
         Arc<Crowd>,
     ),
+    (dev, console_key): (bool, Option<Secret>),
 ) -> Result<Node, RunError> {
     let authority =
         JwtAuthority::from_config(&config.auth, base_dir, secret).map_err(RunError::Keys)?;
@@ -218,6 +221,10 @@ fn make_node(
         crowd,
         operations,
         exposure,
+        traces: Default::default(),
+        next_trace: Default::default(),
+        dev,
+        console_key,
     })
 }
 

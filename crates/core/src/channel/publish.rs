@@ -23,6 +23,8 @@ pub(crate) struct Publish {
     pub(crate) producer: Option<(Scoped, u64)>,
     pub(crate) ephemeral: bool,
     pub(crate) echo: bool,
+    /// When it came: monotonic microseconds.
+    pub(crate) began_us: u64,
 }
 
 /// Who waits for the outcome of an append.
@@ -31,6 +33,8 @@ pub(crate) struct Waiter {
     pub(crate) at: Address,
     pub(crate) id: u64,
     pub(crate) duplicate: bool,
+    /// When its publish came: monotonic microseconds.
+    pub(crate) began_us: u64,
 }
 
 /// Why a publish is no event although it uses its number up.

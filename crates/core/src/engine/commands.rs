@@ -126,7 +126,7 @@ impl Engine {
                 self.subscribe(key, id, &channel, since, rewind, presence)
             }
             B::Unsubscribe { channel } => self.unsubscribe(key, id, &channel),
-            publish @ B::Publish { .. } => self.publish_command(key, id, publish),
+            publish @ B::Publish { .. } => self.publish_command(now, key, id, publish),
             B::History { channel, before, after, limit } => {
                 let target = self.target(key, &channel, Action::Subscribe)?;
                 self.require(key, &target, Action::History)?;
@@ -341,6 +341,7 @@ impl Engine {
 
     fn publish_command(
         &mut self,
+        now: Now,
         key: SessionKey,
         id: u64,
         command: CommandBody<'_>,
@@ -351,7 +352,7 @@ impl Engine {
         let (session, identity) = (session.id, session.identity.clone());
         let Some(identity) = identity else { return Ok(()) };
         let author = Author { user: &identity.user, scope: identity.scope(), session };
-        let publish = self.make_publish(&author, &target, command)?;
+        let publish = self.make_publish(now, &author, &target, command)?;
         self.ask(key, id, target.channel, RequestBody::Publish(Box::new(publish)));
         Ok(())
     }
@@ -359,6 +360,7 @@ impl Engine {
     /// Checks what is to be published.
     pub(super) fn make_publish(
         &self,
+        now: Now,
         author: &Author<'_>,
         target: &Target,
         command: CommandBody<'_>,
@@ -392,6 +394,7 @@ impl Engine {
             producer: producer.map(|(name, seq)| (scoped(&name), seq)),
             ephemeral,
             echo,
+            began_us: now.mono_us,
         })
     }
 

@@ -1,5 +1,6 @@
 //! What an operator sees and does: channels, sessions, and ending them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidings_proto::{CloseCode, Position};
@@ -107,6 +108,22 @@ impl Engine {
             channels: subs.map(|sub| self.topics.channel(sub.topic).clone()).collect(),
             entered: session.entered.as_deref().cloned().unwrap_or_default(),
         })
+    }
+
+    /// Users of this shard's sessions whose name begins with `prefix` and follows `after`, by name,
+    /// at most `most`, and how many sessions each has here.
+    pub fn users(&self, prefix: &str, after: Option<&str>, most: usize) -> Vec<(Arc<str>, usize)> {
+        let mut found: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        let users = self.sessions.iter().filter_map(|(_, session)| session.identity.as_ref());
+        let wanted = |name: &str| name.starts_with(prefix) && after.is_none_or(|at| name > at);
+        for user in users.map(|who| &who.user).filter(|user| wanted(user)) {
+            *found.entry(user).or_default() += 1;
+            // One that is dropped stays behind `most` others, however many more are looked at.
+            if found.len() > most {
+                found.pop_last();
+            }
+        }
+        found.into_iter().map(|(user, sessions)| (user.clone(), sessions)).collect()
     }
 
     /// Sessions that are somebody's, and fit.

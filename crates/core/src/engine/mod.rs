@@ -27,6 +27,7 @@ mod session;
 mod sessions;
 mod topics;
 mod types;
+mod watching;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -54,6 +55,9 @@ pub use topics::Subscriber;
 pub use types::{
     Address, Delivery, Effect, Message, Now, PageReply, Request, SessionKey, ShardId, TopicKey,
 };
+
+/// Publishes of one turn whose time is measured: twice what the store commits at once.
+const MEASURED_PER_TURN: usize = 16_384;
 
 /// What an engine is made with.
 #[derive(Clone, Debug)]
@@ -105,6 +109,8 @@ pub struct Engine {
     registry: Registry,
     /// Sessions that end when they have their answers, and when they shall come back.
     farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
+    /// The last session that ended or left, for [`Engine::who`].
+    gone: Option<(SessionKey, u64, Option<Arc<str>>)>,
     /// How many sessions of a user are here, while somebody wants to know.
     here: HashMap<Arc<str>, u32>,
     attendance: Attendance,
@@ -119,6 +125,10 @@ struct Out {
     inbox: VecDeque<Message>,
     effects: Vec<Effect>,
     counters: Counters,
+    /// When publishes came that have been answered since the driver last asked.
+    answered: Vec<u64>,
+    /// Channels that somebody watches.
+    watched: Vec<Arc<str>>,
 }
 
 impl Out {
@@ -134,14 +144,21 @@ impl Out {
     /// The command is done.
     fn reply(&mut self, kind: CommandKind, to: Address, text: Bytes) {
         self.counters.command(kind, None);
-        self.post(to.shard, Message::Reply { to: to.session, text });
+        self.post(to.shard, Message::Reply { to: to.session, text, began_us: None });
+    }
+
+    /// A publish that came at `began_us` has succeeded.
+    fn published(&mut self, to: Address, text: Bytes, began_us: u64) {
+        self.counters.command(CommandKind::Publish, None);
+        let began_us = Some(began_us);
+        self.post(to.shard, Message::Reply { to: to.session, text, began_us });
     }
 
     /// The command is refused. `about`: its id and its channel.
     fn refuse(&mut self, kind: CommandKind, to: Address, about: (u64, &str), why: &Reject) {
         self.counters.command(kind, Some(why.code));
         let text = why.encode(Some(about.0), Some(about.1));
-        self.post(to.shard, Message::Reply { to: to.session, text });
+        self.post(to.shard, Message::Reply { to: to.session, text, began_us: None });
     }
 }
 
@@ -157,6 +174,7 @@ impl Engine {
             homes: Homes::default(),
             registry: Registry::default(),
             farewells: HashMap::new(),
+            gone: None,
             here: HashMap::new(),
             attendance: Attendance::default(),
             out: Out {
@@ -164,6 +182,8 @@ impl Engine {
                 inbox: VecDeque::new(),
                 effects: Vec::new(),
                 counters: Counters::default(),
+                answered: Vec::new(),
+                watched: Vec::new(),
             },
             config,
         }
@@ -201,6 +221,18 @@ impl Engine {
     /// What it has counted so far.
     pub fn counters(&self) -> &Counters {
         &self.out.counters
+    }
+
+    /// When the publishes came ([`Now::mono_us`]) that were answered here since the last call.
+    pub fn published(&mut self) -> impl Iterator<Item = u64> + '_ {
+        self.out.answered.drain(..)
+    }
+
+    fn note_answered(&mut self, began_us: Option<u64>) {
+        // More in one turn are not measured: a driver that never asks must cost nothing either.
+        if self.out.answered.len() < MEASURED_PER_TURN {
+            self.out.answered.extend(began_us);
+        }
     }
 
     /// Another shard's message.
@@ -260,7 +292,10 @@ impl Engine {
                 self.refused(to, &channel, nonce, text);
             }
             Message::Register { id, at } => self.registered(id, at),
-            Message::Reply { to, text } => self.answered(to, text),
+            Message::Reply { to, text, began_us } => {
+                self.note_answered(began_us);
+                self.answered(to, text);
+            }
             Message::Request(request) => self.request(now, request),
             Message::Surrender { session, id, to } => self.surrender(session, id, to),
         }

@@ -108,7 +108,7 @@ impl Engine {
             self.attach(key, id, channel, subscribe);
             return;
         }
-        let session = self.sessions.remove(key.slot as usize);
+        let session = self.take_out(key);
         self.config.crowd.leaves(self.config.shard);
         if let Some(who) = session.identity.as_ref().filter(|_| session.greeted) {
             self.part_with(&who.user);

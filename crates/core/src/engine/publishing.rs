@@ -16,7 +16,7 @@ impl Scene<'_> {
         if publish.ephemeral {
             return self.publish_ephemeral(from, id, &publish);
         }
-        let mut waiter = Waiter { at: from, id, duplicate: true };
+        let mut waiter = Waiter { at: from, id, duplicate: true, began_us: publish.began_us };
         match self.seen(&publish) {
             Ok(Seen::New) => waiter.duplicate = false,
             // Its key is known, but its number is not: that is used up now.
@@ -124,7 +124,7 @@ impl Scene<'_> {
             level: Level::Memory,
             duplicate: false,
         };
-        self.out.reply(CommandKind::Publish, from, frame.encode());
+        self.out.published(from, frame.encode(), publish.began_us);
     }
 
     fn encode(&self, publish: &Publish, data: &RawValue, offset: Option<u64>) -> Bytes {
@@ -223,8 +223,8 @@ impl Scene<'_> {
                 });
                 self.channel.expire_history(self.steady_ms);
                 self.deliver(Delivery { text, except, presence: false, kept: true });
-                for Waiter { at, id, duplicate } in waiters {
-                    self.published(at, id, Some(offset), level, duplicate);
+                for waiter in waiters {
+                    self.published(&waiter, Some(offset), level);
                 }
             }
             Err(UsedUp::Known(key)) => {
@@ -233,8 +233,8 @@ impl Scene<'_> {
                 else {
                     return self.answer_unavailable(waiters);
                 };
-                for Waiter { at, id, .. } in waiters {
-                    self.published(at, id, offset, level, true);
+                for waiter in waiters {
+                    self.published(&Waiter { duplicate: true, ..waiter }, offset, level);
                 }
             }
             Err(UsedUp::Refused(reject)) => {
@@ -249,10 +249,11 @@ impl Scene<'_> {
     fn acknowledge(&mut self, waiter: &Waiter, offset: Option<u64>) {
         let durable = self.channel.namespace.policy.history.durable;
         let level = if durable { self.channel.level } else { Level::Memory };
-        self.published(waiter.at, waiter.id, offset, level, true);
+        self.published(waiter, offset, level);
     }
 
-    fn published(&mut self, at: Address, id: u64, offset: Option<u64>, level: Level, twice: bool) {
+    fn published(&mut self, waiter: &Waiter, offset: Option<u64>, level: Level) {
+        let Waiter { at, id, duplicate, began_us } = *waiter;
         if self.channel.namespace.policy.history.durable {
             self.channel.level = level;
         }
@@ -262,10 +263,10 @@ impl Scene<'_> {
             epoch: Some(self.channel.epoch),
             offset,
             level,
-            duplicate: twice,
+            duplicate,
         };
-        self.out.counters.duplicates += u64::from(twice);
-        self.out.reply(CommandKind::Publish, at, frame.encode());
+        self.out.counters.duplicates += u64::from(duplicate);
+        self.out.published(at, frame.encode(), began_us);
     }
 
     fn refuse_publish(&mut self, at: Address, id: u64, why: &Reject) {

@@ -28,7 +28,7 @@ impl Engine {
             | CommandBody::Presence { channel } => channel.to_string(),
             _ => String::new(),
         };
-        if let Err(reject) = self.try_serve(id, &channel, author, body) {
+        if let Err(reject) = self.try_serve(now, (id, &channel), author, body) {
             let at = (channel.len() <= self.config.limits.channel_name).then_some(&*channel);
             let text = reject.encode(Some(id), at);
             self.out.effects.push(Effect::Answer { text });
@@ -38,8 +38,8 @@ impl Engine {
 
     fn try_serve(
         &mut self,
-        id: u64,
-        channel: &str,
+        now: Now,
+        (id, channel): (u64, &str),
         author: &Arc<str>,
         body: CommandBody<'_>,
     ) -> Result<(), Reject> {
@@ -47,7 +47,7 @@ impl Engine {
         let body = match body {
             publish @ CommandBody::Publish { .. } => {
                 let author = Author { user: author, scope: SCOPE, session: 0 };
-                RequestBody::Publish(Box::new(self.make_publish(&author, &target, publish)?))
+                RequestBody::Publish(Box::new(self.make_publish(now, &author, &target, publish)?))
             }
             CommandBody::History { before, after, limit, .. } => {
                 self.history_body(before, after, limit)?

@@ -46,7 +46,8 @@ impl Engine {
             let identity = self.session(key).and_then(|session| session.identity.as_mut());
             let expires = identity.and_then(|identity| identity.expires_at_ms.take());
             if expires.is_none_or(|at| at > now.wall_ms + most_ms) {
-                self.end_session(key, CloseCode::TokenRefused, None);
+                let why = "the ticket lives for too long";
+                self.end_session_for(key, CloseCode::TokenRefused, None, Some(why.into()));
             }
         }
         self.settle(now);
@@ -141,14 +142,13 @@ impl Engine {
     pub(super) fn authenticate(&mut self, now: Now, key: SessionKey, token: Option<&str>) -> bool {
         let anonymous = self.config.policy.anonymous;
         let outcome = match token {
-            Some(token) => match self.verify(now, token) {
-                Ok(identity) => Ok(identity),
+            Some(token) => self.verify(now, token).map_err(|error| match error {
+                TokenError::Refused(why) => (CloseCode::TokenRefused, Some(why.into())),
                 // Either way the client comes back at once, with a fresh token if it can get one.
-                Err(TokenError::Expired | TokenError::Later) => Err(CloseCode::TokenExpired),
-                Err(TokenError::Refused(_)) => Err(CloseCode::TokenRefused),
-            },
+                later => (CloseCode::TokenExpired, Some(later.to_string().into())),
+            }),
             None if anonymous => Ok(self.anonymous(now, key)),
-            None => Err(CloseCode::Forbidden),
+            None => Err((CloseCode::Forbidden, None)),
         };
         match outcome {
             Ok(identity) => {
@@ -156,8 +156,8 @@ impl Engine {
                 session.identity = Some(identity);
                 true
             }
-            Err(code) => {
-                self.end_session(key, code, None);
+            Err((code, why)) => {
+                self.end_session_for(key, code, None, why);
                 false
             }
         }
@@ -323,12 +323,23 @@ impl Engine {
 
     /// Sends `bye` and closes.
     pub(super) fn end_session(&mut self, key: SessionKey, code: CloseCode, retry: Option<u64>) {
+        self.end_session_for(key, code, retry, None);
+    }
+
+    /// The same; `why` is not for the client.
+    fn end_session_for(
+        &mut self,
+        key: SessionKey,
+        code: CloseCode,
+        retry: Option<u64>,
+        why: Option<Box<str>>,
+    ) {
         if self.session(key).is_none() {
             return;
         }
         let text = Frame::bye(code, retry).encode();
         self.out.effects.push(Effect::Send { session: key, text });
-        self.out.effects.push(Effect::Close { session: key, code });
+        self.out.effects.push(Effect::Close { session: key, code, why });
         self.remove_session(key, code.reconnect() || code == CloseCode::Replaced);
     }
 
@@ -340,7 +351,7 @@ impl Engine {
         while let Some(sub) = self.sessions[key.slot as usize].subscriptions.pop() {
             self.release(key, sub.topic, sub.stage);
         }
-        let session = self.sessions.remove(key.slot as usize);
+        let session = self.take_out(key);
         self.farewells.remove(&key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };

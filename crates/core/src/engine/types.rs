@@ -17,6 +17,8 @@ use crate::store::Append;
 pub struct Now {
     /// Milliseconds of a clock that never goes back: deadlines and ages.
     pub mono_ms: u64,
+    /// The same clock in microseconds: it measures, and decides nothing.
+    pub mono_us: u64,
     /// Milliseconds since 1970: timestamps and tokens.
     pub wall_ms: u64,
 }
@@ -76,6 +78,8 @@ pub enum Effect {
         session: SessionKey,
         /// Why.
         code: CloseCode,
+        /// What its client is not told: why its token was refused.
+        why: Option<Box<str>>,
     },
     /// Call [`Engine::drained`](super::Engine::drained) once all sent to it has been written.
     Drain {
@@ -132,6 +136,14 @@ pub enum Effect {
         session: SessionKey,
         /// The JSON.
         text: Bytes,
+    },
+    /// This goes to the subscribers of a channel that somebody watches, on whichever shards they
+    /// are; see [`Engine::watch`](super::Engine::watch).
+    Told {
+        /// The channel.
+        channel: Arc<str>,
+        /// The frames, in order.
+        batch: Arc<[Delivery]>,
     },
 }
 
@@ -201,6 +213,8 @@ pub enum Message {
         to: SessionKey,
         /// The frame.
         text: Bytes,
+        /// When a publish came that succeeded: see [`Now::mono_us`].
+        began_us: Option<u64>,
     },
     /// To a session: its subscription begins, or goes on with its next page.
     Page(Box<PageReply>),

@@ -44,7 +44,7 @@ impl Desk {
     }
 
     fn of(shard: u16, crowd: Arc<Crowd>, shards: u16) -> Self {
-        let now = Now { mono_ms: 0, wall_ms: 1_700_000_000_000 };
+        let now = Now { mono_ms: 0, mono_us: 0, wall_ms: 1_700_000_000_000 };
         let config = Config {
             shard: ShardId(shard),
             shards,

@@ -1,4 +1,4 @@
-//! Which channels there are, and what the server is.
+//! Which channels there are, what the server is, and what it has counted.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use tidings_core::engine::ChannelInfo;
 use super::call::{Call, json};
 use super::problem::Problem;
 use super::types::{Channel, Channels, Info};
+use crate::metrics;
 use crate::transport::http::Answer;
 
 /// Channels of one page.
@@ -64,4 +65,9 @@ pub(super) async fn info(call: &Call<'_>) -> Result<Answer, Problem> {
         sessions: counts.iter().map(|counts| counts.sessions).sum(),
         channels: counts.iter().map(|counts| counts.channels).sum(),
     }))
+}
+
+pub(super) async fn stats(call: &Call<'_>) -> Result<Answer, Problem> {
+    let stats = metrics::stats(&call.shard.node).await;
+    Ok(json(&stats.ok_or_else(Problem::unavailable)?))
 }

@@ -3,12 +3,14 @@
 use hyper::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::trace::SECONDS_MAX;
 use super::types::{
     Broadcast, BroadcastBody, Channel, Channels, Connections, DisconnectBody, Disconnected,
     History, Info, Members, PublishBody, Published, RevokeBody, Revoked, Ticket, TicketBody,
-    UnsubscribeBody, Unsubscribed,
+    UnsubscribeBody, Unsubscribed, Users,
 };
 use crate::config::Scope;
+use crate::metrics::Stats;
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +25,11 @@ pub(super) enum Operation {
     Presence,
     Publish,
     Revoke,
+    Stats,
     Ticket,
+    Trace,
     Unsubscribe,
+    Users,
 }
 
 /// A parameter of the path or the query.
@@ -55,9 +60,18 @@ pub(super) struct Endpoint {
     pub(super) summary: &'static str,
     pub(super) parameters: &'static [Parameter],
     pub(super) body: Option<MakeSchema>,
-    pub(super) answer: MakeSchema,
+    pub(super) answer: Said,
     /// Statuses of errors, beside those that every request can have.
     pub(super) errors: &'static [u16],
+}
+
+/// What an answer is.
+#[derive(Clone, Copy)]
+pub(super) enum Said {
+    /// JSON of this schema.
+    Json(MakeSchema),
+    /// Server-Sent Events, as long as somebody listens.
+    Events(&'static str),
 }
 
 pub(super) type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
@@ -93,7 +107,18 @@ const HISTORY: [Parameter; 4] = [
 const LIST: [Parameter; 3] = [
     Parameter { name: "prefix", about: "Only names that begin so", kind: Kind::Text },
     Parameter { name: "after", about: "Only names that follow this one", kind: Kind::Text },
-    Parameter { name: "limit", about: "How many channels at most", kind: Kind::Number(1, 1000) },
+    Parameter { name: "limit", about: "How many of them at most", kind: Kind::Number(1, 1000) },
+];
+
+const TRACE: [Parameter; 4] = [
+    Parameter { name: "channel", about: "What is said about this channel", kind: Kind::Text },
+    Parameter { name: "user", about: "Or all that this user's sessions do", kind: Kind::Text },
+    Parameter { name: "session", about: "Or all that this session does", kind: Kind::Text },
+    Parameter {
+        name: "seconds",
+        about: "When it ends by itself",
+        kind: Kind::Number(1, SECONDS_MAX),
+    },
 ];
 
 const fn post(
@@ -103,6 +128,7 @@ const fn post(
     (body, answer): (MakeSchema, MakeSchema),
     errors: &'static [u16],
 ) -> Endpoint {
+    let answer = Said::Json(answer);
     let (method, parameters, body) = (Method::POST, &[] as &[Parameter], Some(body));
     Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
 }
@@ -115,12 +141,12 @@ const fn get(
     answer: MakeSchema,
     errors: &'static [u16],
 ) -> Endpoint {
-    let (method, body) = (Method::GET, None);
+    let (method, body, answer) = (Method::GET, None, Said::Json(answer));
     Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
 }
 
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 12] = [
+pub(super) static ENDPOINTS: [Endpoint; 15] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -168,6 +194,14 @@ pub(super) static ENDPOINTS: [Endpoint; 12] = [
         &[404, 503],
     ),
     get(
+        Operation::Users,
+        ("listUsers", "/users", Scope::Users),
+        "List the users who are connected",
+        &LIST,
+        schema::<Users>,
+        &[],
+    ),
+    get(
         Operation::Connections,
         ("listConnections", "/users/{user}/connections", Scope::Users),
         "List a user's sessions",
@@ -211,4 +245,24 @@ pub(super) static ENDPOINTS: [Endpoint; 12] = [
         schema::<Info>,
         &[],
     ),
+    get(
+        Operation::Stats,
+        ("getStats", "/stats", Scope::Stats),
+        "What the server holds, and what it has counted since it was started",
+        &[],
+        schema::<Stats>,
+        &[503],
+    ),
+    Endpoint {
+        operation: Operation::Trace,
+        id: "trace",
+        method: Method::GET,
+        path: "/trace",
+        scope: Scope::Trace,
+        summary: "Follow what is said and sent, as it happens; give one of `channel`, `user`, `session`",
+        parameters: &TRACE,
+        body: None,
+        answer: Said::Events("Each `data:` is a JSON object with `at` and `kind`"),
+        errors: &[429],
+    },
 ];

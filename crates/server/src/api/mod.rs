@@ -12,6 +12,7 @@ mod keys;
 mod openapi;
 mod problem;
 mod revoke;
+mod trace;
 mod types;
 mod users;
 
@@ -31,9 +32,11 @@ use crate::transport::collect;
 use crate::transport::http::{Answer, text};
 use call::{Call, decoded};
 use endpoints::{ENDPOINTS, Endpoint, Operation};
-pub(crate) use keys::ApiKeys;
-use keys::Key;
+pub(crate) use keys::{ApiKeys, Key};
 use problem::Problem;
+
+/// What clients and the server say to each other: for pages that offer it. No secret.
+static COMMANDS: LazyLock<Bytes> = LazyLock::new(|| tidings_proto::catalogue().to_string().into());
 
 /// Paths, each with the endpoints that it has.
 static ROUTER: LazyLock<Router<Vec<&'static Endpoint>>> = LazyLock::new(|| {
@@ -66,8 +69,13 @@ pub(crate) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> An
 }
 
 async fn try_respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Result<Answer, Problem> {
-    if request.uri().path() == "/api/openapi.json" {
-        let mut answer = text(StatusCode::OK, openapi::served());
+    let open = match request.uri().path() {
+        "/api/commands.json" => Some(COMMANDS.clone()),
+        "/api/openapi.json" => Some(openapi::served()),
+        _ => None,
+    };
+    if let Some(document) = open {
+        let mut answer = text(StatusCode::OK, document);
         let json = HeaderValue::from_static("application/json");
         answer.headers_mut().insert(header::CONTENT_TYPE, json);
         return Ok(answer);
@@ -149,8 +157,11 @@ async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Prob
         Operation::Presence => events::presence(call).await,
         Operation::Publish => events::publish(call).await,
         Operation::Revoke => revoke::revoke(call).await,
+        Operation::Stats => channels::stats(call).await,
         Operation::Ticket => revoke::ticket(call),
+        Operation::Trace => trace::trace(call).await,
         Operation::Unsubscribe => users::unsubscribe(call).await,
+        Operation::Users => users::list(call).await,
     }
 }
 

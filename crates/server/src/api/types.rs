@@ -139,6 +139,23 @@ pub(super) struct Channels {
     pub(super) next: Option<String>,
 }
 
+/// Users who are connected, by name.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Users {
+    pub(super) users: Vec<User>,
+    /// Ask for more with this as `after`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
+}
+
+/// A user who is connected.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct User {
+    pub(super) user: String,
+    /// How many sessions.
+    pub(super) sessions: usize,
+}
+
 /// A user's sessions, the oldest first.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Connections {

@@ -1,5 +1,6 @@
-//! Users' connections: seeing and ending them.
+//! Users and their connections: seeing and ending them.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,13 +10,37 @@ use tidings_proto::CloseCode;
 use super::call::{Call, check_pattern, check_user, json, whom};
 use super::problem::Problem;
 use super::types::{
-    Connection, Connections, DisconnectBody, Disconnected, UnsubscribeBody, Unsubscribed,
+    Connection, Connections, DisconnectBody, Disconnected, UnsubscribeBody, Unsubscribed, User,
+    Users,
 };
 use crate::shard::Shard;
 use crate::transport::http::Answer;
 
 /// Sessions that are shown of a user.
 const SHOWN: usize = 1000;
+
+/// Users of one page.
+const PAGE: usize = 1000;
+
+pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Problem> {
+    call.key.require_everything()?;
+    let prefix: Arc<str> = call.query.get("prefix").map_or("", String::as_str).into();
+    let after: Option<Arc<str>> = call.query.get("after").map(|after| after.as_str().into());
+    let limit = call.limit(100, PAGE)?;
+    let pages =
+        call.shard.on_all(move |shard| shard.engine().users(&prefix, after.as_deref(), limit + 1));
+    let mut found: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+    // A user of this page is on the page of each shard where they are.
+    for (user, sessions) in pages.await.into_iter().flatten() {
+        *found.entry(user).or_default() += sessions;
+    }
+    let more = found.len() > limit;
+    let users = found.into_iter().take(limit);
+    let users: Vec<_> =
+        users.map(|(user, sessions)| User { user: user.to_string(), sessions }).collect();
+    let next = users.last().filter(|_| more).map(|last| last.user.clone());
+    Ok(json(&Users { users, next }))
+}
 
 pub(super) async fn connections(call: &Call<'_>) -> Result<Answer, Problem> {
     call.key.require_everything()?;

@@ -123,30 +123,39 @@ fn stay_inside(config: &Config) -> Result<(), RunError> {
     }))
 }
 
-/// A development server that only this machine reaches has an API key of its own: where it is.
-fn allow_api(config: &mut Config) -> Result<Option<PathBuf>, RunError> {
+/// The API key that a development server has of its own.
+struct DevKey {
+    secret: Secret,
+    /// The file that it is in.
+    path: PathBuf,
+}
+
+/// A development server that only this machine reaches has an API key of its own.
+fn allow_api(config: &mut Config) -> Result<Option<DevKey>, RunError> {
     let on_disk = config.store.kind == StoreKind::Disk;
     if !config.api.key.is_empty() || !config.server.listen.ip().is_loopback() || !on_disk {
         return Ok(None);
     }
     let dir = config.base_dir().join(&config.store.path);
-    let secret = Some(Secret::new(secret::dev_api_key(&dir).map_err(RunError::Io)?));
-    config.api.key.push(ApiKey { name: "dev".into(), secret, ..ApiKey::default() });
+    let secret = Secret::new(secret::dev_api_key(&dir).map_err(RunError::Io)?);
+    let (name, known) = ("dev".into(), Some(secret.clone()));
+    config.api.key.push(ApiKey { name, secret: known, ..ApiKey::default() });
     // Without the `./.` of a folder beside the current one.
-    Ok(Some(dir.join("api-key").components().collect()))
+    let path = dir.join("api-key").components().collect();
+    Ok(Some(DevKey { secret, path }))
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
     start(Some(args.config), args.changes, args.logging, Mode::Serve)
 }
 
-/// The configuration with what the command line changes in it, and where the key of a development
-/// server's API is.
+/// The configuration with what the command line changes in it, and the key of a development
+/// server's API.
 fn read(
     file: Option<&Path>,
     changes: &Changes,
     mode: Mode,
-) -> Result<(Config, Option<PathBuf>), RunError> {
+) -> Result<(Config, Option<DevKey>), RunError> {
     let mut config = match file {
         Some(path) => Config::load(path).map_err(RunError::Config)?,
         None => Config::dev(),
@@ -174,14 +183,14 @@ fn start(
     for doubt in config.check(&base_dir)? {
         logging.doubt(&doubt);
     }
-    if let Some(path) = api_key {
+    if let Some(DevKey { path, .. }) = &api_key {
         println!("The key of its HTTP API is in {}", path.display());
     }
     let again = file.map(|file| -> Again {
         Box::new(move || read(Some(&file), &changes, mode).map(|(config, _)| config))
     });
-    let dev = mode != Mode::Serve;
-    let ended = crate::run(Start { config, base_dir, dev, again });
+    let (dev, console_key) = (mode != Mode::Serve, api_key.map(|key| key.secret));
+    let ended = crate::run(Start { config, base_dir, dev, console_key, again });
     if let Some(telemetry) = telemetry {
         telemetry.end();
     }

@@ -64,9 +64,13 @@ pub enum Scope {
     Presence,
     /// Publish.
     Publish,
+    /// See what the server holds and has counted.
+    Stats,
     /// Make tickets for clients that have only a URL.
     Tickets,
-    /// See users' connections.
+    /// Follow what sessions send and get, with all its data.
+    Trace,
+    /// See users and their connections.
     Users,
 }
 
@@ -79,7 +83,9 @@ impl Scope {
             Scope::Manage => "manage",
             Scope::Presence => "presence",
             Scope::Publish => "publish",
+            Scope::Stats => "stats",
             Scope::Tickets => "tickets",
+            Scope::Trace => "trace",
             Scope::Users => "users",
         }
     }

@@ -38,6 +38,9 @@ pub struct Server {
     pub compression: bool,
     /// Serves the demo page at `/`.
     pub page: bool,
+    /// Serves the console at `/console`: a page that shows and does what the HTTP API can, for
+    /// whoever types one of its keys in. Without a key of `[[api.key]]` it shows nothing.
+    pub console: bool,
     /// It is meant that everybody can publish without a token, although `listen` is reached from
     /// other machines. Without this such a configuration is refused.
     pub open: bool,
@@ -57,6 +60,7 @@ impl Default for Server {
             proxies: Vec::new(),
             compression: false,
             page: false,
+            console: true,
             open: false,
             tls: None,
         }

@@ -60,6 +60,7 @@ pub(crate) struct Tally {
     refused: [Cell<u64>; REFUSALS.len()],
     delivered: Cell<u64>,
     bytes_out: Cell<u64>,
+    published: Histogram,
 }
 
 fn add(cell: &Cell<u64>, count: u64) {
@@ -103,6 +104,11 @@ impl Tally {
         add(&self.bytes_out, bytes as u64);
     }
 
+    /// A publish was answered after so many microseconds.
+    pub(crate) fn published(&self, micros: u64) {
+        self.published.note(&PUBLISH_MICROS, micros);
+    }
+
     /// With what its engine has counted.
     pub(crate) fn sample(&self, counters: &Counters, counts: Counts) -> Sample {
         Sample {
@@ -112,6 +118,7 @@ impl Tally {
             refused: self.refused.each_ref().map(Cell::get),
             delivered: self.delivered.get(),
             bytes_out: self.bytes_out.get(),
+            published: self.published.read(),
             engine: counters.clone(),
             counts,
         }
@@ -127,6 +134,7 @@ pub(crate) struct Sample {
     pub(super) refused: [u64; REFUSALS.len()],
     pub(super) delivered: u64,
     pub(super) bytes_out: u64,
+    pub(super) published: Reading,
     pub(super) engine: Counters,
     pub(super) counts: Counts,
 }
@@ -142,6 +150,8 @@ impl Sample {
         each(&mut self.refused, &other.refused);
         self.delivered += other.delivered;
         self.bytes_out += other.bytes_out;
+        each(&mut self.published.counts, &other.published.counts);
+        self.published.sum += other.published.sum;
         self.engine.add(&other.engine);
         self.counts.sessions += other.counts.sessions;
         self.counts.channels += other.counts.channels;
@@ -163,21 +173,36 @@ pub(crate) struct Histogram {
 
 impl Histogram {
     pub(crate) fn note(&self, bounds: &[u64; BOUNDS], value: u64) {
+        // With one writer there is nothing to lock.
+        let add = |to: &AtomicU64, more| to.store(to.load(Relaxed).wrapping_add(more), Relaxed);
         let place = bounds.partition_point(|bound| *bound < value);
-        self.counts[place].fetch_add(1, Relaxed);
-        self.sum.fetch_add(value, Relaxed);
+        add(&self.counts[place], 1);
+        add(&self.sum, value);
     }
 
-    /// Counts up to and with each bound, the last one infinite; and the sum.
-    pub(super) fn read(&self) -> ([u64; BOUNDS + 1], u64) {
+    pub(super) fn read(&self) -> Reading {
         let mut so_far = 0;
         let counts = self.counts.each_ref().map(|count| {
             so_far += count.load(Relaxed);
             so_far
         });
-        (counts, self.sum.load(Relaxed))
+        Reading { counts, sum: self.sum.load(Relaxed) }
     }
 }
+
+/// What a histogram had counted at some moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    /// Values up to and with each bound, the last one infinite.
+    pub(super) counts: [u64; BOUNDS + 1],
+    pub(super) sum: u64,
+}
+
+/// Microseconds: from a channel in memory to a disk in trouble.
+pub(super) const PUBLISH_MICROS: [u64; BOUNDS] = [
+    50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
+    5_000_000,
+];
 
 /// Microseconds: from a fast disk's sync to one that is in trouble.
 pub(super) const COMMIT_MICROS: [u64; BOUNDS] = [
@@ -266,7 +291,7 @@ mod tests {
         for value in [1, 2, 3, 8192, 9000] {
             histogram.note(&BATCHES, value);
         }
-        let (counts, sum) = histogram.read();
+        let Reading { counts, sum } = histogram.read();
         assert_eq!(counts, [1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
         assert_eq!(sum, 17_198);
     }

@@ -3,13 +3,15 @@
 //! - `table`: every metric, with its meaning;
 //! - `counted`: what shards and the storage thread count;
 //! - `page`: the text format;
-//! - `process`: what the system says.
+//! - `process`: what the system says;
+//! - `stats`: the same in JSON, for the API.
 //!
 //! Shards count in plain cells. A scrape asks each by mail, and waits for the answers.
 
 mod counted;
 mod page;
 mod process;
+mod stats;
 mod table;
 
 use std::fmt::Write as _;
@@ -23,6 +25,7 @@ use tokio::sync::oneshot;
 pub(crate) use counted::{Dropped, End, HookTally, Refusal, Sample, StoreTally, Tally};
 use page::Page;
 use process::Process;
+pub(crate) use stats::Stats;
 
 use crate::node::Node;
 use crate::shard::mailbox::Mail;
@@ -35,6 +38,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All metrics of a node, or `None` when a shard does not answer.
 pub(crate) async fn scrape(node: &Node) -> Option<String> {
+    Some(text(node, &gather(node).await?))
+}
+
+/// The same for the API.
+pub(crate) async fn stats(node: &Node) -> Option<Stats> {
+    Some(Stats::new(node, &gather(node).await?))
+}
+
+/// What all shards have counted.
+async fn gather(node: &Node) -> Option<Sample> {
     let mut answers = Vec::new();
     for mailbox in node.mailboxes.iter() {
         let (reply, answer) = oneshot::channel();
@@ -49,7 +62,7 @@ pub(crate) async fn scrape(node: &Node) -> Option<String> {
         Some(())
     };
     tokio::time::timeout(PATIENCE, all).await.ok()??;
-    Some(text(node, &sum))
+    Some(sum)
 }
 
 fn text(node: &Node, sum: &Sample) -> String {
@@ -61,11 +74,13 @@ fn text(node: &Node, sum: &Sample) -> String {
     page.one(&table::LOST, sum.counts.lost);
     page.one(&table::CHANNELS, sum.counts.channels);
     page.one(&table::SUBSCRIPTIONS, sum.counts.subscriptions);
+    page.one(&table::TRACES, node.traces.load(Relaxed));
     page.each(&table::OPENED, counted::TRANSPORTS.into_iter().zip(sum.opened));
     closed(&mut page, sum);
     page.each(&table::REFUSED, counted::REFUSALS.into_iter().zip(sum.refused));
     certificate(&mut page, node.tls.as_deref());
     commands(&mut page, sum);
+    page.histogram(&table::PUBLISH, sum.published, &counted::PUBLISH_MICROS, 1e6);
     let engine = &sum.engine;
     let kept = [("disk", engine.durable), ("memory", engine.memory), ("nowhere", engine.ephemeral)];
     page.each(&table::PUBLISHED, kept);
@@ -126,8 +141,8 @@ fn certificate(page: &mut Page, keys: Option<&TlsKeys>) {
 
 fn store(page: &mut Page, storage: &Storage) {
     let tally = &storage.tally;
-    page.histogram(&table::COMMIT, &tally.commit, &counted::COMMIT_MICROS, 1e6);
-    page.histogram(&table::BATCH, &tally.batch, &counted::BATCHES, 1.0);
+    page.histogram(&table::COMMIT, tally.commit.read(), &counted::COMMIT_MICROS, 1e6);
+    page.histogram(&table::BATCH, tally.batch.read(), &counted::BATCHES, 1.0);
     page.one(&table::SYNCS, tally.syncs.load(Relaxed));
     page.one(&table::STORE_QUEUE, storage.len());
     page.one(&table::STORE_ERRORS, tally.errors.load(Relaxed));

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::counted::{BOUNDS, Histogram};
+use super::counted::{BOUNDS, Reading};
 use super::table::Metric;
 
 /// What a scrape gets.
@@ -43,11 +43,11 @@ impl Page {
     pub(super) fn histogram(
         &mut self,
         metric: &'static Metric,
-        histogram: &Histogram,
+        reading: Reading,
         bounds: &[u64; BOUNDS],
         scale: f64,
     ) {
-        let (counts, sum) = histogram.read();
+        let Reading { counts, sum } = reading;
         let name = metric.name;
         let page = self.metric(metric).page;
         for (bound, count) in bounds.iter().zip(counts) {

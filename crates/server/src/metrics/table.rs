@@ -65,6 +65,8 @@ metrics! {
         "Channels in memory.";
     SUBSCRIPTIONS: Gauge "tidings_subscriptions" "" []
         "Subscriptions of all sessions.";
+    TRACES: Gauge "tidings_traces" "" []
+        "Traces of the API that run: somebody reads what sessions send and get.";
     OPENED: Counter "tidings_sessions_opened_total" "" ["transport"]
         "Sessions that began.";
     CLOSED: Counter "tidings_sessions_closed_total" "" ["code"]
@@ -83,6 +85,9 @@ metrics! {
     COMMANDS: Counter "tidings_commands_total" "" ["type" "outcome"]
         "Commands that were answered: `ok` or an error code of docs/protocol.md. `invalid`: could not \
          be understood. Combinations that never happened are left out.";
+    PUBLISH: Histogram "tidings_publish_seconds" "seconds" []
+        "How long publishes that succeeded took, from their arrival until the answer was given to the \
+         socket: with the store, and with the way to the channel's shard and back.";
     PUBLISHED: Counter "tidings_events_published_total" "" ["kept"]
         "Events, by where they are kept: on `disk`, in `memory`, or `nowhere` (ephemeral ones).";
     DUPLICATES: Counter "tidings_publishes_repeated_total" "" []

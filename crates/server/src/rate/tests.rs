@@ -5,7 +5,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 use super::*;
 
 fn at(ms: u64) -> Now {
-    Now { mono_ms: ms, wall_ms: 0 }
+    Now { mono_ms: ms, mono_us: ms * 1000, wall_ms: 0 }
 }
 
 fn rates(change: impl FnOnce(&mut Config)) -> Rates {

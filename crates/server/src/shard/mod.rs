@@ -15,8 +15,10 @@ mod reading;
 pub(crate) mod requests;
 mod service;
 mod sweep;
+mod taps;
 mod visit;
 pub(crate) mod wire;
+mod writing;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
@@ -33,11 +35,12 @@ use tokio::sync::Notify;
 use crate::metrics::{End, Tally};
 use crate::node::{Node, Seat, Settings};
 use crate::transport::ring::Ring;
-use crate::transport::stream::{Flush, Stream};
+use crate::transport::stream::Stream;
 use connection::Connection;
 use draining::Drain;
 use mailbox::Mail;
 use service::Service;
+use taps::{Ending, Taps};
 use visit::Visit;
 use wire::Wire;
 
@@ -46,9 +49,6 @@ const SCRATCH: usize = 64 << 10;
 
 /// Reads from one connection before the others have their turn.
 const READS_PER_TURN: usize = 2;
-
-/// So many sockets to write to are worth a call of their own.
-const TOGETHER_FROM: usize = 6;
 
 /// The window of compression: RFC 7692's largest.
 const WINDOW_BITS: u8 = 15;
@@ -90,6 +90,8 @@ pub(crate) struct Shard {
     service: Service,
     /// What other shards want to have done here.
     visits: RefCell<Vec<Visit>>,
+    /// What operators trace.
+    taps: Taps,
     pub(crate) stopping: Cell<bool>,
     drain: RefCell<Option<Drain>>,
     /// Told when it begins to stop.
@@ -125,6 +127,7 @@ impl Shard {
             throttled: Cell::new(false),
             service: Service::default(),
             visits: RefCell::default(),
+            taps: Taps::default(),
             stopping: Cell::new(false),
             drain: RefCell::new(None),
             stop: Notify::new(),
@@ -282,6 +285,7 @@ impl Shard {
         self.engine.borrow_mut().end_turn(now);
         self.carry_out();
         self.flush_touched();
+        self.measure_publishes();
         self.after_flush();
         self.send_mail();
         self.throttle();
@@ -336,120 +340,6 @@ impl Shard {
         }
     }
 
-    /// Puts a connection on the list of those to write to.
-    fn touch(&self, connection: &Rc<Connection>) {
-        if !connection.touched.replace(true) {
-            self.touched.borrow_mut().push(connection.clone());
-            self.turn_is_due();
-        }
-    }
-
-    fn flush_touched(&self) {
-        let mut touched = self.touched.take();
-        self.send_together(&touched);
-        for connection in touched.drain(..) {
-            connection.touched.set(false);
-            self.flush(&connection);
-        }
-        // Spare the allocation, unless effects of flushing have begun a new list.
-        if self.touched.borrow().is_empty() {
-            self.touched.replace(touched);
-        }
-    }
-
-    /// Sends to all that have one plain frame waiting, in one system call. What remains, for
-    /// whatever reason, is left to `flush`.
-    fn send_together(&self, touched: &[Rc<Connection>]) {
-        let mut ring = self.ring.borrow_mut();
-        let Some(working) = ring.as_mut().filter(|_| touched.len() >= TOGETHER_FROM) else {
-            return;
-        };
-        let ready =
-            |connection: &&Rc<Connection>| !connection.blocked.get() && !connection.ended.get();
-        let (mut frames, mut whose) = (Vec::new(), Vec::new());
-        for connection in touched.iter().filter(ready) {
-            let queue = connection.queue.borrow();
-            if let (Some(fd), Some(frame)) = (connection.stream.plain_fd(), queue.only()) {
-                frames.push((fd, frame.clone()));
-                whose.push((connection, false));
-            }
-        }
-        let outcome = working.send(&frames, |place, sent| {
-            let (connection, reported) = &mut whose[place];
-            *reported = true;
-            if let Ok(sent) = sent {
-                self.tally.sent(sent);
-                connection.queue.borrow_mut().advance(sent);
-            }
-        });
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "io_uring failed; sockets are written to one by one now");
-            *ring = None;
-            drop(ring);
-            // How much of their frame is out is not known: they come back and recover.
-            for (connection, _) in whose.into_iter().filter(|(_, reported)| !reported) {
-                self.end(connection);
-            }
-        }
-    }
-
-    /// Flushing may have made slow consumers leave and drained readers ask for more.
-    fn after_flush(&self) {
-        self.carry_out();
-        if !self.touched.borrow().is_empty() {
-            self.turn_is_due();
-        }
-    }
-
-    /// Writes what waits for a connection.
-    fn flush(&self, connection: &Rc<Connection>) {
-        if connection.ended.get() || connection.blocked.get() {
-            self.check_backlog(connection);
-            return;
-        }
-        let outcome = {
-            let mut queue = connection.queue.borrow_mut();
-            let before = queue.payload();
-            let outcome = connection.stream.flush(&mut queue);
-            self.tally.sent(before.saturating_sub(queue.payload()));
-            outcome
-        };
-        match outcome {
-            Ok(Flush::Done) => self.flushed(connection),
-            Ok(Flush::Blocked) => {
-                connection.blocked.set(true);
-                connection.wake();
-                self.check_backlog(connection);
-            }
-            Err(_) => self.end(connection),
-        }
-    }
-
-    fn flushed(&self, connection: &Rc<Connection>) {
-        use tidings_websocket::{CloseStep, Role};
-        if connection.closing.get().step(Role::Server) == CloseStep::EndTransport {
-            return self.end(connection);
-        }
-        if connection.link().is_some_and(|link| link.socket().is_some()) {
-            // Nothing comes up on its socket; one that is dead takes nothing before long.
-            self.heard(connection);
-        }
-        if connection.drain.replace(false)
-            && let Some(key) = connection.session.get()
-        {
-            self.engine.borrow_mut().drained(self.node.clock.now(), key);
-        }
-    }
-
-    /// A consumer that falls too far behind is told so and has to come back.
-    fn check_backlog(&self, connection: &Rc<Connection>) {
-        let waiting = connection.queue.borrow().bytes();
-        if waiting > self.settings().limits.backlog && connection.session.get().is_some() {
-            connection.queue.borrow_mut().cut();
-            self.dismiss(connection, CloseCode::SlowConsumer);
-        }
-    }
-
     /// Says `bye` and closes, for a reason of the driver's.
     fn dismiss(&self, connection: &Rc<Connection>, code: CloseCode) {
         let Some(key) = connection.session.get() else { return };
@@ -466,6 +356,10 @@ impl Shard {
         if let Some(key) = self.detach(connection) {
             let left = connection.link().is_some_and(|link| link.leaving.get());
             self.tally.ended(if left { End::Left } else { End::Lost });
+            if self.is_traced() {
+                let reason = if left { "left" } else { "lost" };
+                self.trace_closed(key, Ending { code: None, reason, why: None });
+            }
             self.engine.borrow_mut().close(self.node.clock.now(), key, !left);
             self.turn_is_due();
         }

@@ -118,6 +118,11 @@ impl Counted {
         self.seat.take()
     }
 
+    /// Whether the connection's other end is on this machine: a client, or a proxy.
+    pub(super) fn is_local(&self) -> bool {
+        self.peer.to_canonical().is_loopback()
+    }
+
     /// Counts the connection's place as one of a client's sessions; else after how many
     /// milliseconds it may be.
     pub(super) fn let_in(&mut self, shard: &Shard, client: IpAddr) -> Result<(), u64> {

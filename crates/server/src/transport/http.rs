@@ -19,7 +19,8 @@ use super::fallback::{self, EventBody};
 use super::takeover::{self, Slot, Takeover, Waiting};
 use super::upgrade;
 use crate::shard::Shard;
-use crate::{api, page};
+use crate::trace::body::TraceBody;
+use crate::{api, console, page};
 
 /// How long a connection that was refused is read, and how many of them at once: others may lose
 /// the answer.
@@ -34,6 +35,7 @@ thread_local! {
 /// What an answer has behind its head.
 pub(crate) enum Content {
     Events(EventBody),
+    Trace(TraceBody),
     /// The lines for a poll, or that its session is no more, once that is known.
     Waiting(oneshot::Receiver<Bytes>),
     Whole(Bytes),
@@ -43,7 +45,7 @@ pub(crate) enum Content {
 pub(crate) type Answer = Response<Content>;
 
 /// As hyper takes it.
-type Sent = Response<Either<Full<Bytes>, EventBody>>;
+type Sent = Response<Either<Full<Bytes>, Either<EventBody, TraceBody>>>;
 
 /// Answers one request. What takes long leaves hyper by `slot`.
 pub(super) async fn respond(
@@ -66,6 +68,7 @@ async fn send(shard: &Shard, slot: &Slot, keep: bool, answer: Answer) -> Sent {
     let lines = || takeover::header_lines(&parts.headers, shard.node.clock.now().wall_ms);
     match content {
         Content::Whole(body) => Response::from_parts(parts, Either::Left(Full::new(body))),
+        Content::Trace(trace) => Response::from_parts(parts, Either::Right(Either::Right(trace))),
         Content::Events(events) => slot.leave(Takeover::Events(events, lines())).await,
         Content::Waiting(answered) => {
             let lines = lines().into_boxed_slice();
@@ -79,7 +82,12 @@ async fn finish(answer: Answer) -> Sent {
     let (mut parts, content) = answer.into_parts();
     let body = match content {
         Content::Whole(body) => body,
-        Content::Events(events) => return Response::from_parts(parts, Either::Right(events)),
+        Content::Events(events) => {
+            return Response::from_parts(parts, Either::Right(Either::Left(events)));
+        }
+        Content::Trace(trace) => {
+            return Response::from_parts(parts, Either::Right(Either::Right(trace)));
+        }
         Content::Waiting(answered) => {
             let (status, kind, body) = fallback::poll_answer(answered.await.ok());
             parts.status = status;
@@ -115,6 +123,11 @@ async fn route(
             answer
         }
         "/tidings.js" => page::sdk(),
+        path @ ("/console" | "/console.css" | "/console.js" | "/console/key")
+            if shard.settings().console =>
+        {
+            console::respond(shard, path, &request, counted.borrow().is_local())
+        }
         "/" if shard.settings().page => page::demo(),
         "/raw" if shard.settings().page => page::raw(),
         path @ ("/chat.css" | "/chat.js") if shard.settings().page => page::asset(&path[1..])

@@ -44,6 +44,12 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
+/// Whether a proxy says that it passes a request on.
+pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
+    let names = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+    names.iter().any(|name| headers.contains_key(*name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

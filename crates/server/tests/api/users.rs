@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::common::{Server, token};
+use crate::common::{Server, Setup, token};
 use crate::http::{get, post, setup};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -40,6 +40,33 @@ fn a_users_connections_are_seen_and_ended_and_nobody_elses() {
     assert_eq!(bob.event()["data"], 1);
     // It was no revocation: ada may come back.
     server.connect_as(&token("ada", HOUR)).subscribe("chat:lobby");
+}
+
+#[test]
+fn users_are_listed_by_name_page_by_page_whichever_shard_they_are_on() {
+    let server = Server::start(&Setup { server: "shards = 2", ..setup() });
+    let name = |number: usize| format!("user-{number:02}");
+    let connect = |number| server.connect_as(&token(&name(number), HOUR));
+    let mut sockets: Vec<_> = (0..12).map(connect).collect();
+    sockets.extend((0..6).map(connect));
+    sockets.push(server.connect_as(&token("ada", HOUR)));
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/users?prefix=user-&limit=5&after={after}");
+        let page = get(&server, &path).ok();
+        let users = page["users"].as_array().unwrap();
+        assert!(users.len() <= 5, "{page}");
+        seen.extend(users.iter().map(|user| (user["user"].clone(), user["sessions"].clone())));
+        match page["next"].as_str() {
+            Some(next) => after = next.to_owned(),
+            None => break,
+        }
+    }
+    let expected = |number| (json!(name(number)), json!(if number < 6 { 2 } else { 1 }));
+    assert_eq!(seen, (0..12).map(expected).collect::<Vec<_>>());
+    assert_eq!(get(&server, "/users?limit=1").ok()["users"][0]["user"], "ada");
+    assert_eq!(get(&server, "/users?prefix=nobody").ok(), json!({"users": []}));
+    assert_eq!(get(&server, "/users?limit=0").problem(400), "bad_request");
 }
 
 #[test]

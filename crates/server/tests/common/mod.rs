@@ -98,14 +98,28 @@ impl Server {
         let config = dir.path().join("tidings.toml");
         std::fs::write(&config, setup.text()).unwrap();
         let before = if setup.shell.is_empty() { "true" } else { setup.shell };
-        let mut child = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .arg("-c")
             .arg(format!("{before}; exec \"$0\" \"$@\""))
             .arg(env!("CARGO_BIN_EXE_tidings"))
             .args(["serve", "--port", &port.to_string(), "--config"])
             .arg(&config)
             .args(setup.arguments)
-            .env("RUST_LOG", if setup.log.is_empty() { "info" } else { setup.log })
+            .env("RUST_LOG", if setup.log.is_empty() { "info" } else { setup.log });
+        Self::spawn(dir, &mut command)
+    }
+
+    /// Starts one for trying out, in a new folder.
+    pub(crate) fn start_dev(arguments: &[&str]) -> Self {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+        command.args(["dev", "--port", "0", "--data"]).arg(dir.path()).args(arguments);
+        Self::spawn(dir, &mut command)
+    }
+
+    fn spawn(dir: Arc<TempDir>, command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -113,13 +127,15 @@ impl Server {
             .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         gather(child.stderr.take().unwrap(), log.clone());
-        let mut said = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-        let port = said.trim_end().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        let Some(port) = port else {
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let said = stdout.by_ref().lines().map_while(Result::ok);
+        let port = |line: String| line.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let Some(port) = said.filter_map(port).next() else {
             let _ = child.wait();
-            panic!("the server did not start: {said:?} {}", log.lock().unwrap());
+            panic!("the server did not start: {}", log.lock().unwrap());
         };
+        // It may say more, and must find somebody who listens.
+        gather(stdout, Arc::default());
         Self { child, port, dir, log }
     }
 

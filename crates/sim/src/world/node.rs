@@ -37,7 +37,8 @@ pub(super) struct Node {
 
 impl World {
     pub(super) fn engine_now(&self) -> Now {
-        Now { mono_ms: self.now_ms - self.node.started_ms, wall_ms: self.wall_ms() }
+        let mono_ms = self.now_ms - self.node.started_ms;
+        Now { mono_ms, mono_us: mono_ms * 1000, wall_ms: self.wall_ms() }
     }
 
     /// The clock that stored events are stamped with: it does not jump while the node runs.
@@ -127,15 +128,15 @@ impl World {
 
     fn effect(&mut self, shard: u16, effect: Effect) {
         match effect {
-            // No API asks for anything in a world.
-            Effect::Answer { .. } => {}
+            // In a world nobody asks by an API, and nobody watches.
+            Effect::Answer { .. } | Effect::Told { .. } => {}
             Effect::Append(append) => {
                 if let Some(keeper) = &mut self.node.keeper {
                     keeper.waiting.push_back((shard, append));
                 }
                 self.commit_soon();
             }
-            Effect::Close { session, code } => self.close(shard, session, code),
+            Effect::Close { session, code, .. } => self.close(shard, session, code),
             Effect::Drain { session } => {
                 if let Some(link) = self.link_of(shard, session) {
                     self.want_drain(link);
