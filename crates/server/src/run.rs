@@ -94,10 +94,8 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let checking = (clock, &secret, revocations);
     let node = Arc::new(make_node(config, base_dir, checking, shared, trying_out)?);
     let settings = Arc::new(reload::settings(config, base_dir, &node.users)?);
-    let keeper = match &node.tls {
-        Some(keys) => Keeper::open(config, base_dir, keys, clock)?,
-        None => None,
-    };
+    let keeper = node.tls.as_ref().map(|keys| Keeper::open(config, base_dir, keys, clock));
+    let keeper = keeper.transpose()?.flatten();
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let (mut log, level) = match opened {

@@ -34,8 +34,9 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::config;
 use crate::outbound::Outbound;
 
-/// What all spans are called by to filters: on with a collector, and off without.
-pub(crate) const TARGET: &str = "tidings::trace";
+/// What all spans are called by to filters: on with a collector, and off without. No module has
+/// this name, or its log would go with them.
+pub(crate) const TARGET: &str = "tidings::spans";
 
 /// Spans, and as many log lines, that wait for being sent: some seconds of a busy API, and a few
 /// megabytes at most.
