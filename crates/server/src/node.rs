@@ -35,7 +35,7 @@ pub(crate) struct Node {
     /// What is counted of hooks.
     pub(crate) hook_tallies: Arc<Tallies>,
     pub(crate) webhooks: Webhooks,
-    pub(crate) tls: Option<TlsKeys>,
+    pub(crate) tls: Option<Arc<TlsKeys>>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,
     /// Sessions of each user, and of each address.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tidings_core::Period;
-use tidings_core::engine::{About, Advice, Denial, Verdict};
+use tidings_core::engine::{About, Advice, Denial, Verdict, Wants};
 use tidings_core::policy::{ConnectRule, Hook, WhenDown};
 use tidings_core::store::Level;
 use tidings_proto::{CloseCode, ErrorCode};
@@ -64,6 +64,8 @@ fn vary(rng: &mut Rng, setup: &mut Setup) {
             policy.history.dedup_window = Period::secs(30 * 86_400);
         });
     }
+    let any = || vec!["*".into()];
+    setup.policy.wants = Wants { users: true, channels: any(), events: any() };
     setup.shards = rng.range(1, 4) as u16;
     setup.keeping = match rng.below(6) {
         0 => Keeping::Map,

@@ -46,16 +46,27 @@ impl Wire {
             Wire::Compressed | Wire::WebSocket => {
                 encode::put_frame(out, Head::new(Opcode::Text), text);
             }
-            // JSON has no line breaks of its own.
             Wire::Events | Wire::Source => {
                 out.extend_from_slice(b"data: ");
-                out.extend_from_slice(text);
+                put_line(out, text);
                 out.extend_from_slice(b"\n\n");
             }
             Wire::Lines => {
-                out.extend_from_slice(text);
+                put_line(out, text);
                 out.push(b'\n');
             }
+        }
+    }
+}
+
+/// JSON on one line: a publisher's `data` is kept as it was written, and a line break in it, which
+/// can only be white space between two tokens, would end the frame.
+fn put_line(out: &mut Vec<u8>, text: &[u8]) {
+    let begin = out.len();
+    out.extend_from_slice(text);
+    for byte in &mut out[begin..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
         }
     }
 }
@@ -80,3 +91,23 @@ impl Joined {
 
 /// Room for the head of a frame of any wire.
 pub(super) const HEAD_ROOM: usize = MAX_HEAD;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_that_was_written_on_many_lines_is_one_frame() {
+        let mut deflater = Deflater::new(15, 1, false);
+        let text = b"{\"data\":{\r\n\"text\":\"a\\nb\"}}";
+        for (wire, expected) in [
+            (Wire::Events, "data: {\"data\":{  \"text\":\"a\\nb\"}}\n\n"),
+            (Wire::Source, "data: {\"data\":{  \"text\":\"a\\nb\"}}\n\n"),
+            (Wire::Lines, "{\"data\":{  \"text\":\"a\\nb\"}}\n"),
+        ] {
+            let mut out = Vec::new();
+            wire.put(&mut out, text, &mut deflater);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+}
