@@ -1,10 +1,10 @@
 //! Every code that a peer can see, declared once.
 
 macro_rules! error_codes {
-    ($($(#[$doc:meta])* $name:ident = $wire:literal, retryable: $retryable:literal;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $wire:literal, retryable: $retryable:literal;)*) => {
         /// The `code` of an `error` frame: whose fault it is and what to do.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum ErrorCode { $($(#[$doc])* $name,)* }
+        pub enum ErrorCode { $($(#[doc = $doc])+ $name,)* }
 
         impl ErrorCode {
             /// All of them, in alphabetical order.
@@ -13,6 +13,11 @@ macro_rules! error_codes {
             /// As it is written on the wire.
             pub fn as_str(self) -> &'static str {
                 match self { $(ErrorCode::$name => $wire,)* }
+            }
+
+            /// What it means, in one sentence.
+            pub fn summary(self) -> &'static str {
+                match self { $(ErrorCode::$name => concat!($($doc),+).trim_ascii(),)* }
             }
 
             /// Whether the same command may succeed later.
@@ -59,10 +64,10 @@ impl serde::Serialize for ErrorCode {
 }
 
 macro_rules! close_codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $reason:literal;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $reason:literal;)*) => {
         /// Why a connection is closed: the code of the `bye` frame and of the WebSocket close.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum CloseCode { $($(#[$doc])* $name,)* }
+        pub enum CloseCode { $($(#[doc = $doc])+ $name,)* }
 
         impl CloseCode {
             /// All of them, in ascending order.
@@ -76,6 +81,11 @@ macro_rules! close_codes {
             /// The `reason` of the `bye` frame.
             pub fn reason(self) -> &'static str {
                 match self { $(CloseCode::$name => $reason,)* }
+            }
+
+            /// What it means, in one sentence.
+            pub fn summary(self) -> &'static str {
+                match self { $(CloseCode::$name => concat!($($doc),+).trim_ascii(),)* }
             }
 
             /// Whether a client comes back by itself: 44xx stops, everything else comes back.

@@ -87,7 +87,7 @@ pub struct DecodeError {
 }
 
 /// The largest `id`: what JavaScript can count to.
-const MAX_ID: u64 = (1 << 53) - 1;
+pub(crate) const MAX_ID: u64 = (1 << 53) - 1;
 
 /// Every field that any command has. One pass over the frame fills it, and nothing is copied.
 #[derive(Deserialize)]

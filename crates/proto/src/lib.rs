@@ -4,10 +4,12 @@
 //! - [`Frame`]: what a server sends, encoded to JSON;
 //! - [`ServerFrame`]: the same, decoded, for clients; [`command`] encodes theirs;
 //! - [`ErrorCode`] and [`CloseCode`]: every code there is, once;
+//! - [`COMMANDS`], [`FRAMES`], [`catalogue`]: all of this described, for tools and pages;
 //! - [`Timestamp`], [`Epoch`], [`Level`], [`ChannelName`]: the values that frames carry.
 //!
 //! `docs/protocol.md` is the normative text. No I/O, no async, no clock.
 
+mod catalogue;
 mod channel;
 mod client;
 mod codes;
@@ -16,6 +18,7 @@ mod encode;
 mod text;
 mod values;
 
+pub use catalogue::{COMMANDS, CommandSpec, FRAMES, FieldKind, FieldSpec, catalogue};
 pub use channel::{ChannelName, InvalidChannelName};
 pub use client::{DecodeServerFrameError, ServerFrame, command};
 pub use codes::{CloseCode, ErrorCode};

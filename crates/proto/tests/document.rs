@@ -1,6 +1,9 @@
 //! The protocol document is normative: every frame in it is parsed here.
 
-use tidings_proto::{CommandBody, ServerFrame, decode};
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tidings_proto::{COMMANDS, CommandBody, FRAMES, FieldSpec, ServerFrame, decode};
 
 const DOCUMENT: &str = include_str!("../../../docs/protocol.md");
 
@@ -23,7 +26,7 @@ fn frames() -> Vec<(bool, &'static str)> {
 
 #[test]
 fn every_command_in_the_document_is_a_command() {
-    let mut kinds = std::collections::BTreeSet::new();
+    let mut kinds = BTreeSet::new();
     for (_, frame) in frames().into_iter().filter(|(by_client, _)| *by_client) {
         let command = decode(frame).unwrap_or_else(|e| panic!("{frame}: {}", e.message));
         kinds.insert(match command.body {
@@ -40,31 +43,36 @@ fn every_command_in_the_document_is_a_command() {
             CommandBody::Update { .. } => "update",
         });
     }
-    assert_eq!(kinds.len(), 11, "a command has no example: {kinds:?}");
+    let known: BTreeSet<_> = COMMANDS.iter().map(|command| command.kind).collect();
+    assert_eq!(kinds, known, "a command has no example, or is not in the catalogue");
+}
+
+/// What the catalogue says of a command is what the document shows, field by field.
+#[test]
+fn every_field_in_the_document_is_in_the_catalogue_and_every_other_is_shown() {
+    let mut shown = BTreeSet::new();
+    for (_, frame) in frames().into_iter().filter(|(by_client, _)| *by_client) {
+        let frame: Value = serde_json::from_str(frame).unwrap();
+        let kind = frame["type"].as_str().unwrap();
+        let command = COMMANDS.iter().find(|command| command.kind == kind).unwrap();
+        for name in frame.as_object().unwrap().keys().filter(|name| *name != "type") {
+            let known = name == "id" || command.fields.iter().any(|field| field.name == name);
+            assert!(known, "{name} of {kind}");
+            shown.insert((kind.to_owned(), name.clone()));
+        }
+    }
+    for command in COMMANDS {
+        for FieldSpec { name, .. } in command.fields {
+            let shown = shown.contains(&(command.kind.to_owned(), (*name).to_owned()));
+            assert!(shown, "{name} of {} has no example in the document", command.kind);
+        }
+    }
 }
 
 #[test]
 fn every_answer_in_the_document_is_read_by_a_client() {
-    let known = [
-        "bye",
-        "entered",
-        "error",
-        "event",
-        "expiring",
-        "gap",
-        "history",
-        "left",
-        "members",
-        "pong",
-        "presence",
-        "published",
-        "refreshed",
-        "subscribed",
-        "unsubscribed",
-        "updated",
-        "welcome",
-    ];
-    let mut seen = std::collections::BTreeSet::new();
+    let known: BTreeSet<_> = FRAMES.iter().map(|(kind, _)| *kind).collect();
+    let mut seen = BTreeSet::new();
     for (_, frame) in frames().into_iter().filter(|(by_client, _)| !by_client) {
         let decoded = ServerFrame::decode(frame).unwrap_or_else(|e| panic!("{frame}: {e}"));
         assert!(known.contains(&&*decoded.kind), "{frame}");

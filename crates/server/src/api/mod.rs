@@ -32,6 +32,9 @@ use endpoints::{ENDPOINTS, Endpoint, Operation};
 pub(crate) use keys::ApiKeys;
 use problem::Problem;
 
+/// What clients and the server say to each other: for pages that offer it. No secret.
+static COMMANDS: LazyLock<Bytes> = LazyLock::new(|| tidings_proto::catalogue().to_string().into());
+
 /// Paths, each with the endpoints that it has.
 static ROUTER: LazyLock<Router<Vec<&'static Endpoint>>> = LazyLock::new(|| {
     let mut paths: Vec<(&str, Vec<&'static Endpoint>)> = Vec::new();
@@ -63,8 +66,13 @@ pub(crate) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> An
 }
 
 async fn try_respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Result<Answer, Problem> {
-    if request.uri().path() == "/api/openapi.json" {
-        let mut answer = text(StatusCode::OK, openapi::served());
+    let open = match request.uri().path() {
+        "/api/commands.json" => Some(COMMANDS.clone()),
+        "/api/openapi.json" => Some(openapi::served()),
+        _ => None,
+    };
+    if let Some(document) = open {
+        let mut answer = text(StatusCode::OK, document);
         let json = HeaderValue::from_static("application/json");
         answer.headers_mut().insert(header::CONTENT_TYPE, json);
         return Ok(answer);

@@ -1,0 +1,277 @@
+//! What the protocol has, as data: for tools and pages that offer it to people. One table for each
+//! kind of thing; tests compare them with what is decoded and with the document.
+
+use serde_json::{Map, Value, json};
+
+use crate::{CloseCode, ErrorCode};
+
+/// A command of a client.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandSpec {
+    /// Its `type`.
+    pub kind: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+    /// Its fields, beside `type` and `id`.
+    pub fields: &'static [FieldSpec],
+    /// Whole commands, as JSON.
+    pub examples: &'static [&'static str],
+}
+
+/// A field of a command.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: FieldKind,
+    /// Whether the command is nothing without it.
+    pub required: bool,
+    /// What it means.
+    pub about: &'static str,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    /// Any JSON.
+    Any,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number, at least this.
+    Count(u64),
+    /// `{epoch, offset}`.
+    Position,
+    /// A string.
+    Text,
+}
+
+const fn must(name: &'static str, kind: FieldKind, about: &'static str) -> FieldSpec {
+    FieldSpec { name, kind, required: true, about }
+}
+
+const fn may(name: &'static str, kind: FieldKind, about: &'static str) -> FieldSpec {
+    FieldSpec { name, kind, required: false, about }
+}
+
+const CHANNEL: FieldSpec = must("channel", FieldKind::Text, "The channel: `namespace:name`");
+
+const MEMBER: FieldSpec = may("data", FieldKind::Any, "What others see of the member");
+
+/// Every command, in the order in which the document explains them.
+pub const COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        kind: "hello",
+        summary: "Opens the session; the first command, or left out where anonymous users may",
+        fields: &[
+            may("token", FieldKind::Text, "A JWT that says who the user is"),
+            may("client", FieldKind::Text, "What the client is called"),
+            may("session", FieldKind::Text, "The ticket of the session that shall go on"),
+        ],
+        examples: &[
+            r#"{"type":"hello","id":1}"#,
+            r#"{"type":"hello","id":1,"token":"eyJhbGciOiJIUzI1NiJ9.e30.c2ln","client":"app/1"}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "subscribe",
+        summary: "Asks for the events of a channel from now on, or from where the client stands",
+        fields: &[
+            CHANNEL,
+            may("since", FieldKind::Position, "The last event that the client has"),
+            may("rewind", FieldKind::Count(0), "How many of the newest events come first"),
+            may("presence", FieldKind::Boolean, "Also who is present, and changes of it"),
+        ],
+        examples: &[
+            r#"{"type":"subscribe","id":2,"channel":"chat:lobby"}"#,
+            r#"{"type":"subscribe","id":2,"channel":"chat:lobby","rewind":20,"presence":true}"#,
+            r#"{"type":"subscribe","id":2,"channel":"chat:lobby","since":{"epoch":"01f3a9c2d47be511","offset":41}}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "unsubscribe",
+        summary: "Ends a subscription; nothing of the channel comes behind the answer",
+        fields: &[CHANNEL],
+        examples: &[r#"{"type":"unsubscribe","id":3,"channel":"chat:lobby"}"#],
+    },
+    CommandSpec {
+        kind: "publish",
+        summary: "Publishes an event; answered when it is stored",
+        fields: &[
+            CHANNEL,
+            must("data", FieldKind::Any, "What subscribers get: any JSON"),
+            may("event", FieldKind::Text, "A name inside the channel"),
+            may("key", FieldKind::Text, "A second publish with the same key is the same event"),
+            may("producer", FieldKind::Text, "Who counts its events with `seq`: exactly once"),
+            may("seq", FieldKind::Count(1), "The producer's number of this event: 1, 2, 3 …"),
+            may("ephemeral", FieldKind::Boolean, "Fanned out, never stored"),
+            may("echo", FieldKind::Boolean, "`false` spares the publishing session; else `true`"),
+        ],
+        examples: &[
+            r#"{"type":"publish","id":4,"channel":"chat:lobby","data":{"text":"Hello"}}"#,
+            r#"{"type":"publish","id":4,"channel":"chat:lobby","event":"paid","data":17,"key":"order-17"}"#,
+            r#"{"type":"publish","id":4,"channel":"chat:lobby","data":null,"producer":"p-7f31","seq":1}"#,
+            r#"{"type":"publish","id":4,"channel":"chat:lobby","event":"typing","data":{},"ephemeral":true,"echo":false}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "history",
+        summary: "Reads a page of a channel's history, oldest first; the newest if nothing else is said",
+        fields: &[
+            CHANNEL,
+            may("before", FieldKind::Count(0), "The events just in front of this offset"),
+            may("after", FieldKind::Count(0), "The events behind it; not together with `before`"),
+            may("limit", FieldKind::Count(0), "How many events at most"),
+        ],
+        examples: &[
+            r#"{"type":"history","id":5,"channel":"chat:lobby","limit":20}"#,
+            r#"{"type":"history","id":5,"channel":"chat:lobby","before":44}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "presence",
+        summary: "Asks who is present in a channel",
+        fields: &[CHANNEL],
+        examples: &[r#"{"type":"presence","id":6,"channel":"chat:lobby"}"#],
+    },
+    CommandSpec {
+        kind: "enter",
+        summary: "Makes the session's user a member of a channel",
+        fields: &[CHANNEL, MEMBER],
+        examples: &[r#"{"type":"enter","id":7,"channel":"chat:lobby","data":{"name":"Ada"}}"#],
+    },
+    CommandSpec {
+        kind: "update",
+        summary: "Changes what others see of the member",
+        fields: &[CHANNEL, MEMBER],
+        examples: &[r#"{"type":"update","id":8,"channel":"chat:lobby","data":{"mood":"busy"}}"#],
+    },
+    CommandSpec {
+        kind: "leave",
+        summary: "Ends the user's presence in a channel, as far as this session made it",
+        fields: &[CHANNEL],
+        examples: &[r#"{"type":"leave","id":9,"channel":"chat:lobby"}"#],
+    },
+    CommandSpec {
+        kind: "refresh",
+        summary: "Hands in a new token of the same user; subscriptions stay",
+        fields: &[must("token", FieldKind::Text, "The new JWT")],
+        examples: &[r#"{"type":"refresh","id":10,"token":"eyJhbGciOiJIUzI1NiJ9.e30.c2ln"}"#],
+    },
+    CommandSpec {
+        kind: "ping",
+        summary: "Asks for an answer: is the line alive?",
+        fields: &[],
+        examples: &[r#"{"type":"ping","id":11}"#],
+    },
+];
+
+/// Every frame that a server sends, and when.
+pub const FRAMES: &[(&str, &str)] = &[
+    ("bye", "The server closes the session, and whether to come back"),
+    ("entered", "The user is present in the channel now"),
+    ("error", "A command was refused, or a subscription ended"),
+    ("event", "An event of a channel"),
+    ("expiring", "The session's token expires soon"),
+    ("gap", "Events of a channel are missing"),
+    ("history", "A page of a channel's history"),
+    ("left", "The user is not present in the channel any more"),
+    ("members", "Who is present in a channel"),
+    ("pong", "The answer to a ping"),
+    ("presence", "Somebody entered, changed or left; or only how many there are"),
+    ("published", "An event is as safe as `level` says"),
+    ("refreshed", "The new token was taken"),
+    ("subscribed", "A subscription begins, and where"),
+    ("unsubscribed", "A subscription has ended"),
+    ("updated", "What others see of the member was changed"),
+    ("welcome", "The session is open"),
+];
+
+impl CommandSpec {
+    /// Its JSON Schema (2020-12). Names and sizes are not in it: the server's limits and namespaces
+    /// decide about those.
+    pub fn schema(&self) -> Value {
+        let mut properties = Map::new();
+        properties.insert("type".into(), json!({ "const": self.kind }));
+        let id = json!({
+            "type": "integer",
+            "minimum": 0,
+            "maximum": crate::decode::MAX_ID,
+            "description": "Picked by the client; the answer carries it",
+        });
+        properties.insert("id".into(), id);
+        let mut required = vec!["type", "id"];
+        for field in self.fields {
+            let mut schema = field.kind.schema();
+            schema["description"] = field.about.into();
+            properties.insert(field.name.into(), schema);
+            required.extend(field.required.then_some(field.name));
+        }
+        let mut schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": self.kind,
+            "description": self.summary,
+            "type": "object",
+            "properties": properties,
+            "required": required,
+        });
+        if self.fields.iter().any(|field| field.name == "seq") {
+            schema["dependentRequired"] = json!({ "producer": ["seq"], "seq": ["producer"] });
+        }
+        schema
+    }
+}
+
+impl FieldKind {
+    fn schema(self) -> Value {
+        match self {
+            FieldKind::Any => json!({}),
+            FieldKind::Boolean => json!({ "type": "boolean" }),
+            FieldKind::Count(least) => json!({ "type": "integer", "minimum": least }),
+            FieldKind::Position => json!({
+                "type": "object",
+                "properties": {
+                    "epoch": { "type": "string" },
+                    "offset": { "type": "integer", "minimum": 0 },
+                },
+                "required": ["epoch", "offset"],
+            }),
+            FieldKind::Text => json!({ "type": "string" }),
+        }
+    }
+}
+
+/// All of it as one JSON document.
+pub fn catalogue() -> Value {
+    let commands = COMMANDS.iter().map(|command| {
+        let parse = |text: &&str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        json!({
+            "type": command.kind,
+            "summary": command.summary,
+            "schema": command.schema(),
+            "examples": command.examples.iter().map(parse).collect::<Vec<_>>(),
+        })
+    });
+    let frames = FRAMES.iter().map(|(kind, summary)| json!({ "type": kind, "summary": summary }));
+    let errors = ErrorCode::ALL.iter().map(|code| {
+        json!({
+            "code": code.as_str(),
+            "summary": code.summary(),
+            "retryable": code.retryable(),
+        })
+    });
+    let closes = CloseCode::ALL.iter().map(|code| {
+        json!({
+            "code": code.code(),
+            "reason": code.reason(),
+            "summary": code.summary(),
+            "reconnect": code.reconnect(),
+        })
+    });
+    json!({
+        "commands": commands.collect::<Vec<_>>(),
+        "frames": frames.collect::<Vec<_>>(),
+        "errors": errors.collect::<Vec<_>>(),
+        "closes": closes.collect::<Vec<_>>(),
+    })
+}
