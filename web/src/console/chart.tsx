@@ -86,11 +86,11 @@ export const Chart = memo(function Chart({ title, lines, format, total = false }
 const sumOf = (values: readonly { value: number | null }[]) =>
   values.reduce((all, { value }) => all + (value ?? 0), 0)
 
-/** The next of 1, 2, 5 times a power of ten. */
+/** The next of 1, 2, 4, 6 times a power of ten: half of it is a plain number, too. */
 export function ceiling(value: number): number {
-  if (!(value > 0)) return 1
+  if (!(value > 0)) return 2
   const power = 10 ** Math.floor(Math.log10(value))
-  return [1, 2, 5, 10].map(step => step * power).find(step => step >= value * 0.999) ?? value
+  return [1, 2, 4, 6, 10].map(step => step * power).find(step => step >= value * 0.999) ?? value
 }
 
 function pathOf(values: readonly (number | null)[], top: number): string {

@@ -1,12 +1,16 @@
 // Numbers and times as the console writes them.
 const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumSignificantDigits: 3 })
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 })
+const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 })
 const short = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 })
 
 export const count = (n: number) => whole.format(n)
 
 /** At most four digits: for tiles and axes. */
-export const brief = (n: number) => Math.abs(n) < 10_000 ? short.format(n) : compact.format(n)
+export function brief(n: number): string {
+  if (n < 100) return tenths.format(n)
+  return n < 10_000 ? whole.format(n) : compact.format(n)
+}
 
 export const perSecond = (n: number) => `${brief(n)}/s`
 
@@ -34,7 +38,8 @@ export function latency(seconds: number): string {
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.floor(seconds))
   if (s < 60) return `${s} s`
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
+  if (s < 600) return `${Math.floor(s / 60)} min ${s % 60} s`
+  if (s < 3600) return `${Math.floor(s / 60)} min`
   if (s < 86_400) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`
   return `${Math.floor(s / 86_400)} d ${Math.floor(s % 86_400 / 3600)} h`
 }

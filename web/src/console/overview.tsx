@@ -2,7 +2,7 @@
 import { useMemo, useState } from 'react'
 import { Breakdown } from './breakdown.tsx'
 import { Chart, type Line } from './chart.tsx'
-import { brief, bytes, bytesPerSecond, count, duration, latency, percent, perSecond } from './format.ts'
+import { brief, bytes, bytesPerSecond, count, duration, latency, moment, percent, perSecond } from './format.ts'
 import { Facts, Loading, PageHead, ProblemBox } from './parts.tsx'
 import { SeriesTable } from './series-table.tsx'
 import { levels, quantiles, rates, sum, useStats, type Stats, type StatsFeed } from './stats.ts'
@@ -65,7 +65,7 @@ export function Overview({ feed }: { feed: StatsFeed }) {
   const stats = samples.at(-1)
   return (
     <>
-      <PageHead title="Overview">
+      <PageHead title="Overview" {...stats && { about: aboutOf(stats) }}>
         <div className="switch" role="group" aria-label="Show the last two minutes as">
           <button aria-pressed={!asTable} onClick={() => setAsTable(false)}>Charts</button>
           <button aria-pressed={asTable} onClick={() => setAsTable(true)}>Table</button>
@@ -87,18 +87,20 @@ export function Overview({ feed }: { feed: StatsFeed }) {
   )
 }
 
+const aboutOf = ({ shards, started_at }: Stats) =>
+  `${shards === 1 ? '1 shard' : `${shards} shards`}, since ${moment(started_at)}`
+
 function Now({ stats }: { stats: Stats }) {
   return (
     <Facts facts={[
       ['Connections', count(sum(stats.connections))],
       ['Sessions', count(stats.sessions)],
-      ['Lost, may resume', count(stats.lost_sessions)],
+      ['Lost sessions', count(stats.lost_sessions)],
       ...stats.users === undefined ? [] : [['Users', count(stats.users)] as const],
       ['Channels', count(stats.channels)],
       ['Subscriptions', count(stats.subscriptions)],
       ['Memory', bytes(stats.memory_bytes)],
       ['Files open', count(stats.open_fds)],
-      ['Shards', count(stats.shards)],
       ['Up for', duration((stats.now - stats.started_at) / 1000)],
     ]} />
   )

@@ -75,18 +75,25 @@ export function Facts({ facts }: { facts: readonly (readonly [string, ReactNode]
   )
 }
 
+/** The server writes code in backticks. */
+export function Prose({ text }: { text: string }) {
+  return text.split('`').map((part, index) => index % 2 ? <code key={index}>{part}</code> : part)
+}
+
 /** A label, what it names, and what to know about it. */
-export function Field({ label, help, error, required, children }: {
+export function Field({ label, help, error, required, wide, children }: {
   label: string
   help?: ReactNode
   error?: string | undefined
   required?: boolean
+  /** It takes a row of its own. */
+  wide?: boolean
   children: (ids: { id: string; 'aria-describedby'?: string; 'aria-invalid'?: true }) => ReactNode
 }) {
   const id = useId()
-  const described = error !== undefined || help !== undefined
+  const described = error !== undefined || Boolean(help)
   return (
-    <div className="field">
+    <div className={wide ? 'field wide-field' : 'field'}>
       <label htmlFor={id}>{label}{required && <span className="needed" title="required"> *</span>}</label>
       {children({ id, ...described && { 'aria-describedby': `${id}-help` },
         ...error !== undefined && { 'aria-invalid': true } })}

@@ -1,4 +1,5 @@
 // What the server said to the last request.
+import { useEffect, useRef } from 'react'
 import type { Api } from '../api.ts'
 import { Json } from '../json.tsx'
 import { CopyButton, Panel } from '../parts.tsx'
@@ -38,21 +39,34 @@ export function AnswerPanel({ catalog, entry, exchange, answer }: {
   const shown = entry.kind === 'api' ? answer && ofApi(answer) : exchange && ofCommand(exchange)
   const code = (shown?.body as { code?: unknown } | undefined)?.code
   const meaning = shown?.good || typeof code !== 'string' ? undefined : catalog.errors.get(code)
+  const place = useIntoView(entry.kind === 'api' ? answer : exchange?.answer)
   return (
     <Panel title="Answer" className="answer" actions={shown?.body !== undefined
       && <CopyButton text={() => JSON.stringify(shown.body, null, 2)} />}>
-      <div role="status">
+      <div role="status" ref={place}>
         {!shown ? <p className="none">It stands here as soon as the request is sent.</p> : (
           <p className="answer-head">
             <span className={shown.good === undefined ? 'tag' : shown.good ? 'tag ok' : 'tag bad'}>{shown.title}</span>
             {shown.ms !== undefined && <span>{shown.ms < 10 ? shown.ms.toFixed(1) : Math.round(shown.ms)} ms</span>}
           </p>
         )}
-        {meaning && <p className="help">{meaning.summary}{meaning.retryable ? '. It may succeed later.' : '.'}</p>}
+        {meaning && <p className="help">{meaning.summary}{meaning.retryable && ' It may succeed later.'}</p>}
       </div>
       {shown?.body !== undefined && <Json value={shown.body} label="Answer" />}
     </Panel>
   )
+}
+
+/** Where the answer stands below the request, a new one is brought into sight. */
+function useIntoView(answer: unknown) {
+  const place = useRef<HTMLDivElement>(null)
+  const before = useRef(answer)
+  useEffect(() => {
+    if (before.current === answer) return
+    before.current = answer
+    if (answer) place.current?.parentElement?.scrollIntoView({ block: 'nearest', behavior: 'smooth' })
+  }, [answer])
+  return place
 }
 
 interface Shown {

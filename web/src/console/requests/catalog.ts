@@ -84,9 +84,10 @@ function commandOf({ type, summary, schema, examples = [] }: Commands['commands'
 function operationOf(path: string, method: string, operation: Operation, root: OpenApi): ApiEntry {
   const parameters = operation.parameters ?? []
   const body = operation.requestBody?.content['application/json']?.schema
+  // What is in the path is encoded here.
   const schema: Schema = {
-    properties: Object.fromEntries(parameters.map(({ name, description, schema }) =>
-      [name, { ...schema, ...description && { description } }])),
+    properties: Object.fromEntries(parameters.map(({ name, description = '', schema }) =>
+      [name, { ...schema, description: description.replace(/, percent-encoded$/, '') }])),
     required: parameters.filter(({ required }) => required).map(({ name }) => name),
   }
   const fields = [...fieldsOf(schema, root), ...body ? fieldsOf(body, root) : []]

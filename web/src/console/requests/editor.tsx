@@ -1,6 +1,6 @@
 // What is asked: chosen, filled in as a form or as JSON, and sent.
 import { useState } from 'react'
-import { Field } from '../parts.tsx'
+import { Field, Prose } from '../parts.tsx'
 import { href } from '../route.ts'
 import { entryOf, requestOf, type Catalog, type Entry } from './catalog.ts'
 import { SchemaForm } from './form.tsx'
@@ -73,7 +73,7 @@ export function Editor(props: EditorProps) {
 
 function Choice({ catalog, draft: { entry }, onEntry }: EditorProps) {
   return (
-    <Field label="What" help={entry.summary}>
+    <Field label="What" help={<Prose text={entry.summary} />}>
       {ids => (
         <select {...ids} data-search className="input" value={entry.id} onChange={event => {
           const chosen = entryOf(catalog, event.target.value)

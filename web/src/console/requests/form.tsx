@@ -1,6 +1,6 @@
 // A form for a schema. It writes into the value that the raw JSON beside it is, too.
 import { useEffect, useRef, useState } from 'react'
-import { Field } from '../parts.tsx'
+import { Field, Prose } from '../parts.tsx'
 import { faultOf } from '../publish.tsx'
 import type { FieldSpec, Json, JsonObject } from './schema.ts'
 
@@ -10,8 +10,9 @@ interface FormProps {
   onChange: (value: JsonObject) => void
 }
 
+/** What is needed stands first and wide; what can be left out, two in a row. */
 export function SchemaForm({ fields, value, onChange }: FormProps) {
-  return fields.map(field => (
+  const one = (field: FieldSpec) => (
     <OneField key={field.name} field={field} value={value[field.name]}
       onChange={next => {
         const changed = { ...value }
@@ -20,7 +21,14 @@ export function SchemaForm({ fields, value, onChange }: FormProps) {
         else changed[field.name] = next
         onChange(changed)
       }} />
-  ))
+  )
+  const optional = fields.filter(field => !field.required)
+  return (
+    <div className="schema-form">
+      {fields.filter(field => field.required).map(one)}
+      {optional.length > 0 && <div className="optional">{optional.map(one)}</div>}
+    </div>
+  )
 }
 
 interface OneFieldProps {
@@ -36,7 +44,7 @@ function OneField({ field, value, onChange }: OneFieldProps) {
     return <TextField field={field} value={value} onChange={onChange} />
   }
   return (
-    <Field label={name} help={help || undefined} required={required}>
+    <Field label={name} help={help && <Prose text={help} />} required={required}>
       {ids => kind === 'boolean' || kind === 'choice' ? (
         <select {...ids} className="input" value={value === undefined ? '' : String(value)}
           onChange={event => {
@@ -67,9 +75,9 @@ const shown = (value: Json | undefined) =>
 function Group({ field, value, onChange }: OneFieldProps) {
   const inside = value && typeof value === 'object' && !Array.isArray(value) ? value : {}
   return (
-    <fieldset className="group">
+    <fieldset className="group wide-field">
       <legend>{field.name}{field.required && <span className="needed"> *</span>}</legend>
-      {field.help && <p className="help">{field.help}</p>}
+      {field.help && <p className="help"><Prose text={field.help} /></p>}
       <SchemaForm fields={field.fields} value={inside}
         onChange={next => onChange(Object.keys(next).length === 0 && !field.required ? undefined : next)} />
     </fieldset>
@@ -112,7 +120,7 @@ function TextField({ field, value, onChange }: OneFieldProps) {
     onChange(parsed)
   }
   return (
-    <Field label={name} help={help || (kind === 'json' ? 'Any JSON.' : undefined)} error={fault} required={required}>
+    <Field label={name} wide={kind === 'json'} help={help ? <Prose text={help} /> : kind === 'json' && 'Any JSON.'} error={fault} required={required}>
       {ids => (
         <textarea {...ids} className="input code-input" rows={Math.min(8, Math.max(2, text.split('\n').length))}
           value={text} placeholder={field.placeholder} spellCheck={false} autoCapitalize="off"

@@ -12,7 +12,7 @@ export function SavedPanel({ request, onRestore }: {
   const [name, setName] = useState('')
   const link = linkOf(request)
   return (
-    <Panel title="Saved" actions={link === undefined
+    <Panel title="Saved" className="saved-panel" actions={link === undefined
       ? <span className="none">too long for a link</span>
       : <CopyButton text={() => new URL(link, location.href).href} label="Copy link" />}>
       <form className="save" onSubmit={event => {

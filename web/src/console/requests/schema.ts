@@ -119,7 +119,7 @@ function helpOf(description: string, { minimum, maximum, maxLength }: Schema, ch
   const limits = minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER
     ? `${minimum} to ${maximum}.`
     : maxLength !== undefined && choices.length === 0 && !/at most/.test(text) ? `At most ${maxLength} characters.` : ''
-  return [text && (/[.!?:]$/.test(text) ? text : `${text}.`), limits].filter(Boolean).join(' ')
+  return [text && (/[.!?:…]$/.test(text) ? text : `${text}.`), limits].filter(Boolean).join(' ')
 }
 
 function placeholderOf(schema: Schema, kind: Kind): string {
