@@ -125,7 +125,7 @@ impl Driver {
     /// Carries one effect out; gives it back if something will come of it.
     fn effect(&mut self, effect: Effect) -> Option<Effect> {
         match effect {
-            Effect::Answer { .. } => panic!("nobody asked by the API"),
+            Effect::Answer { .. } | Effect::Told { .. } => panic!("nobody asked by the API"),
             Effect::Append(_) | Effect::Drain { .. } | Effect::Load { .. } => return Some(effect),
             Effect::Close { session, .. } => self.open &= session != self.session,
             Effect::Fanout { topic, upto, batch } => {

@@ -80,6 +80,9 @@ pub struct Limits {
     pub fragments: usize,
     /// Messages that may wait between two shards before sockets are read no further.
     pub mailbox: usize,
+    /// Traces that run at once: each looks at all that happens, and what it has not yet sent to its
+    /// viewer takes up to `backlog` of memory.
+    pub traces: usize,
 }
 
 impl Default for Limits {
@@ -119,6 +122,7 @@ impl Default for Limits {
             header_timeout: Period::secs(10),
             fragments: 128,
             mailbox: 65_536,
+            traces: 16,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! - [`run()`] starts a node: a thread for each shard and one for storage;
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
 //! - `api`: the HTTP API for backends; `console`: the page that uses it;
+//! - `trace`: what operators follow as it happens;
 //! - `egress`: what the server itself calls;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
@@ -30,6 +31,7 @@ mod secret;
 mod shard;
 mod storage;
 mod systemd;
+mod trace;
 mod transport;
 
 pub use error::RunError;

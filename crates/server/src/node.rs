@@ -1,7 +1,7 @@
 //! What all shards of a node share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tidings_core::Limits;
 use tidings_core::engine::Crowd;
@@ -36,6 +36,10 @@ pub(crate) struct Node {
     pub(crate) operations: Arc<Operations>,
     /// Who gets metrics where clients connect.
     pub(crate) exposure: Exposure,
+    /// Traces that run.
+    pub(crate) traces: AtomicUsize,
+    /// The number of the next one.
+    pub(crate) next_trace: AtomicU64,
     /// It is for trying out.
     pub(crate) dev: bool,
     /// The key of the API that the console gets by itself: a development server's own.

@@ -189,6 +189,8 @@ fn make_node(
         crowd,
         operations,
         exposure,
+        traces: Default::default(),
+        next_trace: Default::default(),
         dev,
         console_key,
     })

@@ -216,6 +216,9 @@ pub(super) fn flush(channel: &mut Channel, out: &mut Out) {
         return;
     }
     let batch: Arc<[Delivery]> = std::mem::take(&mut channel.outgoing).into();
+    if out.watched.contains(&channel.name) {
+        out.effects.push(Effect::Told { channel: channel.name.clone(), batch: batch.clone() });
+    }
     for shard in &channel.shards {
         let (channel, batch) = (channel.name.clone(), batch.clone());
         out.post(*shard, Message::Events { channel, batch });

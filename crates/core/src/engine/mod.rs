@@ -25,6 +25,7 @@ mod session;
 mod sessions;
 mod topics;
 mod types;
+mod watching;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -117,6 +118,8 @@ struct Out {
     counters: Counters,
     /// When publishes came that have been answered since the driver last asked.
     answered: Vec<u64>,
+    /// Channels that somebody watches.
+    watched: Vec<Arc<str>>,
 }
 
 impl Out {
@@ -168,6 +171,7 @@ impl Engine {
                 effects: Vec::new(),
                 counters: Counters::default(),
                 answered: Vec::new(),
+                watched: Vec::new(),
             },
             config,
         }

@@ -46,7 +46,8 @@ impl Engine {
             let identity = self.session(key).and_then(|session| session.identity.as_mut());
             let expires = identity.and_then(|identity| identity.expires_at_ms.take());
             if expires.is_none_or(|at| at > now.wall_ms + most_ms) {
-                self.end_session(key, CloseCode::TokenRefused, None);
+                let why = "the ticket lives for too long";
+                self.end_session_for(key, CloseCode::TokenRefused, None, Some(why.into()));
             }
         }
         self.settle(now);
@@ -141,13 +142,12 @@ impl Engine {
     pub(super) fn authenticate(&mut self, now: Now, key: SessionKey, token: Option<&str>) -> bool {
         let anonymous = self.config.policy.anonymous;
         let outcome = match token {
-            Some(token) => match self.verify(now, token) {
-                Ok(identity) => Ok(identity),
-                Err(TokenError::Expired) => Err(CloseCode::TokenExpired),
-                Err(TokenError::Refused(_)) => Err(CloseCode::TokenRefused),
-            },
+            Some(token) => self.verify(now, token).map_err(|error| match error {
+                TokenError::Expired => (CloseCode::TokenExpired, None),
+                TokenError::Refused(why) => (CloseCode::TokenRefused, Some(why.into())),
+            }),
             None if anonymous => Ok(self.anonymous(now, key)),
-            None => Err(CloseCode::Forbidden),
+            None => Err((CloseCode::Forbidden, None)),
         };
         match outcome {
             Ok(identity) => {
@@ -155,8 +155,8 @@ impl Engine {
                 session.identity = Some(identity);
                 true
             }
-            Err(code) => {
-                self.end_session(key, code, None);
+            Err((code, why)) => {
+                self.end_session_for(key, code, None, why);
                 false
             }
         }
@@ -322,12 +322,23 @@ impl Engine {
 
     /// Sends `bye` and closes.
     pub(super) fn end_session(&mut self, key: SessionKey, code: CloseCode, retry: Option<u64>) {
+        self.end_session_for(key, code, retry, None);
+    }
+
+    /// The same; `why` is not for the client.
+    fn end_session_for(
+        &mut self,
+        key: SessionKey,
+        code: CloseCode,
+        retry: Option<u64>,
+        why: Option<Box<str>>,
+    ) {
         if self.session(key).is_none() {
             return;
         }
         let text = Frame::bye(code, retry).encode();
         self.out.effects.push(Effect::Send { session: key, text });
-        self.out.effects.push(Effect::Close { session: key, code });
+        self.out.effects.push(Effect::Close { session: key, code, why });
         self.remove_session(key, code.reconnect() || code == CloseCode::Replaced);
     }
 

@@ -77,6 +77,8 @@ pub enum Effect {
         session: SessionKey,
         /// Why.
         code: CloseCode,
+        /// What its client is not told: why its token was refused.
+        why: Option<Box<str>>,
     },
     /// Call [`Engine::drained`](super::Engine::drained) once all sent to it has been written.
     Drain {
@@ -131,6 +133,14 @@ pub enum Effect {
         session: SessionKey,
         /// The JSON.
         text: Bytes,
+    },
+    /// This goes to the subscribers of a channel that somebody watches, on whichever shards they
+    /// are; see [`Engine::watch`](super::Engine::watch).
+    Told {
+        /// The channel.
+        channel: Arc<str>,
+        /// The frames, in order.
+        batch: Arc<[Delivery]>,
     },
 }
 

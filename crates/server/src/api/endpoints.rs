@@ -3,6 +3,7 @@
 use hyper::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::trace::SECONDS_MAX;
 use super::types::{
     Broadcast, BroadcastBody, Channel, Channels, Connections, DisconnectBody, Disconnected,
     History, Info, Members, PublishBody, Published, RevokeBody, Revoked, Ticket, TicketBody,
@@ -26,6 +27,7 @@ pub(super) enum Operation {
     Revoke,
     Stats,
     Ticket,
+    Trace,
     Unsubscribe,
     Users,
 }
@@ -58,9 +60,18 @@ pub(super) struct Endpoint {
     pub(super) summary: &'static str,
     pub(super) parameters: &'static [Parameter],
     pub(super) body: Option<MakeSchema>,
-    pub(super) answer: MakeSchema,
+    pub(super) answer: Said,
     /// Statuses of errors, beside those that every request can have.
     pub(super) errors: &'static [u16],
+}
+
+/// What an answer is.
+#[derive(Clone, Copy)]
+pub(super) enum Said {
+    /// JSON of this schema.
+    Json(MakeSchema),
+    /// Server-Sent Events, as long as somebody listens.
+    Events(&'static str),
 }
 
 pub(super) type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
@@ -99,6 +110,17 @@ const LIST: [Parameter; 3] = [
     Parameter { name: "limit", about: "How many of them at most", kind: Kind::Number(1, 1000) },
 ];
 
+const TRACE: [Parameter; 4] = [
+    Parameter { name: "channel", about: "What is said about this channel", kind: Kind::Text },
+    Parameter { name: "user", about: "Or all that this user's sessions do", kind: Kind::Text },
+    Parameter { name: "session", about: "Or all that this session does", kind: Kind::Text },
+    Parameter {
+        name: "seconds",
+        about: "When it ends by itself",
+        kind: Kind::Number(1, SECONDS_MAX),
+    },
+];
+
 const fn post(
     operation: Operation,
     (id, path, scope): (&'static str, &'static str, Scope),
@@ -106,6 +128,7 @@ const fn post(
     (body, answer): (MakeSchema, MakeSchema),
     errors: &'static [u16],
 ) -> Endpoint {
+    let answer = Said::Json(answer);
     let (method, parameters, body) = (Method::POST, &[] as &[Parameter], Some(body));
     Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
 }
@@ -118,12 +141,12 @@ const fn get(
     answer: MakeSchema,
     errors: &'static [u16],
 ) -> Endpoint {
-    let (method, body) = (Method::GET, None);
+    let (method, body, answer) = (Method::GET, None, Said::Json(answer));
     Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
 }
 
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 14] = [
+pub(super) static ENDPOINTS: [Endpoint; 15] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -230,4 +253,16 @@ pub(super) static ENDPOINTS: [Endpoint; 14] = [
         schema::<Stats>,
         &[503],
     ),
+    Endpoint {
+        operation: Operation::Trace,
+        id: "trace",
+        method: Method::GET,
+        path: "/trace",
+        scope: Scope::Trace,
+        summary: "Follow what is said and sent, as it happens; give one of `channel`, `user`, `session`",
+        parameters: &TRACE,
+        body: None,
+        answer: Said::Events("Each `data:` is a JSON object with `at` and `kind`"),
+        errors: &[429],
+    },
 ];

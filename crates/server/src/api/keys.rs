@@ -10,6 +10,7 @@ use tidings_core::identity::fits;
 
 use super::problem::Problem;
 use crate::config::{Api, ApiKey, Scope};
+use crate::trace::Target;
 use crate::transport::bearer;
 
 /// A secret has at least this many bytes.
@@ -62,6 +63,15 @@ impl Key {
         Err(Problem::forbidden("this key is not for all channels of this pattern"))
     }
 
+    /// An error unless the key may follow this.
+    pub(crate) fn may_trace(&self, target: &Target) -> Result<(), Problem> {
+        self.require(Scope::Trace)?;
+        match target {
+            Target::Channel(channel) => self.require_channel(channel),
+            Target::Session(_) | Target::User(_) => self.require_everything(),
+        }
+    }
+
     /// An error unless the key is for all channels.
     pub(crate) fn require_everything(&self) -> Result<(), Problem> {
         self.require_pattern("*")
@@ -111,6 +121,11 @@ impl ApiKeys {
         let given = headers.get(header::AUTHORIZATION).and_then(bearer);
         let found = given.and_then(|secret| self.find(&secret));
         found.cloned().ok_or_else(Problem::unauthorized)
+    }
+
+    /// What has become of a key: `None`, it is gone.
+    pub(crate) fn current(&self, key: &Key) -> Option<&Arc<Key>> {
+        self.0.iter().find(|other| other.digest == key.digest)
     }
 
     /// The key with this secret.

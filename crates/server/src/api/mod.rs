@@ -12,6 +12,7 @@ mod keys;
 mod openapi;
 mod problem;
 mod revoke;
+mod trace;
 mod types;
 mod users;
 
@@ -29,7 +30,7 @@ use crate::transport::collect;
 use crate::transport::http::{Answer, text};
 use call::{Call, decoded};
 use endpoints::{ENDPOINTS, Endpoint, Operation};
-pub(crate) use keys::ApiKeys;
+pub(crate) use keys::{ApiKeys, Key};
 use problem::Problem;
 
 /// What clients and the server say to each other: for pages that offer it. No secret.
@@ -118,6 +119,7 @@ async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Prob
         Operation::Revoke => revoke::revoke(call).await,
         Operation::Stats => channels::stats(call).await,
         Operation::Ticket => revoke::ticket(call),
+        Operation::Trace => trace::trace(call).await,
         Operation::Unsubscribe => users::unsubscribe(call).await,
         Operation::Users => users::list(call).await,
     }

@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::endpoints::{ENDPOINTS, Endpoint, Kind, Parameter};
+use super::endpoints::{ENDPOINTS, Endpoint, Kind, Parameter, Said};
 use super::problem::Problem;
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
@@ -33,7 +34,7 @@ fn document() -> Value {
             "description": format!("Needs the scope `{}`.", endpoint.scope.as_str()),
             "tags": [endpoint.scope.as_str()],
             "parameters": endpoint.parameters.iter().map(parameter).collect::<Vec<_>>(),
-            "responses": responses(endpoint, &problem, &(endpoint.answer)(&mut generator)),
+            "responses": responses(endpoint, &problem, &mut generator),
         });
         if let Some(body) = endpoint.body {
             let content = json!({ "application/json": { "schema": body(&mut generator) } });
@@ -62,9 +63,18 @@ fn document() -> Value {
     })
 }
 
-fn responses(endpoint: &Endpoint, problem: &schemars::Schema, answer: &schemars::Schema) -> Value {
+fn responses(
+    endpoint: &Endpoint,
+    problem: &schemars::Schema,
+    generator: &mut SchemaGenerator,
+) -> Value {
     let mut responses = Map::new();
-    let content = json!({ "application/json": { "schema": answer } });
+    let content = match endpoint.answer {
+        Said::Json(answer) => json!({ "application/json": { "schema": answer(generator) } }),
+        Said::Events(about) => {
+            json!({ "text/event-stream": { "schema": { "type": "string", "description": about } } })
+        }
+    };
     responses.insert("200".into(), json!({ "description": "It is done", "content": content }));
     for status in COMMON.iter().chain(endpoint.errors) {
         let code = StatusCode::from_u16(*status).ok();

@@ -72,6 +72,7 @@ fn text(node: &Node, sum: &Sample) -> String {
     page.one(&table::LOST, sum.counts.lost);
     page.one(&table::CHANNELS, sum.counts.channels);
     page.one(&table::SUBSCRIPTIONS, sum.counts.subscriptions);
+    page.one(&table::TRACES, node.traces.load(Relaxed));
     page.each(&table::OPENED, counted::TRANSPORTS.into_iter().zip(sum.opened));
     closed(&mut page, sum);
     page.each(&table::REFUSED, counted::REFUSALS.into_iter().zip(sum.refused));

@@ -65,6 +65,8 @@ metrics! {
         "Channels in memory.";
     SUBSCRIPTIONS: Gauge "tidings_subscriptions" "" []
         "Subscriptions of all sessions.";
+    TRACES: Gauge "tidings_traces" "" []
+        "Traces of the API that run: somebody reads what sessions send and get.";
     OPENED: Counter "tidings_sessions_opened_total" "" ["transport"]
         "Sessions that began.";
     CLOSED: Counter "tidings_sessions_closed_total" "" ["code"]

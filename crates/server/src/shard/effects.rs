@@ -11,6 +11,7 @@ use tidings_websocket::{Close, encode};
 use super::Shard;
 use super::connection::Connection;
 use super::mailbox::Mail;
+use super::taps::Ending;
 use super::wire::{HEAD_ROOM, Joined};
 use crate::metrics::End;
 
@@ -26,12 +27,17 @@ impl Shard {
             match effect {
                 Effect::Answer { text } => self.served(text),
                 Effect::Append(append) => self.node.storage.append(self.id, append),
-                Effect::Close { session, code } => self.close(session, code),
+                Effect::Close { session, code, why } => self.close(session, code, why.as_deref()),
                 Effect::Drain { session } => self.with(session, |connection| {
                     connection.drain.set(true);
                     self.touch(connection);
                 }),
-                Effect::Fanout { topic, upto, batch } => self.fan_out(topic, upto, &batch),
+                Effect::Fanout { topic, upto, batch } => {
+                    self.fan_out(topic, upto, &batch);
+                    if self.is_traced() {
+                        self.trace_fan_out(topic, upto, &batch);
+                    }
+                }
                 Effect::Load { channel } => self.node.storage.load(self.id, channel),
                 Effect::Message { shard, message } => {
                     let mut outgoing = self.outgoing.borrow_mut();
@@ -46,9 +52,13 @@ impl Shard {
                     connection.wake();
                 }),
                 Effect::Send { session, text } => self.with(session, |connection| {
+                    if self.is_traced() {
+                        self.trace_sent(connection, session, &text);
+                    }
                     connection.push(self.frame(connection, &text));
                     self.touch(connection);
                 }),
+                Effect::Told { channel, batch } => self.trace_told(&channel, &batch),
             }
         }
         self.engine.borrow_mut().recycle(effects);
@@ -62,10 +72,14 @@ impl Shard {
     }
 
     /// The session is over; its connection says so and waits for the answer.
-    fn close(&self, session: SessionKey, code: CloseCode) {
+    fn close(&self, session: SessionKey, code: CloseCode, why: Option<&str>) {
         self.with(session, |connection| {
             self.detach(connection);
             self.tally.ended(End::Closed(code));
+            if self.is_traced() {
+                let (code, reason) = (Some(code.code()), code.reason());
+                self.trace_closed(session, Ending { code, reason, why });
+            }
             connection.paused.set(false);
             connection.wake();
             connection.heard_ms.set(self.node.clock.now().mono_ms);

@@ -14,6 +14,7 @@ mod reading;
 pub(crate) mod requests;
 mod service;
 mod sweep;
+mod taps;
 mod visit;
 pub(crate) mod wire;
 mod writing;
@@ -38,6 +39,7 @@ use connection::Connection;
 use draining::Drain;
 use mailbox::Mail;
 use service::Service;
+use taps::{Ending, Taps};
 use visit::Visit;
 use wire::Wire;
 
@@ -87,6 +89,8 @@ pub(crate) struct Shard {
     service: Service,
     /// What other shards want to have done here.
     visits: RefCell<Vec<Visit>>,
+    /// What operators trace.
+    taps: Taps,
     pub(crate) stopping: Cell<bool>,
     drain: RefCell<Option<Drain>>,
     /// Told when it begins to stop.
@@ -122,6 +126,7 @@ impl Shard {
             throttled: Cell::new(false),
             service: Service::default(),
             visits: RefCell::default(),
+            taps: Taps::default(),
             stopping: Cell::new(false),
             drain: RefCell::new(None),
             stop: Notify::new(),
@@ -347,6 +352,10 @@ impl Shard {
         if let Some(key) = self.detach(connection) {
             let left = connection.link().is_some_and(|link| link.leaving.get());
             self.tally.ended(if left { End::Left } else { End::Lost });
+            if self.is_traced() {
+                let reason = if left { "left" } else { "lost" };
+                self.trace_closed(key, Ending { code: None, reason, why: None });
+            }
             self.engine.borrow_mut().close(self.node.clock.now(), key, !left);
             self.turn_is_due();
         }

@@ -41,7 +41,9 @@ impl Shard {
         to: ShardId,
         traveller: Box<Traveller>,
     ) {
-        self.detach(connection);
+        if let Some(key) = self.detach(connection).filter(|_| self.is_traced()) {
+            self.trace_departure(key);
+        }
         connection.leaving.replace(Some((to, traveller)));
         connection.ended.set(true);
         if connection.touched.replace(false) {
@@ -81,6 +83,9 @@ impl Shard {
         connection.queue.replace(queue);
         let key = self.engine.borrow_mut().arrive(self.node.clock.now(), traveller);
         self.join_session(&connection, key);
+        if self.is_traced() {
+            self.trace_arrival(&connection, key);
+        }
         if waiting {
             self.touch(&connection);
         }

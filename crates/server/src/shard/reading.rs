@@ -3,11 +3,13 @@
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use tidings_core::engine::{Now, SessionKey};
 use tidings_proto::CloseCode;
 use tidings_websocket::{Close, Item, encode};
 
 use super::Shard;
 use super::connection::Connection;
+use super::taps::Ending;
 use super::wire::Wire;
 use crate::metrics::End;
 
@@ -71,8 +73,7 @@ impl Shard {
                 Ok(None) => break,
                 Ok(Some(Item::Text(text))) => {
                     if let Some(key) = connection.session.get() {
-                        self.engine.borrow_mut().receive(now, key, text);
-                        self.carry_out();
+                        self.receive(connection, now, key, text);
                     }
                 }
                 Ok(Some(Item::Binary(_))) => self.dismiss(connection, CloseCode::BadFrame),
@@ -95,6 +96,15 @@ impl Shard {
         }
     }
 
+    /// A command of a client.
+    pub(super) fn receive(&self, connection: &Connection, now: Now, from: SessionKey, text: &str) {
+        if self.is_traced() {
+            return self.receive_traced(connection, now, from, text);
+        }
+        self.engine.borrow_mut().receive(now, from, text);
+        self.carry_out();
+    }
+
     fn pong(&self, connection: &Rc<Connection>, payload: &[u8]) {
         // A Pong waits in the queue like all else: a flood of Pings that is not read ends as any
         // slow consumer does.
@@ -112,6 +122,10 @@ impl Shard {
     fn closed_by_peer(&self, connection: &Rc<Connection>, close: Option<Close<'_>>) {
         if let Some(key) = self.detach(connection) {
             self.tally.ended(End::Left);
+            if self.is_traced() {
+                let code = close.map(|close| close.code);
+                self.trace_closed(key, Ending { code, reason: "left", why: None });
+            }
             self.engine.borrow_mut().close(self.node.clock.now(), key, false);
             self.carry_out();
         }

@@ -256,8 +256,7 @@ impl Shard {
         }
         match std::str::from_utf8(line) {
             Ok(text) => {
-                self.engine.borrow_mut().receive(now, key, text);
-                self.carry_out();
+                self.receive(connection, now, key, text);
             }
             Err(_) => self.dismiss(connection, CloseCode::InvalidPayload),
         }

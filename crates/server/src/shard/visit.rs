@@ -45,6 +45,15 @@ impl Shard {
         found
     }
 
+    /// Does `act` on every shard, and waits for none.
+    pub(crate) fn tell_all(&self, act: impl Fn(&Rc<Shard>) + Clone + Send + 'static) {
+        for shard in 0..self.node.mailboxes.len() {
+            let act = act.clone();
+            let visit = Visit(Box::new(move |shard| act(shard)));
+            self.post(u16::try_from(shard).unwrap_or(u16::MAX), Mail::Visit(visit));
+        }
+    }
+
     /// Does what others asked for, at the end of a turn, when all mail is out.
     pub(super) fn receive_visits(self: &Rc<Self>) {
         for Visit(act) in self.visits.take() {

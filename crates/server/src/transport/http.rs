@@ -18,11 +18,13 @@ use super::fallback::{self, EventBody};
 use super::takeover::{self, Slot, Takeover, Waiting};
 use super::upgrade;
 use crate::shard::Shard;
+use crate::trace::body::TraceBody;
 use crate::{api, console, page};
 
 /// What an answer has behind its head.
 pub(crate) enum Content {
     Events(EventBody),
+    Trace(TraceBody),
     /// The lines for a poll, or that its session is no more, once that is known.
     Waiting(oneshot::Receiver<Bytes>),
     Whole(Bytes),
@@ -32,7 +34,7 @@ pub(crate) enum Content {
 pub(crate) type Answer = Response<Content>;
 
 /// As hyper takes it.
-type Sent = Response<Either<Full<Bytes>, EventBody>>;
+type Sent = Response<Either<Full<Bytes>, Either<EventBody, TraceBody>>>;
 
 /// Answers one request. What takes long leaves hyper by `slot`.
 pub(super) async fn respond(
@@ -55,6 +57,7 @@ async fn send(shard: &Shard, slot: &Slot, keep: bool, answer: Answer) -> Sent {
     let lines = || takeover::header_lines(&parts.headers, shard.node.clock.now().wall_ms);
     match content {
         Content::Whole(body) => Response::from_parts(parts, Either::Left(Full::new(body))),
+        Content::Trace(trace) => Response::from_parts(parts, Either::Right(Either::Right(trace))),
         Content::Events(events) => slot.leave(Takeover::Events(events, lines())).await,
         Content::Waiting(answered) => {
             let lines = lines().into_boxed_slice();
@@ -68,7 +71,12 @@ async fn finish(answer: Answer) -> Sent {
     let (mut parts, content) = answer.into_parts();
     let body = match content {
         Content::Whole(body) => body,
-        Content::Events(events) => return Response::from_parts(parts, Either::Right(events)),
+        Content::Events(events) => {
+            return Response::from_parts(parts, Either::Right(Either::Left(events)));
+        }
+        Content::Trace(trace) => {
+            return Response::from_parts(parts, Either::Right(Either::Right(trace)));
+        }
         Content::Waiting(answered) => {
             let (status, kind, body) = fallback::poll_answer(answered.await.ok());
             parts.status = status;

@@ -11,4 +11,5 @@ mod http;
 mod keys;
 mod revoking;
 mod stats;
+mod trace;
 mod users;

@@ -112,15 +112,15 @@ impl World {
 
     fn effect(&mut self, shard: u16, effect: Effect) {
         match effect {
-            // No API asks for anything in a world.
-            Effect::Answer { .. } => {}
+            // In a world nobody asks by an API, and nobody watches.
+            Effect::Answer { .. } | Effect::Told { .. } => {}
             Effect::Append(append) => {
                 if let Some(keeper) = &mut self.node.keeper {
                     keeper.waiting.push_back((shard, append));
                 }
                 self.commit_soon();
             }
-            Effect::Close { session, code } => self.close(shard, session, code),
+            Effect::Close { session, code, .. } => self.close(shard, session, code),
             Effect::Drain { session } => {
                 if let Some(link) = self.link_of(shard, session) {
                     self.want_drain(link);
