@@ -46,16 +46,27 @@ impl Wire {
             Wire::Compressed | Wire::WebSocket => {
                 encode::put_frame(out, Head::new(Opcode::Text), text);
             }
-            // JSON has no line breaks of its own.
             Wire::Events | Wire::Source => {
                 out.extend_from_slice(b"data: ");
-                out.extend_from_slice(text);
+                put_line(out, text);
                 out.extend_from_slice(b"\n\n");
             }
             Wire::Lines => {
-                out.extend_from_slice(text);
+                put_line(out, text);
                 out.push(b'\n');
             }
+        }
+    }
+}
+
+/// An event's data is passed through as its publisher wrote it, on many lines perhaps. Outside of
+/// strings, where JSON escapes them, line breaks are white space like any other.
+fn put_line(out: &mut Vec<u8>, text: &[u8]) {
+    let start = out.len();
+    out.extend_from_slice(text);
+    for byte in &mut out[start..] {
+        if matches!(*byte, b'\n' | b'\r') {
+            *byte = b' ';
         }
     }
 }
@@ -80,3 +91,22 @@ impl Joined {
 
 /// Room for the head of a frame of any wire.
 pub(super) const HEAD_ROOM: usize = MAX_HEAD;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_on_many_lines_is_one_event_and_one_line() {
+        let text = b"{\"data\":{\r\n\t\"text\": \"a\\nb\"\n}}";
+        let one_line = "{\"data\":{  \t\"text\": \"a\\nb\" }}";
+        let written = |wire: Wire| {
+            let mut out = Vec::new();
+            wire.put(&mut out, text, &mut Deflater::new(15, 1, false));
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(Wire::Events), format!("data: {one_line}\n\n"));
+        assert_eq!(written(Wire::Source), format!("data: {one_line}\n\n"));
+        assert_eq!(written(Wire::Lines), format!("{one_line}\n"));
+    }
+}
