@@ -52,7 +52,7 @@ export function AnswerPanel({ catalog, entry, exchange, answer }: {
         )}
         {meaning && <p className="help">{meaning.summary}{meaning.retryable && ' It may succeed later.'}</p>}
       </div>
-      {shown?.body !== undefined && <Json value={shown.body} label="Answer" />}
+      {shown?.body !== undefined && <Json value={shown.body} label="What was answered" />}
     </Panel>
   )
 }

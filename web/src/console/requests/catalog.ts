@@ -76,7 +76,8 @@ function commandOf({ type, summary, schema, examples = [] }: Commands['commands'
   const where = { ...(root as object), ...schema }
   // `type` says which command it is, and `id` is given when it is sent.
   const fields = fieldsOf(schema, where).filter(({ name }) => name !== 'id' && name !== 'type')
-  const bare = examples.map(({ id: _, type: __, ...example }) => example)
+  // Examples of tokens and tickets let nobody in.
+  const bare = examples.map(({ id: _, type: __, token: ___, session: ____, ...example }) => example)
   return { kind: 'command', id: `command:${type}`, type, title: type, summary, fields, examples: bare,
     start: startOf(fields, bare) }
 }

@@ -33,6 +33,9 @@ export interface ConnectionState {
 /** The number of our own `hello`; requests are numbered from 1. */
 const HELLO = 0
 
+/** Who looks over one's shoulder, or gets the frames as a file, does not get the token. */
+const shown = (frame: JsonObject): JsonObject => frame.token === undefined ? frame : { ...frame, token: '…' }
+
 export class RequestConnection {
   #state: ConnectionState = { status: 'closed', over: undefined, frames: [], exchange: undefined }
   #wire: Wire | undefined
@@ -53,7 +56,7 @@ export class RequestConnection {
     this.#next = 1
     const greeting = { type: 'hello', id: HELLO, client: 'tidings-console', ...token && { token } }
     this.#set({ status: 'connecting', over, frames: [], exchange: undefined })
-    if (hello) this.#add('out', greeting)
+    if (hello) this.#add('out', shown(greeting))
     // A wire that was closed is not listened to any more, also if it says something late.
     const wire: Wire = openWire(over, hello ? [JSON.stringify(greeting)] : [], {
       onOpen: () => { if (this.#wire === wire) this.#opened() },
@@ -77,7 +80,7 @@ export class RequestConnection {
     if (typeof id === 'number') this.#next = Math.max(this.#next, id + 1)
     const { type, id: _, ...rest } = request
     const frame = { type: type ?? null, id, ...rest }
-    const sent = this.#add('out', frame)
+    const sent = this.#add('out', shown(frame))
     this.#set({ ...this.#state, exchange: { sent: frame, at: sent.at, answer: undefined, lost: undefined } })
     const text = JSON.stringify(frame)
     if (this.#state.status === 'open') this.#wire?.send(text)
