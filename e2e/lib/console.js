@@ -86,6 +86,7 @@ class Client {
   #gone = new AbortController()
   #handle
   #batch = 0
+  #sent = Promise.resolve()
   // Held: Node.js ends the stream of an answer that nobody has any more.
   #answer
   #broken
@@ -102,7 +103,14 @@ class Client {
     await until('the client is let in', () => this.frames.length, count => count > commands.length)
   }
 
-  async send(command) {
+  /** One batch behind the other: that of a number that is not the next is refused. */
+  send(command) {
+    const sent = this.#sent.then(() => this.#send(command))
+    this.#sent = sent.catch(() => {})
+    return sent
+  }
+
+  async #send(command) {
     const head = JSON.stringify({ connection: this.#handle, batch: ++this.#batch })
     const body = `${head}\n${JSON.stringify({ id: 1000 + this.#batch, ...command })}`
     const { status } = await fetch(`${this.#origin}/send`, { method: 'POST', body })

@@ -69,7 +69,7 @@ consoleStory('a publish of the console arrives, and is history', async ({ open, 
   await operator.page.getByText('No events.').waitFor()
 
   await operator.label('Data').fill('{"text": "from the console"')
-  await operator.page.getByText(/^Not JSON/).waitFor()
+  await operator.page.getByText(/^Not JSON:/).waitFor()
   assert.equal(await operator.button('Publish').isDisabled(), true)
   await operator.label('Data').fill('{"text": "from the console"}')
   await operator.page.getByText('Name, key, user').click()
@@ -270,7 +270,7 @@ consoleStory('an operation of the API is built and sent; form and JSON are one',
   await operator.button('Send').click()
   await answer.locator('.tag').getByText('400').waitFor()
   await raw.fill('{"channel": ')
-  await operator.page.getByText(/^Not JSON/).waitFor()
+  await operator.page.getByText(/^Not JSON:/).waitFor()
   assert.equal(await operator.button('Send').isDisabled(), true)
 })
 

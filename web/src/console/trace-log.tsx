@@ -3,7 +3,7 @@ import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExt
 import { useApi } from './api.ts'
 import { download } from './download.ts'
 import { clockMs } from './format.ts'
-import { Json } from './json.tsx'
+import { Json, OneLine } from './json.tsx'
 import { Empty, ProblemBox } from './parts.tsx'
 import { href } from './route.ts'
 import { ROWS_MAX, TraceFeed, type Row, type Target, type TraceState } from './trace-feed.ts'
@@ -112,6 +112,7 @@ const DIRECTIONS: Record<string, readonly [string, string]> = {
 
 const RowLine = memo(function RowLine({ row }: { row: Row }) {
   const { line, type, channel, reason } = row
+  const data = line.frame?.data
   const [sign, meaning] = DIRECTIONS[line.kind] ?? ['·', line.kind]
   return (
     <details className={row.refused ? 'row refused' : 'row'} data-kind={line.kind}>
@@ -120,7 +121,7 @@ const RowLine = memo(function RowLine({ row }: { row: Row }) {
         <span className="sign" title={meaning}><span aria-hidden="true">{sign}</span><span className="unseen">{meaning}</span></span>
         <b className="type">{line.kind === 'refused' ? `refused ${type}` : type}</b>
         <span className="channel" dir="auto">{channel}</span>
-        <span className="reason">{reason}</span>
+        <span className="reason">{reason ?? (data !== undefined && <OneLine value={data} />)}</span>
         <span className="user" dir="auto">{line.user}</span>
       </summary>
       <div className="row-whole">

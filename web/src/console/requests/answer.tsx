@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'react'
 import type { Api } from '../api.ts'
 import { Json } from '../json.tsx'
-import { CopyButton, Panel } from '../parts.tsx'
+import { CopyButton, Panel, Prose } from '../parts.tsx'
 import { requestOf, type ApiEntry, type Catalog, type Entry } from './catalog.ts'
 import type { Exchange } from './connection.ts'
 import type { JsonObject } from './schema.ts'
@@ -50,7 +50,7 @@ export function AnswerPanel({ catalog, entry, exchange, answer }: {
             {shown.ms !== undefined && <span>{shown.ms < 10 ? shown.ms.toFixed(1) : Math.round(shown.ms)} ms</span>}
           </p>
         )}
-        {meaning && <p className="help">{meaning.summary}{meaning.retryable && ' It may succeed later.'}</p>}
+        {meaning && <p className="help"><Prose text={meaning.summary} />{meaning.retryable && ' It may succeed later.'}</p>}
       </div>
       {shown?.body !== undefined && <Json value={shown.body} label="What was answered" />}
     </Panel>
