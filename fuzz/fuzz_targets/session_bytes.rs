@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use tidings_core::Limits;
-use tidings_core::engine::{Config, Crowd, Effect, Engine, Now, SessionKey, ShardId};
+use tidings_core::engine::{Config, Crowd, Effect, Engine, Now, SessionKey, ShardId, Wants};
 use tidings_core::identity::{Authority, Identity, TokenError};
 use tidings_core::policy::PresencePolicy;
 use tidings_core::policy::{Access, HistoryPolicy, Namespace, NamespacePolicy, Policy};
@@ -63,6 +63,8 @@ fn policy() -> Policy {
         let namespace = Namespace { name: name.into(), policy: rules, schema: None };
         policy.namespaces.insert(name.into(), Arc::new(namespace));
     }
+    let all = || vec!["*".into()];
+    policy.wants = Wants { users: true, channels: all(), events: all() };
     policy
 }
 
@@ -134,7 +136,7 @@ impl Driver {
             }
             Effect::Message { .. } | Effect::Move { .. } => panic!("there is no other shard"),
             // Here all that has come is handed on.
-            Effect::Pause { .. } | Effect::Resume { .. } => {}
+            Effect::Notice(_) | Effect::Pause { .. } | Effect::Resume { .. } => {}
             Effect::Send { text, .. } => assert!(text.len() <= 64 << 10, "{} bytes", text.len()),
         }
         None

@@ -92,6 +92,8 @@ impl Identity {
 pub enum TokenError {
     /// It was valid once.
     Expired,
+    /// It may be valid: what it is checked with is not here yet.
+    Later,
     /// It never was. The reason is for the developer and holds nothing of the token.
     Refused(String),
 }
@@ -100,6 +102,7 @@ impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TokenError::Expired => f.write_str("the token has expired"),
+            TokenError::Later => f.write_str("the token's key is not known yet; try again"),
             TokenError::Refused(reason) => write!(f, "the token is refused: {reason}"),
         }
     }

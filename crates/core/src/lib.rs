@@ -8,6 +8,7 @@
 //! - [`engine`]: one shard: its sessions, and the channels whose home it is;
 //! - `channel`: one channel: order, history, exactly-once, presence;
 //! - [`policy`], [`identity`]: who may do what;
+//! - [`Meter`]: how fast somebody may ask;
 //! - [`store`]: the port to whatever keeps channels;
 //! - [`Limits`]: every limit, once.
 
@@ -15,6 +16,7 @@ mod channel;
 pub mod engine;
 pub mod identity;
 mod limits;
+mod meter;
 mod period;
 pub mod policy;
 mod reject;
@@ -23,5 +25,6 @@ pub mod store;
 
 pub use engine::{Effect, Engine};
 pub use limits::Limits;
+pub use meter::Meter;
 pub use period::Period;
 pub use reject::Reject;

@@ -34,6 +34,9 @@ pub struct Limits {
     pub in_flight: usize,
     /// Refused frames in a row before the connection is closed: a program that never learns.
     pub bad_frames: usize,
+    /// Commands in a row that are refused because they come too soon (see `[rate]`) before the
+    /// connection is closed: a program that does not wait when it is told to.
+    pub rate_refusals: usize,
     /// How long a connection may wait with its first command.
     pub hello_timeout: Period,
     /// Silence after which the server pings: below the 30 to 60 s of common proxies.
@@ -64,12 +67,22 @@ pub struct Limits {
     /// How long a session whose connection was lost waits for its client: its presence stays, and
     /// it goes on without asking anybody. Longer than a tunnel, shorter than a ghost.
     pub session_window: Period,
+    /// How long a user's last session, or a channel's last subscriber, has to be gone before
+    /// webhooks are told `user.offline` or `channel.vacated`: a page that is loaded again is no
+    /// news. After a restart of the server everybody has three times as long to come back.
+    pub leave_delay: Period,
     /// Lost sessions that one shard keeps: the oldest go first.
     pub lost_sessions: usize,
     /// How long the ticket of a session is honoured.
     pub session_ticket: Period,
     /// Connections of one node.
     pub connections: usize,
+    /// Sessions of one user on a node; 0: as many as come. One more is told to come back later.
+    /// (Users without a token have a session each.)
+    pub sessions_per_user: usize,
+    /// Sessions of one address on a node; 0: as many as come. Offices and mobile networks share
+    /// addresses. Behind a proxy set `server.proxies` too.
+    pub sessions_per_address: usize,
     /// The head of an HTTP request.
     pub header_bytes: usize,
     /// Header fields of an HTTP request.
@@ -100,6 +113,7 @@ impl Default for Limits {
             channels_per_session: 128,
             in_flight: 64,
             bad_frames: 16,
+            rate_refusals: 256,
             hello_timeout: Period::secs(10),
             heartbeat: Period::secs(25),
             pong_timeout: Period::secs(10),
@@ -114,9 +128,12 @@ impl Default for Limits {
             channels_per_shard: 1_000_000,
             channel_idle: Period::secs(60),
             session_window: Period::secs(60),
+            leave_delay: Period::secs(10),
             lost_sessions: 100_000,
             session_ticket: Period::secs(86_400),
             connections: 100_000,
+            sessions_per_user: 0,
+            sessions_per_address: 0,
             header_bytes: 16 << 10,
             headers: 64,
             header_timeout: Period::secs(10),

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Period;
+use crate::engine::Wants;
 use crate::identity::{Action, Identity};
 use crate::store::Retention;
+use crate::{Meter, Period};
 
 /// Who may do something in a namespace. A token's own grants (`channels`) are always honoured; this
 /// says what others may.
@@ -165,8 +166,12 @@ impl Namespace {
 pub struct Policy {
     /// Whether there are users without a token.
     pub anonymous: bool,
+    /// Who counts what users do; `None`: nobody, they may do it as fast as they can.
+    pub meter: Option<Arc<dyn Meter + Send + Sync>>,
     /// The namespaces.
     pub namespaces: HashMap<Box<str>, Arc<Namespace>>,
+    /// What the engine tells of.
+    pub wants: Wants,
 }
 
 impl Policy {

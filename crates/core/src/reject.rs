@@ -18,11 +18,20 @@ pub struct Reject {
     pub limit: Option<&'static str>,
     /// The sequence number that would follow.
     pub expected: Option<u64>,
+    /// Milliseconds after which it may succeed.
+    pub retry_after: Option<u64>,
 }
 
 impl Reject {
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), path: None, limit: None, expected: None }
+        Self {
+            code,
+            message: message.into(),
+            path: None,
+            limit: None,
+            expected: None,
+            retry_after: None,
+        }
     }
 
     pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
@@ -44,12 +53,16 @@ impl Reject {
     }
 
     pub(crate) fn unavailable() -> Self {
-        Self::new(ErrorCode::Unavailable, "the store cannot take it now; try again")
+        Self::later("the store cannot take it now; try again")
+    }
+
+    /// It may succeed in a second.
+    pub(crate) fn later(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { retry_after: Some(1000), ..Self::new(ErrorCode::Unavailable, message) }
     }
 
     /// The `error` frame.
     pub fn encode(&self, id: Option<u64>, channel: Option<&str>) -> Bytes {
-        let retry_after = (self.code == ErrorCode::Unavailable).then_some(1000);
         Frame::Error {
             id,
             code: self.code,
@@ -59,7 +72,7 @@ impl Reject {
             path: self.path.as_deref(),
             limit: self.limit,
             expected: self.expected,
-            retry_after,
+            retry_after: self.retry_after,
         }
         .encode()
     }

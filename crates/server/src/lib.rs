@@ -5,6 +5,7 @@
 //! - `api`: the HTTP API for backends; `console`: the page that uses it;
 //! - `trace`: what operators follow as it happens;
 //! - `egress`: what the server itself calls;
+//! - `rate`: how fast somebody may ask;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
@@ -24,6 +25,7 @@ pub mod metrics;
 mod node;
 mod operations;
 mod page;
+mod rate;
 mod reload;
 mod run;
 pub mod schema;
@@ -33,6 +35,7 @@ mod storage;
 mod systemd;
 mod trace;
 mod transport;
+mod webhooks;
 
 pub use error::RunError;
 pub use reload::Again;

@@ -24,6 +24,9 @@ const END_WITHIN: Duration = Duration::from_secs(2);
 /// How often files are looked at that may have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// How often it is forgotten who has not asked for a while.
+const FORGET_EVERY: Duration = Duration::from_secs(10);
+
 /// How it is told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
@@ -80,6 +83,7 @@ impl Life {
         let Self { runtime, terminate, interrupt, hang_up } = self;
         runtime.block_on(async {
             let mut looks = tokio::time::interval(LOOK_EVERY);
+            let mut forgetting = tokio::time::interval(FORGET_EVERY);
             loop {
                 tokio::select! {
                     _ = terminate.recv() => return Ending::Drain,
@@ -89,8 +93,10 @@ impl Life {
                         reloader.reload(node);
                         systemd::notify("READY=1");
                     }
+                    _ = forgetting.tick() => reloader.settings().rates.forget(),
                     _ = looks.tick() => {
                         reloader.look(node);
+                        reloader.hold_to_keys(node);
                         if let Some(tls) = &node.tls {
                             tls.refresh();
                         }

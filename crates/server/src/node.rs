@@ -1,5 +1,6 @@
 //! What all shards of a node share.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -13,10 +14,12 @@ use crate::clock::Clock;
 use crate::config::{Config, Secret};
 use crate::egress::Egress;
 use crate::operations::{Exposure, Operations};
+use crate::rate::{Counts, Proxies, Rates};
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::origin::Origins;
 use crate::transport::tls::TlsKeys;
+use crate::webhooks::{Hook, Webhooks};
 
 /// A node: one process.
 #[derive(Debug)]
@@ -28,9 +31,13 @@ pub(crate) struct Node {
     pub(crate) storage: Storage,
     /// Calls to the application's backend.
     pub(crate) egress: Egress,
+    pub(crate) webhooks: Webhooks,
     pub(crate) tls: Option<TlsKeys>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,
+    /// Sessions of each user, and of each address.
+    pub(crate) users: Arc<Counts>,
+    pub(crate) addresses: Counts,
     /// How many sessions each shard has.
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) operations: Arc<Operations>,
@@ -53,6 +60,11 @@ pub(crate) struct Settings {
     pub(crate) policy: Arc<Policy>,
     /// Who may use the API.
     pub(crate) api: ApiKeys,
+    pub(crate) hooks: Vec<Arc<Hook>>,
+    /// How fast somebody may ask.
+    pub(crate) rates: Arc<Rates>,
+    /// Who says whom a request is from.
+    pub(crate) proxies: Proxies,
     pub(crate) websocket: tidings_websocket::Config,
     pub(crate) origins: Origins,
     /// Whether permessage-deflate is offered.
@@ -64,7 +76,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(config: &Config, policy: Policy, api: ApiKeys) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        policy: Policy,
+        api: ApiKeys,
+        hooks: Vec<Arc<Hook>>,
+        (rates, proxies): (Arc<Rates>, Proxies),
+    ) -> Self {
         let limits = Arc::new(config.limits.clone());
         Self {
             websocket: tidings_websocket::Config {
@@ -74,7 +92,10 @@ impl Settings {
             },
             limits,
             policy: Arc::new(policy),
+            rates,
+            proxies,
             api,
+            hooks,
             origins: Origins {
                 listed: config.server.origins.clone(),
                 loopback: config.server.listen.ip().is_loopback(),
@@ -86,15 +107,42 @@ impl Settings {
     }
 }
 
-impl Node {
-    /// Counts a connection; `false` if there are too many.
-    pub(crate) fn connection_begins(&self) -> bool {
-        let before = self.connections.fetch_add(1, Ordering::Relaxed);
-        if before >= self.connections_max.load(Ordering::Relaxed) {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-            return false;
+/// A connection's place among all of the node, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    node: Arc<Node>,
+    /// What its address is counted under, if that is counted.
+    address: Option<NonZeroU64>,
+}
+
+impl Seat {
+    /// Counts it for an address too, unless that has `max` already.
+    pub(crate) fn count_for(&mut self, address: u64, max: usize) -> bool {
+        let Some(key) = NonZeroU64::new(address) else { return true };
+        let room = self.node.addresses.begin(address, max);
+        if room {
+            self.address = Some(key);
         }
-        true
+        room
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.node.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(address) = self.address {
+            self.node.addresses.end(address.get());
+        }
+    }
+}
+
+impl Node {
+    /// A place for one more connection, unless there are too many.
+    pub(crate) fn seat(self: &Arc<Self>) -> Option<Seat> {
+        let before = self.connections.fetch_add(1, Ordering::Relaxed);
+        // Gives it back if it is one too many.
+        let seat = Seat { node: self.clone(), address: None };
+        (before < self.connections_max.load(Ordering::Relaxed)).then_some(seat)
     }
 
     /// How many connections there are, of HTTP too.
@@ -105,11 +153,6 @@ impl Node {
     /// So many connections from now on; more stay until they end.
     pub(crate) fn allow_connections(&self, max: usize) {
         self.connections_max.store(max, Ordering::Relaxed);
-    }
-
-    /// A connection that was counted has ended.
-    pub(crate) fn connection_ended(&self) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A wait that spreads clients which all come back at once over two seconds.

@@ -11,7 +11,9 @@ use crate::api::ApiKeys;
 use crate::auth::JwtAuthority;
 use crate::config::{Config, StoreKind};
 use crate::node::{Node, Settings};
+use crate::rate::{Counts, Proxies, Rates};
 use crate::shard::mailbox::Mail;
+use crate::webhooks::Hook;
 
 /// Reads the configuration again, with what the command line changes in it.
 pub type Again = Box<dyn Fn() -> Result<Config, RunError>>;
@@ -23,6 +25,7 @@ type Stamp = Option<(SystemTime, u64)>;
 pub(crate) struct Reloader {
     again: Option<Again>,
     running: Config,
+    settings: Arc<Settings>,
     base_dir: PathBuf,
     secret: [u8; 32],
     /// The files as they were when they were read, and at the last look.
@@ -33,18 +36,32 @@ pub(crate) struct Reloader {
 impl Reloader {
     pub(crate) fn new(
         again: Option<Again>,
-        running: &Config,
+        (running, settings): (&Config, Arc<Settings>),
         base_dir: &Path,
         secret: [u8; 32],
     ) -> Self {
         let stamps = stamps(running, base_dir);
         let (running, base_dir) = (running.clone(), base_dir.to_owned());
-        Self { again, running, base_dir, secret, read: stamps.clone(), seen: stamps }
+        Self { again, running, settings, base_dir, secret, read: stamps.clone(), seen: stamps }
     }
 
     /// What is in force.
     pub(crate) fn running(&self) -> &Config {
         &self.running
+    }
+
+    /// What shards have been told.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Keys that were fetched may be gone: shards look again who is still welcome.
+    pub(crate) fn hold_to_keys(&self, node: &Node) {
+        if node.authority.take_withdrawn() {
+            for mailbox in node.mailboxes.iter() {
+                mailbox.post(&mut vec![Mail::Settings(self.settings.clone())]);
+            }
+        }
     }
 
     /// Reloads if files have changed, and not again since the last look: an editor may be writing.
@@ -85,17 +102,20 @@ impl Reloader {
         for key in keep_what_cannot_change(&mut config, &self.running) {
             tracing::warn!(%key, "this takes effect at the next start only");
         }
-        let settings = Arc::new(settings(&config, &self.base_dir)?);
+        let settings = Arc::new(settings(&config, &self.base_dir, &node.users)?);
         let authority = JwtAuthority::from_config(&config.auth, &self.base_dir, &self.secret);
         let authority = authority.map_err(RunError::Keys)?;
         let fault = |(key, why, _)| RunError::Egress(format!("{key}: {why}"));
         node.egress.reconfigure(&config.egress, &self.base_dir).map_err(fault)?;
         node.authority.replace(authority);
         node.allow_connections(config.limits.connections);
+        // First: engines tell of what is wanted anew as soon as they know it.
+        node.storage.webhooks(settings.hooks.clone());
         for mailbox in node.mailboxes.iter() {
             mailbox.post(&mut vec![Mail::Settings(settings.clone())]);
         }
         self.running = config;
+        self.settings = settings;
         Ok(())
     }
 }
@@ -104,10 +124,23 @@ impl Reloader {
 ///
 /// # Errors
 /// When a file that it names cannot be read or used.
-pub(crate) fn settings(config: &Config, base_dir: &Path) -> Result<Settings, RunError> {
+pub(crate) fn settings(
+    config: &Config,
+    base_dir: &Path,
+    users: &Arc<Counts>,
+) -> Result<Settings, RunError> {
     let api = ApiKeys::load(&config.api, base_dir);
     let api = api.map_err(|fault| RunError::Api(fault.to_string()))?;
-    Ok(Settings::new(config, policy(config, base_dir)?, api))
+    let hooks = Hook::load_all(config, base_dir);
+    let hooks = hooks.map_err(|(key, why, _)| RunError::Egress(format!("{key}: {why}")))?;
+    let mut policy = policy(config, base_dir)?;
+    let rates = Arc::new(Rates::new(config, users.clone()));
+    if rates.concern_users() {
+        policy.meter = Some(rates.clone());
+    }
+    let proxies = Proxies::new(&config.server.proxies);
+    let proxies = proxies.map_err(|_| RunError::Api("server.proxies: not a network".into()))?;
+    Ok(Settings::new(config, policy, api, hooks, (rates, proxies)))
 }
 
 /// The rules of a configuration, compiled.
@@ -155,7 +188,9 @@ fn stamps(config: &Config, base_dir: &Path) -> Vec<Stamp> {
         [&key.secret_file, &key.public_key_file, &key.jwks_file].into_iter().flatten()
     });
     let api = config.api.key.iter().filter_map(|key| key.secret_file.as_ref());
-    let keys = keys.chain(api);
+    let hooks = config.webhook.iter();
+    let hooks = hooks.flat_map(|hook| hook.secret_file.iter().chain(&hook.old_secret_file));
+    let keys = keys.chain(api).chain(hooks);
     let schemas = config.namespace.values().filter_map(|rules| rules.schema_file.as_ref());
     let egress = config.egress.certificates.iter();
     let keys = keys.chain(egress);

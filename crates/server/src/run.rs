@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidings_core::engine::{self, Crowd, Engine, ShardId};
+use tidings_core::engine::{self, Attendee, Crowd, Engine, ShardId};
 use tidings_core::store::Level;
 use tidings_store::{LogStore, Options, RealFs, boot_id};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use crate::auth::{JwtAuthority, Revocations, SharedAuthority};
+use crate::auth::{self, JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, Secret, StoreKind, StoreLevel};
 use crate::egress::Egress;
@@ -23,6 +23,7 @@ use crate::error::RunError;
 use crate::lifecycle::Life;
 use crate::node::{Node, Settings};
 use crate::operations::{self, Exposure, Operations};
+use crate::rate::Counts;
 use crate::reload::{self, Again, Reloader};
 use crate::secret;
 use crate::shard::Shard;
@@ -30,6 +31,7 @@ use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::accept;
 use crate::transport::tls::TlsKeys;
+use crate::webhooks::{Journal, Times, Webhooks};
 
 /// How often time passes for engines.
 const TICK: Duration = Duration::from_millis(500);
@@ -88,22 +90,25 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let trying_out = (dev, console_key);
     let checking = (clock, &secret, revocations);
     let node = Arc::new(make_node(config, base_dir, checking, shared, trying_out)?);
-    let settings = Arc::new(reload::settings(config, base_dir)?);
+    let settings = Arc::new(reload::settings(config, base_dir, &node.users)?);
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
-    let storing = match opened {
-        Some(Opened { log, level, .. }) => {
-            Some(storage.start(log, level, clock, mailboxes).map_err(RunError::Io)?)
-        }
-        None => None,
+    let (mut log, level) = match opened {
+        Some(Opened { log, level, .. }) => (Some(log), level),
+        None => (None, Level::Memory),
     };
+    let journal = open_journal(&node, &settings, log.as_mut(), config, base_dir)?;
+    let there = journal.there();
+    let storing = storage.start((log, level), journal, clock, mailboxes).map_err(RunError::Io)?;
     let mut threads = Vec::new();
     for (id, listener) in (0u16..).zip(listeners) {
-        threads.push(start_shard(node.clone(), settings.clone(), ShardId(id), identity, listener)?);
+        let shared = (node.clone(), settings.clone());
+        threads.push(start_shard(shared, ShardId(id), identity, listener, there.clone())?);
     }
+    auth::keep_fetching(&node);
     node.operations.ready(&node);
     announce(config, address);
-    let mut reloader = Reloader::new(again, config, base_dir, secret);
+    let mut reloader = Reloader::new(again, (config, settings), base_dir, secret);
     life.live(&node, &mut reloader);
     let storage = node.storage.clone();
     let (done, ended) = oneshot::channel();
@@ -112,9 +117,7 @@ pub fn run(start: Start) -> Result<(), RunError> {
             let _ = thread.join();
         }
         storage.stop();
-        if let Some(thread) = storing {
-            let _ = thread.join();
-        }
+        let _ = storing.join();
         let _ = done.send(());
     };
     let stopping = std::thread::Builder::new().name("stopping".into()).spawn(stopping);
@@ -161,6 +164,22 @@ fn open_store(config: &Config, base_dir: &Path, clock: Clock) -> Result<Option<O
     Ok(Some(Opened { log, level, nameless_loss }))
 }
 
+/// What waits to be told to webhooks.
+fn open_journal(
+    node: &Node,
+    settings: &Settings,
+    log: Option<&mut LogStore<RealFs>>,
+    config: &Config,
+    base_dir: &Path,
+) -> Result<Journal, RunError> {
+    let clock = node.clock;
+    let times = Times { wall_ms: clock.now().wall_ms, steady_ms: clock.steady_ms() };
+    Journal::open(log, times, node.webhooks.clone(), &settings.hooks).map_err(|error| {
+        let dir = base_dir.join(&config.store.path);
+        RunError::Io(io::Error::other(format!("the store in {}: {error}", dir.display())))
+    })
+}
+
 fn make_node(
     config: &Config,
     base_dir: &Path,
@@ -177,15 +196,19 @@ fn make_node(
     let authority =
         JwtAuthority::from_config(&config.auth, base_dir, secret).map_err(RunError::Keys)?;
     let tls = config.server.tls.as_ref().map(|tls| TlsKeys::load(tls, base_dir));
+    let egress = Egress::start(&config.egress, base_dir).map_err(RunError::Io)?;
     Ok(Node {
         clock,
         authority: SharedAuthority::with(authority, revocations),
         mailboxes,
         storage,
-        egress: Egress::start(&config.egress, base_dir).map_err(RunError::Io)?,
+        webhooks: Webhooks::new(egress.clone(), clock),
+        egress,
         tls: tls.transpose().map_err(RunError::Tls)?,
         connections: Default::default(),
         connections_max: config.limits.connections.into(),
+        users: Arc::default(),
+        addresses: Counts::default(),
         crowd,
         operations,
         exposure,
@@ -210,11 +233,11 @@ fn listen(address: SocketAddr, shards: usize) -> Result<Vec<std::net::TcpListene
 }
 
 fn start_shard(
-    node: Arc<Node>,
-    settings: Arc<Settings>,
+    (node, settings): (Arc<Node>, Arc<Settings>),
     id: ShardId,
     store_identity: u64,
     listener: std::net::TcpListener,
+    there: Vec<Attendee>,
 ) -> Result<JoinHandle<()>, RunError> {
     let config = engine::Config {
         shard: id,
@@ -230,7 +253,8 @@ fn start_shard(
     std::thread::Builder::new()
         .name(format!("shard-{}", id.0))
         .spawn(move || {
-            let engine = Engine::new(node.clock.now(), config);
+            let mut engine = Engine::new(node.clock.now(), config);
+            engine.expect(node.clock.now(), there);
             let shard = Rc::new(Shard::new(node, id, settings, engine));
             LocalSet::new().block_on(&runtime, live(shard, listener));
         })

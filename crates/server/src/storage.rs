@@ -1,4 +1,5 @@
-//! The storage thread: one for the node. All appends that wait share one sync.
+//! The storage thread: one for the node. All appends that wait share one sync, and so does what
+//! webhooks are to be told.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,13 +7,14 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tidings_core::engine::ShardId;
+use tidings_core::engine::{Happened, Notice, ShardId};
 use tidings_core::store::{Append, Level, Store};
 use tidings_store::{LogStore, RealFs};
 
 use crate::clock::Clock;
 use crate::metrics::StoreTally;
 use crate::shard::mailbox::{Mail, Mailbox};
+use crate::webhooks::{Hook, Journal, Times};
 
 /// Appends in one commit: what shares a sync. More would delay the first of them.
 const BATCH_MAX: usize = 8192;
@@ -24,15 +26,25 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often a log that is not synced at each commit is synced.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is written down how far webhooks have come. What they were told since then is told
+/// again after a crash.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// With so many jobs waiting, webhooks hear no more of events in memory, whose publishers wait for
+/// no disk and could fill the queue.
+const NOTICES_UPTO: usize = 65_536;
+
 #[derive(Debug)]
 enum Job {
     Append(ShardId, Append),
     Load(ShardId, Arc<str>),
+    Notice(Notice),
     Stop,
+    Webhooks(Vec<Arc<Hook>>),
 }
 
 /// The way to the storage thread. Its queue is bounded by the commands that sessions may have in
-/// flight.
+/// flight, and by the sessions that there are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Storage {
     shared: Arc<(Mutex<VecDeque<Job>>, Condvar)>,
@@ -47,6 +59,19 @@ impl Storage {
 
     pub(crate) fn load(&self, shard: ShardId, channel: Arc<str>) {
         self.push(Job::Load(shard, channel));
+    }
+
+    /// Something that webhooks are to be told.
+    pub(crate) fn notice(&self, notice: Notice) {
+        if matches!(notice.what, Happened::Published { .. }) && self.len() >= NOTICES_UPTO {
+            return self.tally.unnoticed();
+        }
+        self.push(Job::Notice(notice));
+    }
+
+    /// Other webhooks from now on.
+    pub(crate) fn webhooks(&self, hooks: Vec<Arc<Hook>>) {
+        self.push(Job::Webhooks(hooks));
     }
 
     /// Finishes what is queued, then closes the log.
@@ -78,20 +103,21 @@ impl Storage {
         std::mem::take(&mut *queue)
     }
 
-    /// Starts the thread.
+    /// Starts the thread. Without a log on disk it serves webhooks alone.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub(crate) fn start(
         &self,
-        log: LogStore<RealFs>,
-        level: Level,
+        (log, level): (Option<LogStore<RealFs>>, Level),
+        journal: Journal,
         clock: Clock,
         mailboxes: Arc<[Mailbox]>,
     ) -> io::Result<JoinHandle<()>> {
         let desk = Desk {
             storage: self.clone(),
             log,
+            journal,
             level,
             clock,
             outbox: (0..mailboxes.len()).map(|_| Vec::new()).collect(),
@@ -104,7 +130,8 @@ impl Storage {
 /// The storage thread's own.
 struct Desk {
     storage: Storage,
-    log: LogStore<RealFs>,
+    log: Option<LogStore<RealFs>>,
+    journal: Journal,
     level: Level,
     clock: Clock,
     mailboxes: Arc<[Mailbox]>,
@@ -115,6 +142,7 @@ struct Desk {
 impl Desk {
     fn run(mut self) {
         let (mut synced, mut tended, mut upkeep) = (Instant::now(), Instant::now(), true);
+        let mut noted = Instant::now();
         loop {
             let patience = if upkeep { Duration::ZERO } else { UPKEEP_EVERY };
             let jobs = self.storage.take(patience);
@@ -124,24 +152,37 @@ impl Desk {
                 tended = Instant::now();
             }
             let stop = self.work(jobs);
+            if stop || noted.elapsed() >= NOTE_EVERY {
+                noted = Instant::now();
+                self.journal.look();
+                self.commit(&mut Vec::new(), &mut Vec::new());
+            }
             if self.level != Level::Fsync && synced.elapsed() >= SYNC_EVERY {
                 synced = Instant::now();
-                self.storage.tally.synced();
-                if let Err(error) = self.log.sync() {
-                    tracing::error!(%error, "the log could not be synced");
-                }
+                self.sync();
             }
             if stop {
                 break;
             }
         }
-        if let Err(error) = self.log.close() {
+        if let Some(log) = self.log
+            && let Err(error) = log.close()
+        {
             tracing::error!(%error, "the log could not be closed well; it will be checked at the next start");
         }
     }
 
+    fn sync(&mut self) {
+        let Some(log) = &mut self.log else { return };
+        self.storage.tally.synced();
+        if let Err(error) = log.sync() {
+            tracing::error!(%error, "the log could not be synced");
+        }
+    }
+
     fn maintain(&mut self) -> bool {
-        self.log.maintain(self.clock.steady_ms()).unwrap_or_else(|error| {
+        let Some(log) = &mut self.log else { return false };
+        log.maintain(self.clock.steady_ms()).unwrap_or_else(|error| {
             tracing::error!(%error, "upkeep of the log failed; it will be tried again");
             false
         })
@@ -160,44 +201,73 @@ impl Desk {
                         self.commit(&mut appends, &mut shards);
                     }
                 }
-                Job::Load(shard, channel) => {
-                    let outcome = self.log.load(self.clock.steady_ms(), &channel);
-                    if let Err(error) = &outcome {
-                        tracing::error!(%error, %channel, "a channel could not be read");
-                    }
-                    self.outbox[usize::from(shard.0)].push(Mail::Loaded { channel, outcome });
-                }
+                Job::Load(shard, channel) => self.load(shard, channel),
+                Job::Notice(notice) => self.journal.note(appends.len(), notice),
                 Job::Stop => stop = true,
+                Job::Webhooks(hooks) => {
+                    self.journal.look();
+                    self.commit(&mut appends, &mut shards);
+                    self.change_webhooks(&hooks);
+                }
             }
         }
         self.commit(&mut appends, &mut shards);
-        for (mailbox, mail) in self.mailboxes.iter().zip(&mut self.outbox) {
-            mailbox.post(mail);
-        }
+        self.answer();
         stop
     }
 
+    fn load(&mut self, shard: ShardId, channel: Arc<str>) {
+        let Some(log) = &mut self.log else { return };
+        let outcome = log.load(self.clock.steady_ms(), &channel);
+        if let Err(error) = &outcome {
+            tracing::error!(%error, %channel, "a channel could not be read");
+        }
+        self.outbox[usize::from(shard.0)].push(Mail::Loaded { channel, outcome });
+    }
+
+    fn change_webhooks(&mut self, hooks: &[Arc<Hook>]) {
+        let times = self.times();
+        if let Err(error) = self.journal.reconfigure(self.log.as_mut(), times, hooks) {
+            tracing::error!(%error, "a new webhook is not called: what waits for it could not be read");
+        }
+    }
+
+    fn times(&self) -> Times {
+        Times { wall_ms: self.clock.now().wall_ms, steady_ms: self.clock.steady_ms() }
+    }
+
+    fn answer(&mut self) {
+        for (mailbox, mail) in self.mailboxes.iter().zip(&mut self.outbox) {
+            mailbox.post(mail);
+        }
+    }
+
     fn commit(&mut self, appends: &mut Vec<Append>, shards: &mut Vec<ShardId>) {
-        if appends.is_empty() {
+        let notices = self.journal.begin();
+        if appends.is_empty() && !notices {
             return;
         }
         let begun = Instant::now();
-        let outcomes = self.log.commit(self.clock.steady_ms(), appends);
+        let times = self.times();
+        let (outcomes, stored) = self.journal.write(self.log.as_mut(), times, appends);
         let tally = &self.storage.tally;
-        tally.committed(appends.len(), begun.elapsed());
-        if self.level == Level::Fsync {
-            tally.synced();
+        if self.log.is_some() {
+            tally.committed(appends.len(), begun.elapsed());
+            if self.level == Level::Fsync {
+                tally.synced();
+            }
         }
         tally.failed(outcomes.iter().filter(|outcome| outcome.is_err()).count());
         if let Some(Err(error)) = outcomes.iter().find(|outcome| outcome.is_err()) {
             tracing::error!(%error, "events could not be stored; their publishers were told");
+        } else if !stored {
+            tracing::error!("what webhooks are to be told could not be stored; it is tried again");
         }
         for ((append, shard), outcome) in appends.drain(..).zip(shards.drain(..)).zip(outcomes) {
             let mail = Mail::Stored { channel: append.channel, outcome };
             self.outbox[usize::from(shard.0)].push(mail);
         }
-        for (mailbox, mail) in self.mailboxes.iter().zip(&mut self.outbox) {
-            mailbox.post(mail);
-        }
+        self.answer();
+        self.journal.end(stored);
     }
 }

@@ -10,6 +10,7 @@
 //! damage, `compact.rs` how space comes back, `docs/adr/0001-store.md` why it is built so.
 
 mod batch;
+mod commit;
 mod compact;
 pub mod conformance;
 mod error;
@@ -27,6 +28,7 @@ mod sim;
 mod sim_fate;
 mod wire;
 
+pub use commit::{Outcomes, Riders};
 pub use error::{OpenError, OpenReport};
 pub use fs::{Fs, FsFile, RealFile, RealFs, boot_id};
 pub use log::LogStore;

@@ -11,12 +11,12 @@ use crate::compact::Upkeep;
 use crate::error::{OpenError, OpenReport, store_error};
 use crate::frame::{FSYNC, Place, SEGMENT_HEADER, SUSPECT, SegmentHeader, segment_name};
 use crate::fs::{Fs, FsFile};
-use crate::index::{Index, Loc};
+use crate::index::Index;
 use crate::judge::{Verdict, judge, report};
 use crate::mark::Mark;
 use crate::options::Options;
 use crate::replay::Replay;
-use crate::wire::{Row, State, hash, mix, next_epoch};
+use crate::wire::{State, hash, mix, next_epoch};
 
 /// Positions in a segment are 32 bits.
 const MAX_BATCH: usize = 1 << 30;
@@ -417,46 +417,11 @@ impl<F: Fs> LogStore<F> {
         let _ = self.fs.remove(&segment_name(segment));
         let _ = self.fs.sync_dir();
     }
-
-    /// Where the channel of an append stands, with what was accepted before in this batch.
-    fn accepts(&self, seen: &HashMap<&str, (Epoch, u64)>, a: &Append) -> bool {
-        let stored = || self.index.channel(&a.channel).map(|c| (c.epoch, c.last));
-        let step = u64::from(a.event.is_some());
-        match seen.get(&*a.channel).copied().or_else(stored) {
-            Some((epoch, last)) => a.epoch == epoch && a.offset == last + step,
-            None => a.offset == step,
-        }
-    }
 }
 
 impl<F: Fs> Store for LogStore<F> {
     fn commit(&mut self, now_ms: u64, batch: &[Append]) -> Vec<Result<Level, StoreError>> {
-        let mut seen = HashMap::<&str, (Epoch, u64)>::with_capacity(batch.len());
-        let mut out = vec![Err(StoreError::OutOfOrder); batch.len()];
-        let mut accepted = Vec::with_capacity(batch.len());
-        self.builder.clear();
-        for (i, append) in batch.iter().enumerate() {
-            if self.accepts(&seen, append) {
-                seen.insert(&append.channel, (append.epoch, append.offset));
-                self.builder.push_row(&Row::of(append), false);
-                accepted.push(i);
-            }
-        }
-        if accepted.is_empty() {
-            return out;
-        }
-        match self.write(now_ms, false) {
-            Ok((segment, base)) => {
-                for (&i, (at, len)) in accepted.iter().zip(self.builder.places()) {
-                    let at = Loc { segment, pos: base + at, len };
-                    let slot = self.index.apply(&Row::of(&batch[i]), at, false);
-                    self.index.trim(slot, now_ms);
-                    out[i] = Ok(self.options.reached());
-                }
-            }
-            Err(e) => accepted.into_iter().for_each(|i| out[i] = Err(e.clone())),
-        }
-        out
+        self.commit_with(now_ms, batch, &mut |_, _| Vec::new()).0
     }
 
     fn load(&mut self, now_ms: u64, channel: &str) -> Result<Option<Loaded>, StoreError> {

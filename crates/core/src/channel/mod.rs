@@ -94,14 +94,20 @@ impl Channel {
         Position { epoch: self.epoch, offset: self.last }
     }
 
-    pub(crate) fn attach(&mut self, shard: ShardId) {
-        if !self.shards.contains(&shard) {
+    /// Whether the shard had no subscriptions before.
+    pub(crate) fn attach(&mut self, shard: ShardId) -> bool {
+        let new = !self.shards.contains(&shard);
+        if new {
             self.shards.push(shard);
         }
+        new
     }
 
-    pub(crate) fn detach(&mut self, shard: ShardId) {
+    /// Whether the shard had subscriptions.
+    pub(crate) fn detach(&mut self, shard: ShardId) -> bool {
+        let before = self.shards.len();
         self.shards.retain(|at| *at != shard);
+        self.shards.len() < before
     }
 
     /// Drops the events that have expired at `steady_ms`.

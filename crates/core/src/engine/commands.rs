@@ -84,13 +84,21 @@ impl Engine {
             if session.identity.is_none() && !self.authenticate(now, key, None) {
                 return;
             }
+            if !self.count_session(key) {
+                return;
+            }
+            self.greet(key);
         }
         let channel = channel_of(&body).map(ToOwned::to_owned);
         let kind = CommandKind::of(&body);
-        let outcome = self.dispatch(now, key, id, body);
+        let outcome = self.meter(now, key, kind);
+        let outcome = outcome.and_then(|()| self.dispatch(now, key, id, body));
         if let Err(reject) = &outcome {
             self.out.counters.command(kind, Some(reject.code));
             self.send_reject(key, Some(id), channel.as_deref(), reject);
+            if reject.code == ErrorCode::RateLimited {
+                return self.too_soon(key, reject);
+            }
         }
         if outcome.is_err_and(|reject| reject.code == ErrorCode::BadRequest) {
             self.count_bad_frame(key);
@@ -217,6 +225,9 @@ impl Engine {
     }
 
     pub(super) fn welcome(&mut self, now: Now, key: SessionKey, id: u64, resumed: bool) {
+        if !self.count_session(key) {
+            return;
+        }
         let config = self.config.clone();
         let Some(session) = self.session(key) else { return };
         session.open = true;
@@ -246,15 +257,14 @@ impl Engine {
         };
         self.done(CommandKind::Hello, key, &frame);
         self.register(key);
+        self.greet(key);
     }
 
     fn refresh(&mut self, now: Now, key: SessionKey, id: u64, token: &str) -> Result<(), Reject> {
-        let identity = self.verify(now, token).map_err(|e| {
-            let why = match e {
-                TokenError::Expired => "the token has expired".into(),
-                TokenError::Refused(why) => why,
-            };
-            Reject::new(ErrorCode::Unauthorized, why)
+        let identity = self.verify(now, token).map_err(|error| match error {
+            TokenError::Later => Reject::later(error.to_string()),
+            TokenError::Expired => Reject::new(ErrorCode::Unauthorized, error.to_string()),
+            TokenError::Refused(why) => Reject::new(ErrorCode::Unauthorized, why),
         })?;
         let Some(session) = self.session(key) else { return Ok(()) };
         if session.identity.as_ref().is_none_or(|old| old.user != identity.user) {

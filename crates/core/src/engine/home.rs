@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::counters::CommandKind;
 use super::homes::{Agenda, Home};
+use super::notices::Wants;
 use super::types::{Delivery, Effect, Message, Now, Request, RequestBody, Subscribe};
 use super::{Engine, Out};
 use crate::Limits;
@@ -18,6 +19,7 @@ pub(super) struct Scene<'a> {
     pub(super) out: &'a mut Out,
     pub(super) agenda: &'a mut Agenda,
     pub(super) limits: &'a Limits,
+    pub(super) wants: &'a Wants,
     pub(super) now: Now,
     pub(super) steady_ms: u64,
 }
@@ -31,6 +33,7 @@ impl Engine {
             out: &mut self.out,
             agenda: &mut self.homes.agenda,
             limits: &self.config.limits,
+            wants: &self.config.policy.wants,
             now,
             steady_ms,
         }
@@ -231,7 +234,7 @@ impl Scene<'_> {
         let Request { from, id, body, .. } = request;
         match body {
             RequestBody::Back { user, old } => self.back(from, &user, old),
-            RequestBody::Detach => self.channel.detach(from.shard),
+            RequestBody::Detach => self.detach(from.shard),
             RequestBody::Enter(entry) => self.enter(from, id, entry),
             RequestBody::Gone { user, resumable } => self.gone(from, &user, resumable),
             RequestBody::History { before, after, limit } => {

@@ -15,6 +15,8 @@ mod home;
 mod homes;
 mod inspect;
 mod members;
+mod metering;
+mod notices;
 mod placement;
 mod publishing;
 mod reconfigure;
@@ -39,12 +41,14 @@ use crate::policy::Policy;
 use crate::reject::Reject;
 use crate::{Limits, rng::Rng};
 use homes::Homes;
+use notices::Attendance;
 use resuming::Registry;
 use session::Session;
 use topics::Topics;
 
 pub use counters::{CommandKind, Counters, Recovery};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
+pub use notices::{Attendee, Happened, Notice, Wants};
 pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
 pub use topics::Subscriber;
@@ -105,6 +109,11 @@ pub struct Engine {
     registry: Registry,
     /// Sessions that end when they have their answers, and when they shall come back.
     farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
+    /// The last session that ended or left, for [`Engine::who`].
+    gone: Option<(SessionKey, u64, Option<Arc<str>>)>,
+    /// How many sessions of a user are here, while somebody wants to know.
+    here: HashMap<Arc<str>, u32>,
+    attendance: Attendance,
     out: Out,
 }
 
@@ -165,6 +174,9 @@ impl Engine {
             homes: Homes::default(),
             registry: Registry::default(),
             farewells: HashMap::new(),
+            gone: None,
+            here: HashMap::new(),
+            attendance: Attendance::default(),
             out: Out {
                 shard: config.shard,
                 inbox: VecDeque::new(),
@@ -239,6 +251,7 @@ impl Engine {
     pub fn tick(&mut self, now: Now) {
         self.tick_sessions(now);
         self.tick_registry(now);
+        self.tick_attendance(now);
         self.settle(now);
         self.tick_homes(now);
         self.settle(now);
@@ -268,6 +281,7 @@ impl Engine {
 
     fn handle(&mut self, now: Now, message: Message) {
         match message {
+            Message::Attendance { who, from, there } => self.attendance(now, who, from, there),
             Message::Claim { id, to } => self.claimed(now, id, to),
             Message::Ended { id, at, legacy } => self.session_ended(now, id, at, legacy),
             Message::Events { channel, batch } => self.events(&channel, batch),

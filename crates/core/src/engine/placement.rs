@@ -64,8 +64,10 @@ pub struct Traveller {
 impl Engine {
     /// A session has come from another shard: its [`Effect::Move`] was carried out.
     pub fn arrive(&mut self, now: Now, traveller: Traveller) -> SessionKey {
-        let Traveller { session, id, channel, subscribe } = traveller;
+        let Traveller { mut session, id, channel, subscribe } = traveller;
+        session.greeted = false;
         let key = self.insert(session);
+        self.greet(key);
         self.register(key);
         // It may have been revoked while it was on its way.
         if !self.end_revoked(key) {
@@ -106,8 +108,11 @@ impl Engine {
             self.attach(key, id, channel, subscribe);
             return;
         }
-        let session = self.sessions.remove(key.slot as usize);
+        let session = self.take_out(key);
         self.config.crowd.leaves(self.config.shard);
+        if let Some(who) = session.identity.as_ref().filter(|_| session.greeted) {
+            self.part_with(&who.user);
+        }
         let traveller = Box::new(Traveller { session, id, channel, subscribe });
         self.out.effects.push(Effect::Move { session: key, to: home, traveller });
     }

@@ -209,7 +209,10 @@ impl Scene<'_> {
             Ok(text) => {
                 self.channel.last = offset;
                 match level {
-                    Level::Memory => self.out.counters.memory += 1,
+                    Level::Memory => {
+                        self.out.counters.memory += 1;
+                        self.note_event(&text);
+                    }
                     _ => self.out.counters.durable += 1,
                 }
                 self.channel.history.push(StoredEvent {

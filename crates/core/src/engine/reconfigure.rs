@@ -16,13 +16,16 @@ impl Engine {
     /// not do any more, and those end whose keys the authority does not honour any more. A channel
     /// in memory stays durable or not until it leaves memory.
     pub fn reconfigure(&mut self, now: Now, policy: Arc<Policy>, limits: Arc<Limits>) {
-        self.config.policy = policy;
+        let before = std::mem::replace(&mut self.config.policy, policy);
         self.config.limits = limits;
         for (_, home) in &mut self.homes.slab {
             let old = &mut home.channel.namespace;
             if let Some(new) = self.config.policy.namespaces.get(&old.name) {
                 *old = with_durability_of(new, old);
             }
+        }
+        if before.wants != self.config.policy.wants {
+            self.change_wants(now, &before.wants);
         }
         for key in self.keys_of(&Whom::default()) {
             self.hold_to_policy(key);

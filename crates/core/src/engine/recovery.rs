@@ -38,7 +38,7 @@ impl Scene<'_> {
     pub(super) fn subscribe(&mut self, from: Address, id: u64, subscribe: &Subscribe) {
         // What was committed in this turn goes to those who were here before.
         flush(self.channel, self.out);
-        self.channel.attach(from.shard);
+        self.attach(from.shard);
         self.channel.expire_history(self.steady_ms);
         let position = self.channel.position();
         let (start, gap, recovered) = self.start_of(subscribe);

@@ -20,10 +20,14 @@ pub(crate) struct Session {
     pub(crate) open: bool,
     /// The client has a ticket, with which another connection can take its place.
     pub(crate) ticket: bool,
+    /// It is counted among its user's sessions.
+    pub(crate) greeted: bool,
     /// It never moves to another shard.
     pub(crate) stays: bool,
     /// The driver was told to stop reading.
     pub(crate) paused: bool,
+    /// The meter knows of it.
+    pub(crate) counted: bool,
     /// The client was told that its token expires.
     pub(crate) warned: bool,
     /// Its public id.
@@ -43,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) in_flight: u16,
     /// Refused frames in a row.
     pub(crate) bad_frames: u16,
+    /// Commands in a row that came too soon.
+    pub(crate) rate_refusals: u16,
 }
 
 /// A session's subscription to a channel.
@@ -79,9 +85,11 @@ impl Session {
             serial: 0,
             open: false,
             ticket: false,
+            greeted: false,
             claim: None,
             stays: false,
             paused: false,
+            counted: false,
             warned: false,
             id,
             identity: None,
@@ -91,6 +99,7 @@ impl Session {
             next_nonce: 0,
             in_flight: 0,
             bad_frames: 0,
+            rate_refusals: 0,
         }
     }
 

@@ -143,8 +143,9 @@ impl Engine {
         let anonymous = self.config.policy.anonymous;
         let outcome = match token {
             Some(token) => self.verify(now, token).map_err(|error| match error {
-                TokenError::Expired => (CloseCode::TokenExpired, None),
                 TokenError::Refused(why) => (CloseCode::TokenRefused, Some(why.into())),
+                // Either way the client comes back at once, with a fresh token if it can get one.
+                later => (CloseCode::TokenExpired, Some(later.to_string().into())),
             }),
             None if anonymous => Ok(self.anonymous(now, key)),
             None => Err((CloseCode::Forbidden, None)),
@@ -350,10 +351,18 @@ impl Engine {
         while let Some(sub) = self.sessions[key.slot as usize].subscriptions.pop() {
             self.release(key, sub.topic, sub.stage);
         }
-        let session = self.sessions.remove(key.slot as usize);
+        let session = self.take_out(key);
         self.farewells.remove(&key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };
+        if session.greeted {
+            self.part_with(&identity.user);
+        }
+        if session.counted
+            && let Some(meter) = &self.config.policy.meter
+        {
+            meter.ends(&identity.user);
+        }
         let entered = session.entered.map(|list| *list).unwrap_or_default();
         let resumable = lost && session.ticket;
         for channel in &entered {

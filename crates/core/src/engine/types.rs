@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_proto::{CloseCode, Epoch};
 
+use super::notices::{Attendee, Notice};
 use super::placement::Traveller;
 use super::resuming::Legacy;
 use crate::channel::{Entry, Publish};
@@ -117,6 +118,8 @@ pub enum Effect {
         /// What is told there.
         traveller: Box<Traveller>,
     },
+    /// Something has happened that somebody wants to hear of, see [`Wants`](super::Wants).
+    Notice(Notice),
     /// Read no more from the connection: too many commands are unanswered.
     Pause {
         /// Whose.
@@ -149,6 +152,15 @@ pub enum Effect {
 pub enum Message {
     /// To a channel's home.
     Request(Request),
+    /// To the home of a user or a channel: there are some on a shard, or no more.
+    Attendance {
+        /// Whom.
+        who: Attendee,
+        /// The shard.
+        from: ShardId,
+        /// Or no more.
+        there: bool,
+    },
     /// To a session's registry: another connection claims what it leaves behind.
     Claim {
         /// The session's id.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::session::Stage;
+use super::session::{Session, Stage};
 use super::types::{SessionKey, TopicKey};
 
 impl Engine {
@@ -13,11 +13,23 @@ impl Engine {
         self.out.watched = channels;
     }
 
-    /// A session's public id, and its user once that is known.
+    /// A session's public id, and its user once that is known; also of the one that ended last: it
+    /// may have by what it said, and its frames are still to be sent.
     pub fn who(&self, key: SessionKey) -> Option<(u64, Option<Arc<str>>)> {
-        let session = self.sessions.get(key.slot as usize)?;
+        let here = self.sessions.get(key.slot as usize).filter(|s| s.serial == key.serial);
+        if let Some(session) = here {
+            return Some((session.id, session.identity.as_ref().map(|who| who.user.clone())));
+        }
+        let gone = self.gone.as_ref().filter(|(gone, ..)| *gone == key);
+        gone.map(|(_, id, user)| (*id, user.clone()))
+    }
+
+    /// Takes a session out, and remembers who it was.
+    pub(super) fn take_out(&mut self, key: SessionKey) -> Session {
+        let session = self.sessions.remove(key.slot as usize);
         let user = session.identity.as_ref().map(|who| who.user.clone());
-        (session.serial == key.serial).then_some((session.id, user))
+        self.gone = Some((key, session.id, user));
+        session
     }
 
     /// All sessions of this shard, as [`who`](Self::who) tells of each.

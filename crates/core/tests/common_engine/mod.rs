@@ -70,7 +70,7 @@ impl Desk {
         };
         let chat = Namespace { name: "chat".into(), policy, schema: None };
         let namespaces = HashMap::from([("chat".into(), Arc::new(chat))]);
-        Policy { anonymous: true, namespaces }
+        Policy { anonymous: true, namespaces, ..Policy::default() }
     }
 
     pub(crate) fn open(&mut self) -> SessionKey {

@@ -57,6 +57,11 @@ impl Claims {
         object(part).map(Self).ok_or_else(|| refused("its claims are not a JSON object"))
     }
 
+    /// Whether the token says that it is of this issuer.
+    pub(super) fn names(&self, issuer: &str) -> bool {
+        self.0.get("iss").and_then(Value::as_str) == Some(issuer)
+    }
+
     /// Whether the token is of the key's issuer and for its audience.
     pub(super) fn is_for(&self, key: &VerifyKey) -> bool {
         let is = |value: &Value, expected: &str| value.as_str() == Some(expected);

@@ -45,6 +45,7 @@ impl VerifyKey {
 }
 
 /// All keys that tokens are checked with.
+#[derive(Default)]
 pub struct KeySet(Vec<VerifyKey>);
 
 impl fmt::Debug for KeySet {
@@ -114,6 +115,29 @@ impl KeySet {
         Self(vec![VerifyKey { id, algorithm, key, issuer: None, audience: None }])
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether `other` has all of these keys.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        self.0.iter().all(|key| other.has(key.mark()))
+    }
+
+    /// Whether there is a key that a token with this header may have been signed with.
+    pub(super) fn knows(&self, header: &Header) -> bool {
+        self.candidates(header).next().is_some()
+    }
+
+    fn candidates<'a>(&'a self, header: &Header) -> impl Iterator<Item = &'a VerifyKey> {
+        self.0
+            .iter()
+            .filter(|key| key.algorithm == header.algorithm)
+            .filter(|key| header.kid.is_none() || key.id.is_none() || key.id == header.kid)
+    }
+
     /// Whether there is a key with this mark.
     pub(super) fn has(&self, mark: u32) -> bool {
         self.0.iter().any(|key| key.mark() == mark)
@@ -127,12 +151,7 @@ impl KeySet {
         signed: &[u8],
         signature: &str,
     ) -> Result<Vec<&VerifyKey>, TokenError> {
-        let mut candidates = self
-            .0
-            .iter()
-            .filter(|key| key.algorithm == header.algorithm)
-            .filter(|key| header.kid.is_none() || key.id.is_none() || key.id == header.kid)
-            .peekable();
+        let mut candidates = self.candidates(header).peekable();
         if candidates.peek().is_none() {
             return Err(refused("no key of its algorithm and `kid` is configured"));
         }
@@ -161,9 +180,11 @@ fn load_entry(entry: &Key, base_dir: &Path) -> Result<Vec<VerifyKey>, Fault> {
         entry.secret_file.is_some(),
         entry.public_key_file.is_some(),
         entry.jwks_file.is_some(),
+        entry.jwks_url.is_some(),
     ];
     if given.into_iter().filter(|given| *given).count() != 1 {
-        let remedy = "set exactly one of secret, secret_file, public_key_file and jwks_file";
+        let remedy =
+            "set exactly one of secret, secret_file, public_key_file, jwks_file and jwks_url";
         return Err(("", "it has no key, or several".into(), remedy));
     }
     let own = |id: Option<String>, algorithm, key| VerifyKey {
@@ -173,11 +194,19 @@ fn load_entry(entry: &Key, base_dir: &Path) -> Result<Vec<VerifyKey>, Fault> {
         issuer: entry.issuer.clone(),
         audience: entry.audience.clone(),
     };
-    if let Some(file) = &entry.jwks_file {
-        if entry.algorithm.is_some() || entry.id.is_some() {
-            let remedy = "remove id and algorithm: each key of the set has its own";
-            return Err((".jwks_file", "id and algorithm do not go with a key set".into(), remedy));
+    let is_set = entry.jwks_file.is_some() || entry.jwks_url.is_some();
+    if is_set && (entry.algorithm.is_some() || entry.id.is_some()) {
+        let remedy = "remove id and algorithm: each key of the set has its own";
+        return Err(("", "id and algorithm do not go with a key set".into(), remedy));
+    }
+    if entry.jwks_url.is_some() {
+        if entry.issuer.is_none() {
+            let remedy = "set issuer: keys that are fetched are those of one issuer";
+            return Err((".jwks_url", "it has no issuer".into(), remedy));
         }
+        return Ok(Vec::new());
+    }
+    if let Some(file) = &entry.jwks_file {
         let keys = read_jwks(&read(".jwks_file", &base_dir.join(file))?)?;
         return Ok(keys.into_iter().map(|(id, alg, key)| own(id, alg, key)).collect());
     }
@@ -190,6 +219,23 @@ fn load_entry(entry: &Key, base_dir: &Path) -> Result<Vec<VerifyKey>, Fault> {
         None => DecodingKey::from_secret(&secret_of(entry, algorithm, base_dir)?),
     };
     Ok(vec![own(entry.id.clone(), algorithm, key)])
+}
+
+/// The keys of a set that was fetched, for tokens of this issuer. What is public is no secret: a
+/// key for HS256 in it is an error.
+pub(super) fn of_set(text: &[u8], issuer: &str, audience: Option<&str>) -> Result<KeySet, String> {
+    let keys = read_jwks(text).map_err(|(_, message, _)| message)?;
+    if keys.iter().any(|(_, algorithm, _)| *algorithm == Algorithm::HS256) {
+        return Err("it has a key for HS256, which is secret, and anybody can fetch it".into());
+    }
+    let own = |(id, algorithm, key)| VerifyKey {
+        id,
+        algorithm,
+        key,
+        issuer: Some(issuer.to_owned()),
+        audience: audience.map(str::to_owned),
+    };
+    Ok(KeySet(keys.into_iter().map(own).collect()))
 }
 
 /// The HS256 secret of an entry.

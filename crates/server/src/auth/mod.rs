@@ -25,15 +25,19 @@
 //! ```
 
 mod claims;
+mod fetch;
 mod keys;
 mod mint;
 mod provider;
+mod remote;
 mod revocations;
 mod shared;
 mod ticket;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tidings_core::Period;
@@ -41,8 +45,10 @@ use tidings_core::identity::{Authority, Identity, TokenError};
 
 use crate::config;
 use claims::{Claims, Header};
+pub(crate) use fetch::keep_fetching;
 pub use keys::{KeyError, KeySet};
 pub use mint::{InvalidGrant, MintError, SigningKey, TokenRequest, mint, parse_grant};
+pub(crate) use remote::RemoteKeys;
 pub(crate) use revocations::{Revocation, Revocations, RevokeError};
 pub use shared::SharedAuthority;
 use ticket::{TicketKey, URL_TICKET, UrlTickets};
@@ -50,8 +56,10 @@ use ticket::{TicketKey, URL_TICKET, UrlTickets};
 /// Checks tokens with the configured keys, and signs session tickets.
 pub struct JwtAuthority {
     keys: KeySet,
+    remote: Vec<Arc<RemoteKeys>>,
     leeway: Period,
     allow_no_expiry: bool,
+    grace: Duration,
     tickets: TicketKey,
     /// What is minted for URLs.
     url_tickets: UrlTickets,
@@ -76,11 +84,38 @@ impl JwtAuthority {
     ) -> Result<Self, Vec<KeyError>> {
         Ok(Self {
             keys: KeySet::load(auth, base_dir)?,
+            remote: RemoteKeys::of(&auth.key, Instant::now()),
             leeway: auth.leeway,
             allow_no_expiry: auth.allow_no_expiry,
+            grace: Duration::from_millis(auth.jwks_grace.ms),
             tickets: TicketKey::new(ticket_secret),
             url_tickets: UrlTickets::new(ticket_secret),
         })
+    }
+
+    /// Goes on with the key sets that another has fetched already, and fetches them again.
+    pub(super) fn keep_fetched(&mut self, before: &Self) {
+        for set in &mut self.remote {
+            if let Some(old) = before.remote.iter().find(|old| old.is_as(set)) {
+                *set = old.clone();
+                set.renew(Instant::now());
+            }
+        }
+    }
+
+    /// Whom a token of these claims, signed with one of these keys, says its bearer is.
+    fn check(
+        &self,
+        keys: &KeySet,
+        (header, claims): (&Header, &Claims),
+        (signed, signature): (&[u8], &str),
+        wall_ms: u64,
+    ) -> Result<Identity, TokenError> {
+        let signers = keys.signers(header, signed, signature)?;
+        let Some(key) = signers.iter().find(|key| claims.is_for(key)) else {
+            return Err(refused("its `iss` or `aud` is not the one configured for its key"));
+        };
+        claims.identity(wall_ms, self.leeway, self.allow_no_expiry, key.mark())
     }
 
     fn mint_ticket(&self, user: &str, channels: &Value, ttl: u64, now_ms: u64) -> String {
@@ -98,18 +133,28 @@ impl Authority for JwtAuthority {
         };
         let header = Header::decode(header)?;
         let signed = &token.as_bytes()[..token.len() - signature.len() - 1];
-        let ours = header.kid.as_deref() == Some(URL_TICKET);
-        let keys = if ours { self.url_tickets.keys() } else { &self.keys };
-        let signers = keys.signers(&header, signed, signature)?;
         let claims = Claims::decode(payload)?;
-        let Some(key) = signers.iter().find(|key| claims.is_for(key)) else {
-            return Err(refused("its `iss` or `aud` is not the one configured for its key"));
-        };
-        claims.identity(wall_ms, self.leeway, self.allow_no_expiry, key.mark())
+        let (token, proof) = ((&header, &claims), (signed, signature));
+        if header.kid.as_deref() == Some(URL_TICKET) {
+            return self.check(self.url_tickets.keys(), token, proof, wall_ms);
+        }
+        let mut outcome = self.check(&self.keys, token, proof, wall_ms);
+        for set in self.remote.iter().filter(|set| claims.names(set.issuer())) {
+            if outcome.is_ok() {
+                break;
+            }
+            let keys = set.keys();
+            outcome = self.check(&keys, token, proof, wall_ms);
+            if !keys.knows(&header) && set.misses(Instant::now()) {
+                outcome = Err(TokenError::Later);
+            }
+        }
+        outcome
     }
 
     fn honours(&self, key: u32) -> bool {
-        self.keys.has(key) || self.url_tickets.keys().has(key)
+        let fetched = || self.remote.iter().any(|set| set.keys().has(key));
+        self.keys.has(key) || self.url_tickets.keys().has(key) || fetched()
     }
 
     fn sign_ticket(&self, session: u64, expires_ms: u64) -> String {

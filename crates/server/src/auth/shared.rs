@@ -1,12 +1,14 @@
 //! An authority that can be exchanged while the server runs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use serde_json::Value;
 use tidings_core::identity::{Authority, Identity, TokenError};
 
 use super::revocations::Revocations;
-use super::{JwtAuthority, refused};
+use super::{JwtAuthority, RemoteKeys, refused};
 
 /// One [`JwtAuthority`] for all shards. [`SharedAuthority::replace`] puts another in its place,
 /// when keys were changed; open sessions hear of it when engines are reconfigured.
@@ -14,6 +16,7 @@ use super::{JwtAuthority, refused};
 pub struct SharedAuthority {
     current: Arc<RwLock<Arc<JwtAuthority>>>,
     revocations: Arc<Revocations>,
+    withdrawn: Arc<AtomicBool>,
 }
 
 impl SharedAuthority {
@@ -24,12 +27,33 @@ impl SharedAuthority {
 
     pub(crate) fn with(authority: JwtAuthority, revocations: Revocations) -> Self {
         let current = Arc::new(RwLock::new(Arc::new(authority)));
-        Self { current, revocations: Arc::new(revocations) }
+        Self { current, revocations: Arc::new(revocations), withdrawn: Arc::default() }
     }
 
     /// From now on, all clones ask `authority`.
-    pub fn replace(&self, authority: JwtAuthority) {
+    pub fn replace(&self, mut authority: JwtAuthority) {
+        authority.keep_fetched(&self.current());
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authority);
+    }
+
+    /// The key sets that are fetched.
+    pub(crate) fn remote(&self) -> Vec<Arc<RemoteKeys>> {
+        self.current().remote.clone()
+    }
+
+    /// How long a key set is used that cannot be fetched.
+    pub(crate) fn grace(&self) -> Duration {
+        self.current().grace
+    }
+
+    /// Keys are gone from a set that was fetched: engines have to look who is still welcome.
+    pub(crate) fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether keys have gone since this was asked last.
+    pub(crate) fn take_withdrawn(&self) -> bool {
+        self.withdrawn.swap(false, Ordering::Relaxed)
     }
 
     /// What was revoked.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::error::CliError;
 use super::logging::Logging;
-use crate::config::{ApiKey, Config, Secret, StoreKind, Tls};
+use crate::config::{ApiKey, Config, ConfigError, Secret, StoreKind, Tls};
 use crate::{Again, RunError, Start, secret};
 
 /// Run a server for trying out: open to anyone, with a page to open in a browser
@@ -25,6 +25,9 @@ pub(super) struct DevArgs {
     /// The configuration, instead of the built-in one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// With --listen, lets others in too: to the page, the metrics and all that is open to anyone
+    #[arg(long)]
+    open: bool,
     #[command(flatten)]
     changes: Changes,
     #[command(flatten)]
@@ -92,8 +95,31 @@ impl Changes {
     }
 }
 
+/// How a server is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// For trying out; whether other machines may, too.
+    Dev {
+        open: bool,
+    },
+    Serve,
+}
+
 pub(super) fn dev(args: DevArgs) -> Result<(), CliError> {
-    start(args.config, args.changes, args.logging, true)
+    start(args.config, args.changes, args.logging, Mode::Dev { open: args.open })
+}
+
+/// A development server has no secrets from whoever reaches it.
+fn stay_inside(config: &Config) -> Result<(), RunError> {
+    let listen = config.server.listen;
+    if listen.ip().is_loopback() || config.server.open {
+        return Ok(());
+    }
+    let what = format!("{listen} is reached from other machines, and `tidings dev` is open to all");
+    let remedy = "use a loopback address, or `tidings serve`; if it is meant, add --open";
+    Err(RunError::Config(ConfigError {
+        problems: vec![config.problem("server.listen", what, remedy)],
+    }))
 }
 
 /// The API key that a development server has of its own.
@@ -119,7 +145,7 @@ fn allow_api(config: &mut Config) -> Result<Option<DevKey>, RunError> {
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
-    start(Some(args.config), args.changes, args.logging, false)
+    start(Some(args.config), args.changes, args.logging, Mode::Serve)
 }
 
 /// The configuration with what the command line changes in it, and the key of a development
@@ -127,15 +153,18 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), CliError> {
 fn read(
     file: Option<&Path>,
     changes: &Changes,
-    dev: bool,
+    mode: Mode,
 ) -> Result<(Config, Option<DevKey>), RunError> {
     let mut config = match file {
         Some(path) => Config::load(path).map_err(RunError::Config)?,
         None => Config::dev(),
     };
-    config.server.page |= dev;
     changes.apply(&mut config).map_err(RunError::Io)?;
-    let key = if dev { allow_api(&mut config)? } else { None };
+    let Mode::Dev { open } = mode else { return Ok((config, None)) };
+    config.server.page = true;
+    config.server.open |= open;
+    stay_inside(&config)?;
+    let key = allow_api(&mut config)?;
     Ok((config, key))
 }
 
@@ -143,9 +172,9 @@ fn start(
     file: Option<PathBuf>,
     changes: Changes,
     logging: Logging,
-    dev: bool,
+    mode: Mode,
 ) -> Result<(), CliError> {
-    let (config, api_key) = read(file.as_deref(), &changes, dev)?;
+    let (config, api_key) = read(file.as_deref(), &changes, mode)?;
     let base_dir = config.base_dir();
     logging.start();
     for doubt in config.check(&base_dir)? {
@@ -155,9 +184,9 @@ fn start(
         println!("The key of its HTTP API is in {}", path.display());
     }
     let again = file.map(|file| -> Again {
-        Box::new(move || read(Some(&file), &changes, dev).map(|(config, _)| config))
+        Box::new(move || read(Some(&file), &changes, mode).map(|(config, _)| config))
     });
-    let console_key = api_key.map(|key| key.secret);
+    let (dev, console_key) = (mode != Mode::Serve, api_key.map(|key| key.secret));
     Ok(crate::run(Start { config, base_dir, dev, console_key, again })?)
 }
 

@@ -7,7 +7,9 @@ use tidings_core::policy::{Access, NamespacePolicy};
 use super::{Config, ConfigError, Problem, StoreKind, Tls};
 use crate::api::ApiKeys;
 use crate::auth::KeySet;
-use crate::egress;
+use crate::egress::{self, Guard, Target};
+use crate::rate::Proxies;
+use crate::webhooks::Hook;
 
 /// Collects what is wrong and what is only doubtful.
 struct Findings<'a> {
@@ -49,6 +51,20 @@ impl Config {
                  [namespace.chat]",
             );
         }
+        if let Err((key, why, remedy)) = Hook::load_all(self, base_dir) {
+            found.error(&key, why, remedy);
+        }
+        let delay = self.limits.leave_delay;
+        if !(1000..=3_600_000).contains(&delay.ms) {
+            found.error("limits.leave_delay", format!("{delay} is not 1s to 1h"), "write 10s");
+        }
+        if !self.webhook.is_empty() && self.store.kind == StoreKind::Memory {
+            found.warn(
+                "webhook",
+                "there is no store on disk: what waits to be told is lost when the server ends",
+                "set store.kind = \"disk\"",
+            );
+        }
         if let Err(error) = self.policy(base_dir) {
             found.errors.extend(error.problems);
         }
@@ -69,6 +85,10 @@ impl Config {
                     "write scheme://host or scheme://host:port in lower case, with nothing behind",
                 );
             }
+        }
+        if let Err(place) = Proxies::new(&server.proxies) {
+            let why = format!("{:?} is neither a network nor an address", server.proxies[place]);
+            found.error("server.proxies", why, "write networks as \"10.1.0.0/16\"");
         }
         if server.drain.ms > 3_600_000 {
             found.error("server.drain", "more than 1h", "write 10s or 5m; 0s stops at once");
@@ -114,6 +134,14 @@ impl Config {
         }
         if let Err((key, why, remedy)) = egress::Egress::check(&self.egress, base_dir) {
             found.error(key, why, remedy);
+        }
+        let guard = Guard::new(&self.egress.allow).unwrap_or_default();
+        for (index, key) in auth.key.iter().enumerate() {
+            let Some(url) = &key.jwks_url else { continue };
+            if let Err(why) = Target::parse(url, &guard) {
+                let remedy = "give an https: URL on the internet, or see egress.allow";
+                found.error(&format!("auth.key.{index}.jwks_url"), why.to_string(), remedy);
+            }
         }
         if let Err(errors) = KeySet::load(auth, base_dir) {
             for error in errors {
@@ -204,11 +232,14 @@ impl Config {
         }
         let open = rules.publish == Access::Anyone && self.auth.anonymous;
         if open && !self.server.listen.ip().is_loopback() {
-            found.warn(
-                &key(".publish"),
-                "everybody who reaches this server can publish without a token",
-                "set publish = \"signed-in\", or auth.anonymous = false",
-            );
+            let what = "everybody who reaches this server can publish without a token";
+            let remedy = "set publish = \"signed-in\", or auth.anonymous = false";
+            if self.server.open {
+                found.warn(&key(".publish"), what, remedy);
+            } else {
+                let remedy = format!("{remedy}; if it is meant, server.open = true");
+                found.error(&key(".publish"), what, &remedy);
+            }
         }
     }
 }

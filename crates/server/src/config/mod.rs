@@ -13,8 +13,10 @@ mod egress;
 mod error;
 mod outline;
 mod policy;
+mod rate;
 pub mod reference;
 mod sections;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,9 @@ pub use api::{Api, ApiKey, Scope};
 pub use egress::Egress;
 use error::Source;
 pub use error::{ConfigError, Place, Problem};
+pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
+pub use webhook::{Webhook, WebhookEvent};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +48,10 @@ pub struct Config {
     pub api: Api,
     /// What the server itself calls.
     pub egress: Egress,
+    /// Calls the application's backend when something has happened.
+    pub webhook: Vec<Webhook>,
+    /// How fast somebody may ask.
+    pub rate: Rates,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.

@@ -14,7 +14,8 @@ impl Config {
     /// # Errors
     /// When a schema cannot be read or is none.
     pub fn policy(&self, base_dir: &Path) -> Result<Policy, ConfigError> {
-        let mut policy = Policy { anonymous: self.auth.anonymous, ..Policy::default() };
+        let (anonymous, wants) = (self.auth.anonymous, self.wants());
+        let mut policy = Policy { anonymous, wants, ..Policy::default() };
         let mut problems = Vec::new();
         for (name, rules) in &self.namespace {
             match self.schema(name, rules, base_dir) {
@@ -57,7 +58,7 @@ impl Config {
     }
 
     /// A problem of `key`, with its place in the file.
-    pub(super) fn problem(&self, key: &str, message: String, remedy: &str) -> Problem {
+    pub(crate) fn problem(&self, key: &str, message: String, remedy: &str) -> Problem {
         Problem { place: self.source.find(key), key: key.into(), message, remedy: remedy.into() }
     }
 }

@@ -8,7 +8,9 @@ use tidings_core::Limits;
 use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 
 use super::outline::{Row, Section, section};
-use super::{Api, ApiKey, Auth, Config, Egress, Key, Server, Store, Tls};
+use super::{
+    Api, ApiKey, Auth, CommandRates, Config, Egress, Key, Rates, Server, Store, Tls, Webhook,
+};
 
 /// A whole file that works, as a start.
 const EXAMPLE: &str = include_str!("example.toml");
@@ -27,6 +29,9 @@ fn sections() -> Vec<Section> {
         section::<Api>("api", false),
         section::<ApiKey>("api.key", true),
         section::<Egress>("egress", false),
+        section::<Rates>("rate", false),
+        section::<CommandRates>("rate.command", false),
+        section::<Webhook>("webhook", true),
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),

@@ -30,6 +30,9 @@ pub struct Server {
     /// Web pages that may connect, each exactly as `scheme://host` or `scheme://host:port`. Empty:
     /// pages of the server's own host and, when it listens on loopback, of any loopback host.
     pub origins: Vec<String>,
+    /// Networks of proxies in front, as `10.1.0.0/16` or `127.0.0.1`: what their `X-Forwarded-For`
+    /// says is believed. Without it all who come through a proxy have its address.
+    pub proxies: Vec<String>,
     /// Offers compression of messages (permessage-deflate, without context takeover) to clients
     /// that ask for it. It costs CPU time: a broadcast is compressed once for all.
     pub compression: bool,
@@ -38,6 +41,9 @@ pub struct Server {
     /// Serves the console at `/console`: a page that shows and does what the HTTP API can, for
     /// whoever types one of its keys in. Without a key of `[[api.key]]` it shows nothing.
     pub console: bool,
+    /// It is meant that everybody can publish without a token, although `listen` is reached from
+    /// other machines. Without this such a configuration is refused.
+    pub open: bool,
     /// TLS. Without it, put a proxy that does TLS in front of a server that others reach.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -51,9 +57,11 @@ impl Default for Server {
             drain: Period::secs(10),
             shards: 0,
             origins: Vec::new(),
+            proxies: Vec::new(),
             compression: false,
             page: false,
             console: true,
+            open: false,
             tls: None,
         }
     }
@@ -123,18 +131,27 @@ pub struct Auth {
     pub leeway: Period,
     /// Takes tokens without `exp`. Such a token can never be withdrawn but by changing its key.
     pub allow_no_expiry: bool,
+    /// How long keys of a `jwks_url` are taken that cannot be fetched any more. Then their sessions
+    /// end.
+    pub jwks_grace: Period,
     /// The keys that tokens are signed with.
     pub key: Vec<Key>,
 }
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { anonymous: false, leeway: Period::secs(5), allow_no_expiry: false, key: Vec::new() }
+        Self {
+            anonymous: false,
+            leeway: Period::secs(5),
+            allow_no_expiry: false,
+            jwks_grace: Period::secs(86_400),
+            key: Vec::new(),
+        }
     }
 }
 
-/// A key that tokens are signed with: exactly one of `secret`, `secret_file`, `public_key_file` and
-/// `jwks_file`. The algorithm belongs to the key: a token cannot choose another.
+/// A key that tokens are signed with: exactly one of `secret`, `secret_file`, `public_key_file`,
+/// `jwks_file` and `jwks_url`. The algorithm belongs to the key: a token cannot choose another.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Key {
@@ -163,6 +180,12 @@ pub struct Key {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["jwks.json"]))]
     pub jwks_file: Option<PathBuf>,
+    /// Where an issuer publishes its set: fetched at the start, every five minutes, and when a
+    /// token names a key that is not in it, at most every 30 s. `issuer` is required. See
+    /// `[egress]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["https://login.example.com/.well-known/jwks.json"]))]
+    pub jwks_url: Option<String>,
     /// If set, a token of this key must have exactly this `iss`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["https://login.example.com/"]))]

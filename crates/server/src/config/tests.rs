@@ -80,6 +80,12 @@ fn what_is_wrong_names_its_place_and_the_remedy() {
         ("[namespace.a]\nschema_file = \"bad.json\"", "namespace.a.schema_file", "2:1"),
         ("[namespace.a]\nschema_file = \"none.json\"", "namespace.a.schema_file", "2:1"),
         ("[namespace.a.history]\nttl = \"1ms\"", "namespace.a.history.ttl", "2:1"),
+        (
+            "[namespace.a]\npublish = \"anyone\"\n[auth]\nanonymous = true\n\
+             [server]\nlisten = \"0.0.0.0:80\"",
+            "namespace.a.publish",
+            "2:1",
+        ),
     ] {
         let error = check(text).unwrap_err();
         let problem = &error.problems[0];
@@ -104,7 +110,7 @@ fn what_is_only_doubtful_is_allowed() {
         ("", "auth"),
         (
             "[auth]\nanonymous = true\n[server]\nlisten = \"[::]:80\"\ntls.self_signed = true\n\
-             [namespace.open]\npublish = \"anyone\"",
+             open = true\n[namespace.open]\npublish = \"anyone\"",
             "namespace.open.publish",
         ),
     ] {

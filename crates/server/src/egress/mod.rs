@@ -185,12 +185,33 @@ impl Egress {
         to: &Target,
         headers: HeaderMap,
         body: Bytes,
-        (timeout, most): (Duration, usize),
+        limits: (Duration, usize),
     ) -> Result<Reply, EgressError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = to.uri.clone();
         *request.headers_mut() = headers;
+        self.call(to, request, limits).await
+    }
+
+    /// Reads what is at a URL; otherwise as [`post`](Self::post).
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub(crate) async fn get(
+        &self,
+        from: &Target,
+        limits: (Duration, usize),
+    ) -> Result<Reply, EgressError> {
+        self.call(from, Request::new(Full::default()), limits).await
+    }
+
+    async fn call(
+        &self,
+        to: &Target,
+        mut request: Request<Full<Bytes>>,
+        (timeout, most): (Duration, usize),
+    ) -> Result<Reply, EgressError> {
+        *request.uri_mut() = to.uri.clone();
         let agent = HeaderValue::from_static(concat!("tidings/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(header::USER_AGENT).or_insert(agent);
         let client = self.current().client;

@@ -27,12 +27,13 @@ fn transport(wire: Wire) -> usize {
 pub(crate) enum Refusal {
     Busy,
     Origin,
+    Rate,
     Request,
     Tls,
 }
 
 /// What `reason` says, in the order of [`Refusal`].
-pub(super) const REFUSALS: [&str; 4] = ["busy", "origin", "request", "tls"];
+pub(super) const REFUSALS: [&str; 5] = ["busy", "origin", "rate", "request", "tls"];
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug)]
@@ -220,6 +221,8 @@ pub(crate) struct StoreTally {
     pub(super) batch: Histogram,
     pub(super) syncs: AtomicU64,
     pub(super) errors: AtomicU64,
+    /// Events in memory of which no webhook hears: the disk cannot keep up.
+    pub(super) unnoticed: AtomicU64,
 }
 
 impl StoreTally {
@@ -229,12 +232,52 @@ impl StoreTally {
         self.batch.note(&BATCHES, appends as u64);
     }
 
+    pub(crate) fn unnoticed(&self) {
+        self.unnoticed.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn synced(&self) {
         self.syncs.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn failed(&self, appends: usize) {
         self.errors.fetch_add(appends as u64, Relaxed);
+    }
+}
+
+/// Why something is never told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dropped {
+    /// The disk took nothing for too long.
+    Disk,
+    /// It was not taken in time.
+    Expired,
+    /// Too much waited.
+    Full,
+}
+
+/// What `reason` says, in the order of [`Dropped`].
+pub(super) const DROPPED: [&str; 3] = ["disk", "expired", "full"];
+
+/// What a webhook counts.
+#[derive(Debug, Default)]
+pub(crate) struct HookTally {
+    pub(super) told: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) dropped: [AtomicU64; DROPPED.len()],
+}
+
+impl HookTally {
+    pub(crate) fn told(&self, items: u64) {
+        self.told.fetch_add(items, Relaxed);
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn dropped(&self, why: Dropped, items: u64) {
+        self.dropped[why as usize].fetch_add(items, Relaxed);
     }
 }
 

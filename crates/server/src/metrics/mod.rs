@@ -22,7 +22,7 @@ use tidings_core::engine::{CommandKind, Recovery};
 use tidings_proto::{CloseCode, ErrorCode};
 use tokio::sync::oneshot;
 
-pub(crate) use counted::{End, Refusal, Sample, StoreTally, Tally};
+pub(crate) use counted::{Dropped, End, HookTally, Refusal, Sample, StoreTally, Tally};
 use page::Page;
 use process::Process;
 pub(crate) use stats::Stats;
@@ -92,6 +92,7 @@ fn text(node: &Node, sum: &Sample) -> String {
         mailboxes.put(&[&shard.to_string()], mailbox.len());
     }
     store(&mut page, &node.storage);
+    webhooks(&mut page, node);
     page.each(&table::RELOADS, node.operations.reloads());
     process(&mut page, node.clock.started_wall_ms());
     page.finish()
@@ -130,6 +131,29 @@ fn store(page: &mut Page, storage: &Storage) {
     page.one(&table::SYNCS, tally.syncs.load(Relaxed));
     page.one(&table::STORE_QUEUE, storage.len());
     page.one(&table::STORE_ERRORS, tally.errors.load(Relaxed));
+}
+
+fn webhooks(page: &mut Page, node: &Node) {
+    let running = node.webhooks.running();
+    let now_ms = node.clock.steady_ms();
+    let hooks = running.iter().map(|hook| (hook.name(), hook.waiting(now_ms), &hook.tally));
+    let hooks: Vec<_> = hooks.collect();
+    let names = || hooks.iter().map(|(name, ..)| &**name);
+    let counts = hooks.iter().map(|(_, (count, _), _)| *count);
+    page.each(&table::HOOK_QUEUE, names().zip(counts));
+    let ages = hooks.iter().map(|(_, (_, age_ms), _)| *age_ms as f64 / 1000.0);
+    page.each(&table::HOOK_AGE, names().zip(ages));
+    let told = hooks.iter().map(|(.., tally)| tally.told.load(Relaxed));
+    page.each(&table::HOOK_TOLD, names().zip(told));
+    let failed = hooks.iter().map(|(.., tally)| tally.failed.load(Relaxed));
+    page.each(&table::HOOK_FAILED, names().zip(failed));
+    let mut dropped = page.metric(&table::HOOK_DROPPED);
+    for (name, _, tally) in &hooks {
+        for (reason, count) in counted::DROPPED.iter().zip(&tally.dropped) {
+            dropped.put(&[&**name, *reason], count.load(Relaxed));
+        }
+    }
+    page.one(&table::NOTICES_DROPPED, node.storage.tally.unnoticed.load(Relaxed));
 }
 
 fn process(page: &mut Page, started_ms: u64) {

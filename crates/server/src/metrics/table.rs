@@ -75,7 +75,7 @@ metrics! {
          good-bye, or `lost` with its connection.";
     REFUSED: Counter "tidings_handshakes_refused_total" "" ["reason"]
         "Connections refused before they had a session: `busy` (limits.connections), `origin` \
-         (server.origins), `request` (no good upgrade), `tls` (the TLS handshake failed).";
+         (server.origins), `rate` (rate.sessions, limits.sessions_per_address), `request` (no good upgrade), `tls` (the TLS handshake failed).";
     COMMANDS: Counter "tidings_commands_total" "" ["type" "outcome"]
         "Commands that were answered: `ok` or an error code of docs/protocol.md. `invalid`: could not \
          be understood. Combinations that never happened are left out.";
@@ -108,6 +108,19 @@ metrics! {
         "Appends and reads that wait for the storage thread.";
     STORE_ERRORS: Counter "tidings_store_errors_total" "" []
         "Appends that the disk refused; their publishers were told `unavailable`.";
+    HOOK_QUEUE: Gauge "tidings_webhook_queue_length" "" ["webhook"]
+        "Items that wait to be told.";
+    HOOK_AGE: Gauge "tidings_webhook_oldest_seconds" "seconds" ["webhook"]
+        "How long the oldest of them has waited: watch this.";
+    HOOK_TOLD: Counter "tidings_webhook_items_total" "" ["webhook"]
+        "Items that the backend has taken, some of them twice after a restart.";
+    HOOK_FAILED: Counter "tidings_webhook_failures_total" "" ["webhook"]
+        "Calls that failed; what they were to tell is tried again.";
+    HOOK_DROPPED: Counter "tidings_webhook_dropped_total" "" ["webhook" "reason"]
+        "Items that will never be told: `expired` (keep), `full` (queue, queue_bytes), or the `disk` \
+         took nothing.";
+    NOTICES_DROPPED: Counter "tidings_events_unnoticed_total" "" []
+        "Events in memory that no webhook is told of, because the storage thread cannot keep up.";
     RELOADS: Counter "tidings_reloads_total" "" ["outcome"]
         "Changes of the configuration file: `taken`, or `refused` as a whole.";
     CPU: Counter "process_cpu_seconds_total" "seconds" []

@@ -9,6 +9,7 @@ use tidings_websocket::{CloseHandshake, Decoder, Role};
 
 use super::moving::Departure;
 use super::wire::Wire;
+use crate::node::Seat;
 use crate::transport::link::Link;
 use crate::transport::stream::{Queue, Stream};
 
@@ -18,6 +19,8 @@ pub(crate) struct Connection {
     pub(crate) stream: Stream,
     /// Its place in the shard's table of all connections.
     pub(crate) index: usize,
+    /// Its place among all connections of the node.
+    pub(crate) seat: Seat,
     /// Its session, until that ends.
     pub(crate) session: Cell<Option<SessionKey>>,
     pub(crate) decoder: RefCell<Decoder>,
@@ -48,10 +51,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, index: usize, wire: Wire, now_ms: u64) -> Self {
+    pub(crate) fn new(
+        (stream, seat): (Stream, Seat),
+        index: usize,
+        wire: Wire,
+        now_ms: u64,
+    ) -> Self {
         Self {
             stream,
             index,
+            seat,
             session: Cell::new(None),
             decoder: RefCell::new(Decoder::new(Role::Server)),
             held: RefCell::new(None),

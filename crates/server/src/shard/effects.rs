@@ -46,6 +46,7 @@ impl Shard {
                 Effect::Move { session, to, traveller } => {
                     self.with(session, |connection| self.send_off(connection, to, traveller));
                 }
+                Effect::Notice(notice) => self.node.storage.notice(notice),
                 Effect::Pause { session } => self.with(session, |c| c.paused.set(true)),
                 Effect::Resume { session } => self.with(session, |connection| {
                     connection.paused.set(false);

@@ -8,6 +8,7 @@
 pub(crate) mod connection;
 pub(crate) mod draining;
 mod effects;
+mod entry;
 pub(crate) mod mailbox;
 mod moving;
 mod reading;
@@ -32,7 +33,7 @@ use tidings_websocket::{DeflateConfig, Deflater, Inflater};
 use tokio::sync::Notify;
 
 use crate::metrics::{End, Tally};
-use crate::node::{Node, Settings};
+use crate::node::{Node, Seat, Settings};
 use crate::transport::ring::Ring;
 use crate::transport::stream::Stream;
 use connection::Connection;
@@ -146,23 +147,26 @@ impl Shard {
     }
 
     /// A client's connection was upgraded: from here to its end. `token` is that of its
-    /// `Authorization` header, `early` what it sent right behind its request. A `refusal` is told
-    /// now, because browsers hide the status of a failed upgrade.
+    /// `Authorization` header, `early` what it sent right behind its request. A `refusal`, and when
+    /// to come back, is told now, because browsers hide the status of a failed upgrade.
     pub(crate) fn admit(
         self: &Rc<Self>,
-        stream: Stream,
+        connection: (Stream, Seat),
         wire: Wire,
         token: Option<&str>,
         early: &[u8],
-        refusal: Option<CloseCode>,
+        refusal: Option<(CloseCode, Option<u64>)>,
     ) {
         let now = self.node.clock.now();
-        let connection = self.keep(|index| Connection::new(stream, index, wire, now.mono_ms));
+        let connection = self.keep(|index| Connection::new(connection, index, wire, now.mono_ms));
         self.tally.opened(wire);
         let key = self.engine.borrow_mut().open(now, None);
         self.join_session(&connection, key);
-        if let Some(code) = refusal.or(self.stopping.get().then_some(CloseCode::Draining)) {
-            self.dismiss(&connection, code);
+        if let Some((code, retry_ms)) = refusal {
+            self.engine.borrow_mut().dismiss(now, key, code, retry_ms);
+            self.carry_out();
+        } else if self.stopping.get() {
+            self.dismiss(&connection, CloseCode::Draining);
         } else if let Some(token) = token {
             self.engine.borrow_mut().identify(now, key, token);
             self.carry_out();
@@ -380,9 +384,8 @@ impl Shard {
         self.tally.disconnected(connection.wire);
         connection.waker.replace(None);
         let departure = connection.leaving.take();
-        match departure {
-            Some(departure) => self.depart(connection, departure),
-            None => self.node.connection_ended(),
+        if let Some(departure) = departure {
+            self.depart(connection, departure);
         }
     }
 

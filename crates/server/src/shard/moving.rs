@@ -15,6 +15,7 @@ use super::Shard;
 use super::connection::Connection;
 use super::mailbox::Mail;
 use super::wire::Wire;
+use crate::node::Seat;
 use crate::transport::stream::{Queue, Stream};
 
 /// Where a connection goes, and its session.
@@ -25,6 +26,7 @@ pub(crate) type Departure = (ShardId, Box<Traveller>);
 pub(crate) struct Luggage {
     tcp: TcpStream,
     tls: Option<ServerConnection>,
+    seat: Seat,
     wire: Wire,
     decoder: Decoder,
     held: Option<Box<[u8]>>,
@@ -58,7 +60,7 @@ impl Shard {
         let (to, traveller) = departure;
         let Some(luggage) = Rc::into_inner(connection).and_then(pack) else {
             tracing::error!("a connection could not be moved to another shard");
-            return self.node.connection_ended();
+            return;
         };
         let mail = Mail::Arrival(Box::new(luggage), traveller);
         self.outgoing.borrow_mut()[usize::from(to.0)].push(mail);
@@ -67,15 +69,15 @@ impl Shard {
 
     /// A connection has come from another shard.
     pub(super) fn arrive(self: &Rc<Self>, luggage: Luggage, traveller: Traveller) {
-        let Luggage { tcp, tls, wire, decoder, held, queue, heard_ms, pinged } = luggage;
+        let Luggage { tcp, tls, seat, wire, decoder, held, queue, heard_ms, pinged } = luggage;
         let stream = match tokio::net::TcpStream::from_std(tcp) {
             Ok(tcp) => Stream::new(tcp, tls),
             Err(error) => {
                 tracing::error!(%error, "a connection could not be taken over");
-                return self.node.connection_ended();
+                return;
             }
         };
-        let connection = self.keep(|index| Connection::new(stream, index, wire, heard_ms));
+        let connection = self.keep(|index| Connection::new((stream, seat), index, wire, heard_ms));
         connection.decoder.replace(decoder);
         connection.held.replace(held);
         connection.pinged.set(pinged);
@@ -98,15 +100,17 @@ impl Shard {
 }
 
 fn pack(connection: Connection) -> Option<Luggage> {
-    let (tcp, tls) = connection.stream.take_apart().ok()?;
+    let Connection { stream, seat, wire, decoder, held, queue, heard_ms, pinged, .. } = connection;
+    let (tcp, tls) = stream.take_apart().ok()?;
     Some(Luggage {
         tcp,
         tls,
-        wire: connection.wire,
-        decoder: connection.decoder.into_inner(),
-        held: connection.held.into_inner(),
-        queue: connection.queue.into_inner(),
-        heard_ms: connection.heard_ms.get(),
-        pinged: connection.pinged.get(),
+        seat,
+        wire,
+        decoder: decoder.into_inner(),
+        held: held.into_inner(),
+        queue: queue.into_inner(),
+        heard_ms: heard_ms.get(),
+        pinged: pinged.get(),
     })
 }

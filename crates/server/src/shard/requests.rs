@@ -11,6 +11,7 @@ use super::Shard;
 use super::connection::Connection;
 use super::mailbox::Mail;
 use super::wire::Wire;
+use crate::node::Seat;
 use crate::transport::link::Link;
 use crate::transport::positions::Positions;
 use crate::transport::stream::Stream;
@@ -76,7 +77,7 @@ impl Shard {
     /// A session begins in an HTTP request. `lines` are its first commands.
     pub(crate) fn admit_http(
         self: &Rc<Self>,
-        wire: Wire,
+        (wire, seat): (Wire, Seat),
         token: Option<&str>,
         lines: &[u8],
         positions: Option<Positions>,
@@ -85,7 +86,8 @@ impl Shard {
         let secret = link.secret;
         let now = self.node.clock.now();
         let stream = Stream::Http(Box::new(link));
-        let connection = self.keep(|index| Connection::new(stream, index, wire, now.mono_ms));
+        let connection =
+            self.keep(|index| Connection::new((stream, seat), index, wire, now.mono_ms));
         self.tally.opened(wire);
         let key = {
             let mut engine = self.engine.borrow_mut();

@@ -26,8 +26,6 @@ const ASKED: usize = 256;
 pub(super) struct Taps {
     any: Cell<bool>,
     list: RefCell<Vec<Tap>>,
-    /// Whose command is being carried out: the session may be over before its answers are sent.
-    current: RefCell<Option<(SessionKey, Who)>>,
 }
 
 /// The part of one trace that is on this shard.
@@ -96,10 +94,9 @@ impl Shard {
         from: SessionKey,
         text: &str,
     ) {
-        let before = self.who(connection, from);
         self.engine_mut().receive(now, from, text);
-        // What it said may have made it known; or it is over by what it said.
-        if let Some(who) = self.who(connection, from).or(before) {
+        // What it said may have made it known, and stands in front of what follows from it.
+        if let Some(who) = self.who(connection, from) {
             let (head, shown) = (Head::of(text), LazyCell::new(|| frame::from_client(text)));
             for tap in &mut *self.taps.list.borrow_mut() {
                 if tap.is_about(&head) || tap.follows(now.wall_ms, from, &who) {
@@ -109,19 +106,15 @@ impl Shard {
                     tap.feed.push(&line.of(Some(&who)));
                 }
             }
-            self.taps.current.replace(Some((from, who)));
         }
         self.carry_out();
-        self.taps.current.replace(None);
     }
 
     /// A frame for one session.
     pub(super) fn trace_sent(&self, connection: &Connection, to: SessionKey, text: &Bytes) {
         let Ok(text) = std::str::from_utf8(text) else { return };
         let now = self.node.clock.now();
-        let current = self.taps.current.borrow();
-        let current = current.as_ref().filter(|(key, _)| *key == to).map(|(_, who)| who.clone());
-        let who = self.who(connection, to).or(current);
+        let who = self.who(connection, to);
         let head = Head::of(text);
         let shown = LazyCell::new(|| frame::from_server(text, &head));
         // A channel's own trace has these already, once for all of its subscribers.

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::header::HeaderMap;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,6 +21,7 @@ use super::socket::Socket;
 use super::takeover::{self, Slot};
 use super::tls::HTTP2;
 use crate::metrics::Refusal;
+use crate::node::Seat;
 use crate::shard::Shard;
 
 /// Connections that the system holds until they are accepted: a return of all clients at once.
@@ -58,7 +60,7 @@ pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener) {
                 // Whoever takes nothing for so long is gone, also where nothing has to be answered.
                 let patience = Some(Duration::from_millis(patience));
                 let _ = SockRef::from(&tcp).set_tcp_user_timeout(patience);
-                tokio::task::spawn_local(greet(shard.clone(), tcp, peer));
+                tokio::task::spawn_local(greet(shard.clone(), tcp, peer.ip()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -75,12 +77,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), E::ConnectionAborted | E::ConnectionReset | E::Interrupted)
 }
 
-async fn greet(shard: Rc<Shard>, tcp: TcpStream, peer: SocketAddr) {
-    if !shard.node.connection_begins() {
+async fn greet(shard: Rc<Shard>, tcp: TcpStream, peer: IpAddr) {
+    let Some(seat) = shard.node.seat() else {
         shard.tally.refused(Refusal::Busy);
         return http::refuse_busy(tcp).await;
-    }
-    let counted = Rc::new(RefCell::new(Counted::new(shard.clone(), peer)));
+    };
+    let counted = Rc::new(RefCell::new(Counted { seat: Some(seat), peer }));
     let limit = Duration::from_millis(shard.settings().limits.header_timeout.ms);
     match shard.node.tls.as_ref().map(super::tls::TlsKeys::acceptor) {
         None => serve(shard, counted, tcp.into()).await,
@@ -101,34 +103,32 @@ async fn greet(shard: Rc<Shard>, tcp: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// A counted connection; given up when it becomes a WebSocket, which is counted on.
+/// A counted connection, and whose it is.
 pub(super) struct Counted {
-    shard: Option<Rc<Shard>>,
-    /// Its other end is on this machine.
-    is_local: bool,
+    seat: Option<Seat>,
+    peer: IpAddr,
 }
 
 impl Counted {
-    fn new(shard: Rc<Shard>, peer: SocketAddr) -> Self {
-        Self { shard: Some(shard), is_local: peer.ip().to_canonical().is_loopback() }
-    }
-
-    /// The connection goes on as a WebSocket.
-    pub(super) fn keep(&mut self) {
-        self.shard = None;
+    /// The connection goes on as a WebSocket, and its place is that one's.
+    pub(super) fn take_seat(&mut self) -> Option<Seat> {
+        self.seat.take()
     }
 
     /// Whether the connection's other end is on this machine: a client, or a proxy.
     pub(super) fn is_local(&self) -> bool {
-        self.is_local
+        self.peer.to_canonical().is_loopback()
     }
-}
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if let Some(shard) = &self.shard {
-            shard.node.connection_ended();
-        }
+    /// Counts the connection's place as one of a client's sessions; else after how many
+    /// milliseconds it may be.
+    pub(super) fn let_in(&mut self, shard: &Shard, client: IpAddr) -> Result<(), u64> {
+        self.seat.as_mut().map_or(Ok(()), |seat| shard.let_in(seat, client))
+    }
+
+    /// The client's address: the peer's, or what a trusted proxy says.
+    pub(super) fn client(&self, shard: &Shard, headers: &HeaderMap) -> IpAddr {
+        shard.settings().proxies.client(self.peer, headers)
     }
 }
 

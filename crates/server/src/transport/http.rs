@@ -1,15 +1,16 @@
 //! The HTTP side: pages, health, the fallbacks, and the upgrade to a WebSocket.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -20,6 +21,16 @@ use super::upgrade;
 use crate::shard::Shard;
 use crate::trace::body::TraceBody;
 use crate::{api, console, page};
+
+/// How long a connection that was refused is read, and how many of them at once: others may lose
+/// the answer.
+const LINGER: Duration = Duration::from_millis(500);
+const REFUSING: usize = 64;
+
+thread_local! {
+    /// Connections of this shard that are being told that there is no room.
+    static REFUSED: Cell<usize> = const { Cell::new(0) };
+}
 
 /// What an answer has behind its head.
 pub(crate) enum Content {
@@ -93,7 +104,10 @@ async fn route(
     request: Request<Incoming>,
 ) -> Answer {
     let mut answer = match request.uri().path() {
-        "/events" | "/poll" | "/send" => fallback::respond(shard, request).await,
+        "/events" | "/poll" | "/send" => {
+            let client = counted.borrow().client(shard, request.headers());
+            fallback::respond(shard, client, request).await
+        }
         path if path.starts_with("/api/") => api::respond(shard, request).await,
         "/socket" => upgrade::upgrade(shard, counted, request),
         _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
@@ -143,9 +157,23 @@ pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     answer
 }
 
-/// There are too many connections: said at once, without reading the request.
+/// There are too many connections: said at once, whatever is asked. What comes of the request is
+/// read for a moment: if the socket were closed in front of it, the system would reset the
+/// connection, and the client might never see the answer.
 pub(super) async fn refuse_busy(mut tcp: TcpStream) {
     let answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
                   Content-Length: 0\r\nConnection: close\r\n\r\n";
     let _ = tcp.write_all(answer.as_bytes()).await;
+    if REFUSED.get() < REFUSING {
+        REFUSED.set(REFUSED.get() + 1);
+        let _ = tokio::time::timeout(LINGER, until_closed(&mut tcp)).await;
+        REFUSED.set(REFUSED.get() - 1);
+    }
+}
+
+async fn until_closed(tcp: &mut TcpStream) {
+    let mut buffer = [0; 1024];
+    if tcp.shutdown().await.is_ok() {
+        while let Ok(1..) = tcp.read(&mut buffer).await {}
+    }
 }

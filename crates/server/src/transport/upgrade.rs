@@ -50,10 +50,12 @@ pub(super) fn upgrade(
         }
     };
     let answer = switching(&wanted);
+    let client = counted.borrow().client(shard, request.headers());
+    let let_in = counted.borrow_mut().let_in(shard, client);
     let (shard, counted) = (shard.clone(), counted.clone());
     tokio::task::spawn_local(async move {
         match hyper::upgrade::on(request).await {
-            Ok(upgraded) => take_over(&shard, &counted, upgraded, &wanted),
+            Ok(upgraded) => take_over(&shard, &counted, upgraded, (&wanted, let_in)),
             Err(error) => tracing::debug!(%error, "an upgrade was not completed"),
         }
     });
@@ -126,7 +128,7 @@ fn take_over(
     shard: &Rc<Shard>,
     counted: &Rc<RefCell<Counted>>,
     upgraded: Upgraded,
-    wanted: &Wanted,
+    (wanted, let_in): (&Wanted, Result<(), u64>),
 ) {
     let Ok(parts) = upgraded.downcast::<TokioIo<Socket>>() else {
         return tracing::error!("an upgraded connection is of no known kind");
@@ -134,8 +136,10 @@ fn take_over(
     let mut socket = parts.io.into_inner();
     socket.unread(parts.read_buf);
     let (stream, early) = socket.into_stream();
-    counted.borrow_mut().keep();
-    let refusal = (wanted.subprotocol == Some(None)).then_some(CloseCode::UnsupportedVersion);
+    let Some(seat) = counted.borrow_mut().take_seat() else { return };
+    let unknown = wanted.subprotocol == Some(None);
+    let refusal = unknown.then_some((CloseCode::UnsupportedVersion, None));
+    let too_soon = let_in.err().map(|wait_ms| (CloseCode::RateLimited, Some(wait_ms)));
     let wire = if wanted.deflate.is_some() { Wire::Compressed } else { Wire::WebSocket };
-    shard.admit(stream, wire, wanted.token.as_deref(), &early, refusal);
+    shard.admit((stream, seat), wire, wanted.token.as_deref(), &early, too_soon.or(refusal));
 }

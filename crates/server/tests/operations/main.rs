@@ -9,4 +9,5 @@ mod http;
 mod logs;
 mod metrics;
 mod reload;
+mod reload_load;
 mod systemd;

@@ -8,7 +8,7 @@ use crate::common::{SECRET, Server, Setup, token, until};
 use crate::http::get;
 
 /// Writes the configuration of `setup` with `change` made to its text.
-fn write(server: &Server, setup: &Setup<'_>, change: impl FnOnce(String) -> String) {
+pub(crate) fn write(server: &Server, setup: &Setup<'_>, change: impl FnOnce(String) -> String) {
     std::fs::write(server.path().join("tidings.toml"), change(setup.text())).unwrap();
 }
 
@@ -23,7 +23,7 @@ fn told(server: &Server, outcome: &str, times: usize) {
     until(&line, || get(server.port, "/metrics").1.contains(&line).then_some(()));
 }
 
-const OTHER: &str = "another secret of tests, also of 32 bytes";
+pub(crate) const OTHER: &str = "another secret of tests, also of 32 bytes";
 
 #[test]
 fn a_key_is_added_while_everybody_stays_and_withdrawn_with_its_sessions() {

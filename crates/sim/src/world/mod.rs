@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidings_core::Engine;
-use tidings_core::engine::Traveller;
+use tidings_core::engine::{Notice, Traveller};
 use tidings_core::store::{Loaded, StoreError};
 
 use crate::checker::{History, Op, Violation, check};
@@ -37,6 +37,7 @@ pub struct World {
     queue: BTreeMap<(u64, u64), (Option<u64>, Event)>,
     scheduled: u64,
     node: Node,
+    notices: Vec<Notice>,
     disk: Disk,
     links: Vec<Link>,
     pub(crate) clients: Vec<Client>,
@@ -93,6 +94,7 @@ impl World {
         let mut world = World {
             seed,
             node: Node::default(),
+            notices: Vec::new(),
             disk: Disk::new(rng.next_u64(), &setup),
             setup,
             rng,
@@ -126,6 +128,11 @@ impl World {
     /// Milliseconds since 1970, as the node's clock has them.
     pub fn wall_ms(&self) -> u64 {
         (self.setup.wall_ms + self.now_ms).saturating_add_signed(self.skew_ms)
+    }
+
+    /// All that engines have told of by now.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// What the rules say of all that happened so far.

@@ -1,10 +1,11 @@
 //! The node: what the driver of the real server does with an engine.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tidings_core::engine::{
-    Config, Crowd, Delivery, Message, Now, SessionKey, ShardId, TopicKey, Traveller,
+    Attendee, Config, Crowd, Delivery, Happened, Message, Now, SessionKey, ShardId, TopicKey,
+    Traveller,
 };
 use tidings_core::{Effect, Engine};
 use tidings_proto::CloseCode;
@@ -79,9 +80,24 @@ impl World {
                 authority: Arc::new(TestAuthority),
                 crowd: crowd.clone(),
             };
-            self.node.engines.push(Engine::new(self.engine_now(), config));
+            let mut engine = Engine::new(self.engine_now(), config);
+            engine.expect(self.engine_now(), self.told_as_there());
+            self.node.engines.push(engine);
         }
         self.node_after(500, Event::Tick);
+    }
+
+    /// Who was told as there last: what a driver keeps for the next start.
+    fn told_as_there(&self) -> BTreeSet<Attendee> {
+        let mut there = BTreeSet::new();
+        for notice in &self.notices {
+            match &notice.what {
+                Happened::Attendance(who, true) => drop(there.insert(who.clone())),
+                Happened::Attendance(who, false) => drop(there.remove(who)),
+                Happened::Published { .. } => {}
+            }
+        }
+        there
     }
 
     /// Calls an engine and does what it says.
@@ -145,6 +161,7 @@ impl World {
                     self.node_after(delay, Event::Arrive { link, shard: to.0, traveller });
                 }
             }
+            Effect::Notice(notice) => self.notices.push(notice),
             Effect::Pause { session } => {
                 if let Some(link) = self.link_of(shard, session) {
                     self.links[link].paused = true;

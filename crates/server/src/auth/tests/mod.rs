@@ -138,6 +138,7 @@ fn reason(result: Result<Identity, TokenError>) -> String {
     match result.unwrap_err() {
         TokenError::Refused(reason) => reason,
         TokenError::Expired => "expired".into(),
+        TokenError::Later => "later".into(),
     }
 }
 

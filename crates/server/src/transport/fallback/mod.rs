@@ -8,6 +8,7 @@ mod poll;
 mod send;
 mod source;
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(super) use poll::answer as poll_answer;
 
 use super::http::{Answer, text};
 use crate::metrics::Refusal;
+use crate::node::Seat;
 use crate::shard::Shard;
 
 /// A request's body at most: a batch of many commands.
@@ -30,8 +32,12 @@ const BODY_BYTES: usize = 1 << 20;
 /// How long a request's body may take.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Answers requests to `/events`, `/poll` and `/send`.
-pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
+/// Answers requests to `/events`, `/poll` and `/send`. `client` is whose address it comes from.
+pub(super) async fn respond(
+    shard: &Rc<Shard>,
+    client: IpAddr,
+    request: Request<Incoming>,
+) -> Answer {
     let path = request.uri().path();
     let origin = request.headers().get(header::ORIGIN).cloned();
     if !shard.settings().origins.allow(request.headers()) {
@@ -41,9 +47,9 @@ pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> An
     }
     let mut answer = match (request.method(), path) {
         (&Method::OPTIONS, _) => cors::preflight(),
-        (&Method::POST, "/events") => open::events(shard, request).await,
-        (&Method::GET, "/events") => source::open(shard, &request),
-        (&Method::POST, "/poll") => poll::respond(shard, request).await,
+        (&Method::POST, "/events") => open::events(shard, client, request).await,
+        (&Method::GET, "/events") => source::open(shard, client, &request),
+        (&Method::POST, "/poll") => poll::respond(shard, client, request).await,
         (&Method::POST, "/send") => send::respond(shard, request).await,
         _ => {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "this takes POST\n");
@@ -82,11 +88,35 @@ fn token(headers: &HeaderMap) -> Option<String> {
     headers.get(header::AUTHORIZATION).and_then(super::upgrade::bearer)
 }
 
-fn busy(shard: &Shard) -> Answer {
-    shard.tally.refused(Refusal::Busy);
-    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, "too many connections\n");
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    answer
+/// Why there is no place for a session.
+enum Full {
+    Address { wait_ms: u64 },
+    Node,
+}
+
+impl Full {
+    fn answer(self) -> Answer {
+        let (status, why, wait_ms) = match self {
+            Full::Address { wait_ms } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too many sessions of this address\n", wait_ms)
+            }
+            Full::Node => (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n", 5000),
+        };
+        let mut answer = text(status, why);
+        let seconds = HeaderValue::from(wait_ms.div_ceil(1000));
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+        answer
+    }
+}
+
+/// A place for a session that is spoken in requests.
+fn seat(shard: &Shard, client: IpAddr) -> Result<Seat, Full> {
+    let Some(mut seat) = shard.node.seat() else {
+        shard.tally.refused(Refusal::Busy);
+        return Err(Full::Node);
+    };
+    shard.let_in(&mut seat, client).map_err(|wait_ms| Full::Address { wait_ms })?;
+    Ok(seat)
 }
 
 /// The first line of a request, and the lines behind it.

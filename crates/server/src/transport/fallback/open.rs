@@ -1,5 +1,6 @@
 //! Opening a session over Server-Sent Events.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Request, Response};
 
-use super::{EventBody, body_of, busy, token};
+use super::{EventBody, body_of, seat, token};
 use crate::shard::Shard;
 use crate::shard::connection::Connection;
 use crate::shard::wire::Wire;
@@ -25,16 +26,21 @@ const fn padding() -> [u8; 2052] {
 }
 
 /// Answers with all that the session is sent, for as long as it lives.
-pub(super) async fn events(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
+pub(super) async fn events(
+    shard: &Rc<Shard>,
+    client: IpAddr,
+    request: Request<Incoming>,
+) -> Answer {
     let token = token(request.headers());
     let lines = match body_of(request).await {
         Ok(lines) => lines,
         Err(answer) => return answer,
     };
-    if !shard.node.connection_begins() {
-        return busy(shard);
-    }
-    let connection = shard.admit_http(Wire::Events, token.as_deref(), &lines, None);
+    let seat = match seat(shard, client) {
+        Ok(seat) => seat,
+        Err(full) => return full.answer(),
+    };
+    let connection = shard.admit_http((Wire::Events, seat), token.as_deref(), &lines, None);
     stream(shard, connection, Bytes::from_static(&PADDING))
 }
 

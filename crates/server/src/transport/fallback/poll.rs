@@ -1,5 +1,6 @@
 //! Long-polling: the request that opens a session, and those that ask for more.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use hyper::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use super::{body_of, busy, split_head, token};
+use super::{body_of, seat, split_head, token};
 use crate::shard::Shard;
 use crate::shard::requests::{Handle, Poll};
 use crate::shard::wire::Wire;
@@ -21,7 +22,11 @@ struct Ask<'a> {
     ack: u64,
 }
 
-pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Answer {
+pub(super) async fn respond(
+    shard: &Rc<Shard>,
+    client: IpAddr,
+    request: Request<Incoming>,
+) -> Answer {
     let token = token(request.headers());
     let body = match body_of(request).await {
         Ok(body) => body,
@@ -29,18 +34,19 @@ pub(super) async fn respond(shard: &Rc<Shard>, request: Request<Incoming>) -> An
     };
     match serde_json::from_slice::<Ask<'_>>(&split_head(&body).0) {
         Ok(ask) => more(shard, &ask),
-        Err(_) => open(shard, token.as_deref(), &body).await,
+        Err(_) => open(shard, client, token.as_deref(), &body),
     }
 }
 
-async fn open(shard: &Rc<Shard>, token: Option<&str>, lines: &[u8]) -> Answer {
-    if !shard.node.connection_begins() {
-        return busy(shard);
-    }
+fn open(shard: &Rc<Shard>, client: IpAddr, token: Option<&str>, lines: &[u8]) -> Answer {
+    let seat = match seat(shard, client) {
+        Ok(seat) => seat,
+        Err(full) => return full.answer(),
+    };
     let (poll, answered) = oneshot::channel();
     {
         // Not held across the wait: the session may end before its client hears of it.
-        let connection = shard.admit_http(Wire::Lines, token, lines, None);
+        let connection = shard.admit_http((Wire::Lines, seat), token, lines, None);
         if let Some(link) = connection.link() {
             link.open(poll);
         }

@@ -1,5 +1,6 @@
 //! A plain `EventSource`: channels in the URL, receiving only, resumed by `Last-Event-ID`.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -8,8 +9,8 @@ use hyper::{Request, StatusCode};
 use serde_json::json;
 use tidings_proto::CloseCode;
 
-use super::busy;
 use super::open::stream;
+use super::seat;
 use crate::shard::Shard;
 use crate::shard::connection::Connection;
 use crate::shard::wire::Wire;
@@ -52,19 +53,20 @@ impl Wish {
     }
 }
 
-pub(super) fn open(shard: &Rc<Shard>, request: &Request<Incoming>) -> Answer {
+pub(super) fn open(shard: &Rc<Shard>, client: IpAddr, request: &Request<Incoming>) -> Answer {
     let wish = match Wish::parse(request.uri().query().unwrap_or_default()) {
         Ok(wish) => wish,
         Err(why) => return text(StatusCode::BAD_REQUEST, why),
     };
     let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
-    if !shard.node.connection_begins() {
-        return busy(shard);
-    }
+    let seat = match seat(shard, client) {
+        Ok(seat) => seat,
+        Err(full) => return full.answer(),
+    };
     let positions = Positions::new(&wish.channels, last);
     let lines = commands(&wish, &positions);
     let positions = if wish.rewind.is_some() { positions.rewind() } else { positions };
-    let connection = shard.admit_http(Wire::Source, None, b"", Some(positions));
+    let connection = shard.admit_http((Wire::Source, seat), None, b"", Some(positions));
     if let Some(ticket) = &wish.ticket {
         shard.admit_by_ticket(&connection, ticket, TICKET_MS);
     }
