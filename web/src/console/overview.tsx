@@ -46,9 +46,6 @@ function plotsOf(s: Samples): readonly Plot[] {
     { title: 'Store commit', format: latency, lines: two(x => x.store_commit) },
     { title: 'Connections', format: brief, total: true, lines: TRANSPORTS.map(([name, key]) => (
       { name, values: levels(s, x => x.connections[key] ?? 0) })) },
-    { title: 'Sessions ended', format: perSecond, lines: [
-      { name: 'all reasons', values: rates(s, x => sum(x.sessions_closed)) },
-    ] },
     { title: 'Memory', format: bytes, lines: [
       { name: 'resident', values: levels(s, x => x.memory_bytes) },
     ] },

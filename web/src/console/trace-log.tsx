@@ -118,7 +118,9 @@ const RowLine = memo(function RowLine({ row }: { row: Row }) {
     <details className={row.refused ? 'row refused' : 'row'} data-kind={line.kind}>
       <summary>
         <time>{clockMs(line.at)}</time>
-        <span className="sign" title={meaning}><span aria-hidden="true">{sign}</span><span className="unseen">{meaning}</span></span>
+        <span className="sign" title={meaning}>
+          <span aria-hidden="true">{sign}</span><span className="unseen">{meaning}</span>
+        </span>
         <b className="type">{line.kind === 'refused' ? `refused ${type}` : type}</b>
         <span className="channel" dir="auto">{channel}</span>
         <span className="reason">{reason ?? (data !== undefined && <OneLine value={data} />)}</span>

@@ -104,7 +104,9 @@ const FrameRow = memo(function FrameRow({ frame }: { frame: Frame }) {
     <details className={type === 'error' || type === 'bye' ? 'row refused' : 'row'} data-kind={direction}>
       <summary>
         <time>{clockMs(frame.at)}</time>
-        <span className="sign" title={meaning}><span aria-hidden="true">{sign}</span><span className="unseen">{meaning}</span></span>
+        <span className="sign" title={meaning}>
+          <span aria-hidden="true">{sign}</span><span className="unseen">{meaning}</span>
+        </span>
         <b className="type">{type}</b>
         {direction === 'note' ? <span>{String(value)}</span> : <OneLine value={value} />}
       </summary>
