@@ -2,15 +2,18 @@
 //!
 //! - [`run()`] starts a node: a thread for each shard and one for storage;
 //! - `transport`: accepting, TLS, HTTP, the upgrade, sockets;
+//! - `acme`: certificates that the server gets by itself;
 //! - `api`: the HTTP API for backends; `console`: the page that uses it;
 //! - `trace`: what operators follow as it happens;
 //! - `egress`: what the server itself calls;
 //! - `rate`: how fast somebody may ask;
 //! - `shard`: one thread's connections and its engine;
 //! - `storage`: the thread that commits to the log;
+//! - `telemetry`: traces and logs for a collector;
 //! - [`config`], [`auth`], [`schema`]: what is configured, who signs in, what data must look like;
 //! - [`cli`]: the commands of the binary.
 
+mod acme;
 mod api;
 pub mod auth;
 pub mod cli;
@@ -24,6 +27,7 @@ mod lifecycle;
 pub mod metrics;
 mod node;
 mod operations;
+mod outbound;
 mod page;
 mod rate;
 mod reload;
@@ -33,6 +37,7 @@ mod secret;
 mod shard;
 mod storage;
 mod systemd;
+mod telemetry;
 mod trace;
 mod transport;
 mod webhooks;

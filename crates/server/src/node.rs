@@ -32,7 +32,7 @@ pub(crate) struct Node {
     /// Calls to the application's backend.
     pub(crate) egress: Egress,
     pub(crate) webhooks: Webhooks,
-    pub(crate) tls: Option<TlsKeys>,
+    pub(crate) tls: Option<Arc<TlsKeys>>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,
     /// Sessions of each user, and of each address.

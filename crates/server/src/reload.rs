@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tidings_core::policy::Policy;
+use tracing::field;
 
 use crate::RunError;
 use crate::api::ApiKeys;
@@ -13,6 +14,7 @@ use crate::config::{Config, StoreKind};
 use crate::node::{Node, Settings};
 use crate::rate::{Counts, Proxies, Rates};
 use crate::shard::mailbox::Mail;
+use crate::telemetry::TARGET;
 use crate::webhooks::Hook;
 
 /// Reads the configuration again, with what the command line changes in it.
@@ -82,8 +84,11 @@ impl Reloader {
             return tracing::warn!("there is no configuration file to read again");
         };
         self.read = stamps(&self.running, &self.base_dir);
+        let span = tracing::info_span!(target: TARGET, "reload", tidings.taken = field::Empty);
+        let _entered = span.enter();
         let taken = again().and_then(|config| self.take(node, config));
         node.operations.reloaded(taken.is_ok());
+        span.record("tidings.taken", taken.is_ok());
         match taken {
             Ok(()) => tracing::info!("the configuration was read again and is in force"),
             Err(error) => {
@@ -170,6 +175,7 @@ fn keep_what_cannot_change(config: &mut Config, running: &Config) -> Vec<String>
     keep(&mut kept, "server.shards", &mut new.shards, &old.shards);
     keep(&mut kept, "server.tls", &mut new.tls, &old.tls);
     keep(&mut kept, "store", &mut config.store, &running.store);
+    keep(&mut kept, "telemetry", &mut config.telemetry, &running.telemetry);
     for (name, rules) in &mut config.namespace {
         if let Some(old) = running.namespace.get(name) {
             let key = format!("namespace.{name}.history.durable");

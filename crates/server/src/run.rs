@@ -15,6 +15,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
+use crate::acme::Keeper;
 use crate::auth::{self, JwtAuthority, Revocations, SharedAuthority};
 use crate::clock::Clock;
 use crate::config::{Config, Secret, StoreKind, StoreLevel};
@@ -29,6 +30,7 @@ use crate::secret;
 use crate::shard::Shard;
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
+use crate::telemetry::TARGET;
 use crate::transport::accept;
 use crate::transport::tls::TlsKeys;
 use crate::webhooks::{Journal, Times, Webhooks};
@@ -63,6 +65,7 @@ pub struct Start {
 /// When something that was configured cannot be had: an address, a file, the store.
 pub fn run(start: Start) -> Result<(), RunError> {
     let Start { config, base_dir, dev, console_key, again } = start;
+    let starting = tracing::info_span!(target: TARGET, "start").entered();
     let (config, base_dir) = (&config, &*base_dir);
     let shards = match config.server.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
@@ -91,6 +94,8 @@ pub fn run(start: Start) -> Result<(), RunError> {
     let checking = (clock, &secret, revocations);
     let node = Arc::new(make_node(config, base_dir, checking, shared, trying_out)?);
     let settings = Arc::new(reload::settings(config, base_dir, &node.users)?);
+    let keeper = node.tls.as_ref().map(|keys| Keeper::open(config, base_dir, keys, clock));
+    let keeper = keeper.transpose()?.flatten();
     let listeners = listen(config.server.listen, shards)?;
     let address = listeners[0].local_addr().map_err(RunError::Io)?;
     let (mut log, level) = match opened {
@@ -107,9 +112,13 @@ pub fn run(start: Start) -> Result<(), RunError> {
     }
     auth::keep_fetching(&node);
     node.operations.ready(&node);
+    // Not before: the authority will come and look.
+    keeper.map(Keeper::start).transpose()?;
     announce(config, address);
+    drop(starting);
     let mut reloader = Reloader::new(again, (config, settings), base_dir, secret);
     life.live(&node, &mut reloader);
+    let _draining = tracing::info_span!(target: TARGET, "drain").entered();
     let storage = node.storage.clone();
     let (done, ended) = oneshot::channel();
     let stopping = move || {
@@ -204,7 +213,7 @@ fn make_node(
         storage,
         webhooks: Webhooks::new(egress.clone(), clock),
         egress,
-        tls: tls.transpose().map_err(RunError::Tls)?,
+        tls: tls.transpose().map_err(RunError::Tls)?.map(Arc::new),
         connections: Default::default(),
         connections_max: config.limits.connections.into(),
         users: Arc::default(),

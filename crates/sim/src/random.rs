@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tidings_core::Period;
+use tidings_core::engine::Wants;
 use tidings_core::store::Level;
 
 use crate::checker::{Op, Violation};
@@ -55,6 +56,8 @@ fn vary(rng: &mut Rng, setup: &mut Setup) {
             policy.history.dedup_window = Period::secs(30 * 86_400);
         });
     }
+    let any = || vec!["*".into()];
+    setup.policy.wants = Wants { users: true, channels: any(), events: any() };
     setup.shards = rng.range(1, 4) as u16;
     setup.keeping = match rng.below(6) {
         0 => Keeping::Map,

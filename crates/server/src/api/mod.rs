@@ -17,15 +17,17 @@ mod types;
 mod users;
 
 use std::rc::Rc;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, StatusCode};
 use matchit::Router;
+use tracing::{Instrument, Span, field};
 
 use crate::shard::Shard;
+use crate::telemetry;
 use crate::transport::collect;
 use crate::transport::http::{Answer, text};
 use call::{Call, decoded};
@@ -93,8 +95,27 @@ async fn try_respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Result<An
         let methods: Vec<_> = found.value.iter().map(|e| e.method.as_str()).collect();
         return Ok(wrong_method(&methods.join(", ")));
     };
+    let path = found.params.iter().map(|(_, value)| decoded(value)).collect::<Result<_, _>>();
+    let span = span_of(&request, endpoint, &key);
+    let serving = serve(shard, key, endpoint, path, request).instrument(span.clone());
+    let answered = serving.await;
+    let status = answered.as_ref().map_or_else(|problem| problem.status, |a| a.status().as_u16());
+    span.record("http.response.status_code", status);
+    if status >= 500 {
+        span.record("otel.status_code", "ERROR");
+    }
+    answered
+}
+
+async fn serve(
+    shard: &Rc<Shard>,
+    key: Arc<Key>,
+    endpoint: &Endpoint,
+    path: Result<Vec<String>, Problem>,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
     key.require(endpoint.scope)?;
-    let path = found.params.iter().map(|(_, value)| decoded(value)).collect::<Result<_, _>>()?;
+    let path = path?;
     let query = request.uri().query().unwrap_or_default();
     let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let body = match endpoint.body {
@@ -103,6 +124,25 @@ async fn try_respond(shard: &Rc<Shard>, request: Request<Incoming>) -> Result<An
     };
     let call = Call { shard, key, path, query, body };
     carry_out(&call, endpoint.operation).await
+}
+
+/// A request of the API for the collector, part of the caller's trace if it says so. Of what is
+/// asked for only the operation is told.
+fn span_of(request: &Request<Incoming>, endpoint: &Endpoint, key: &Key) -> Span {
+    let span = tracing::info_span!(
+        target: telemetry::TARGET,
+        "api",
+        otel.name = endpoint.id,
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        tidings.operation = endpoint.id,
+        tidings.key = &*key.name,
+        http.request.method = endpoint.method.as_str(),
+        http.route = %format_args!("/api/v1{}", endpoint.path),
+        http.response.status_code = field::Empty,
+    );
+    telemetry::follow(&span, request.headers());
+    span
 }
 
 async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Problem> {

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::error::CliError;
 use super::logging::Logging;
 use crate::config::{ApiKey, Config, ConfigError, Secret, StoreKind, Tls};
+use crate::telemetry::Telemetry;
 use crate::{Again, RunError, Start, secret};
 
 /// Run a server for trying out: open to anyone, with a page to open in a browser
@@ -176,7 +177,9 @@ fn start(
 ) -> Result<(), CliError> {
     let (config, api_key) = read(file.as_deref(), &changes, mode)?;
     let base_dir = config.base_dir();
-    logging.start();
+    let telemetry = Telemetry::start(&config.telemetry, &base_dir);
+    let telemetry = telemetry.map_err(|why| RunError::Io(std::io::Error::other(why)))?;
+    logging.start(telemetry.as_ref());
     for doubt in config.check(&base_dir)? {
         logging.doubt(&doubt);
     }
@@ -187,7 +190,11 @@ fn start(
         Box::new(move || read(Some(&file), &changes, mode).map(|(config, _)| config))
     });
     let (dev, console_key) = (mode != Mode::Serve, api_key.map(|key| key.secret));
-    Ok(crate::run(Start { config, base_dir, dev, console_key, again })?)
+    let ended = crate::run(Start { config, base_dir, dev, console_key, again });
+    if let Some(telemetry) = telemetry {
+        telemetry.end();
+    }
+    Ok(ended?)
 }
 
 #[cfg(test)]

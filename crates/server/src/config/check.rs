@@ -1,14 +1,19 @@
 //! What the types cannot say: files that must exist, values that contradict each other.
 
 use std::path::Path;
+use std::time::Duration;
 
+use hyper::Uri;
 use tidings_core::policy::{Access, NamespacePolicy};
 
-use super::{Config, ConfigError, Problem, StoreKind, Tls};
+use super::{Acme, Config, ConfigError, Problem, StoreKind, Tls};
+use crate::acme::{NAMES_MAX, is_name};
 use crate::api::ApiKeys;
 use crate::auth::KeySet;
 use crate::egress::{self, Guard, Target};
+use crate::outbound::Outbound;
 use crate::rate::Proxies;
+use crate::telemetry;
 use crate::webhooks::Hook;
 
 /// Collects what is wrong and what is only doubtful.
@@ -40,6 +45,9 @@ impl Config {
         self.check_server(base_dir, &mut found);
         self.check_auth(base_dir, &mut found);
         self.check_limits(&mut found);
+        if let Err((key, why, remedy)) = telemetry::check(&self.telemetry, base_dir) {
+            found.error(&key, why, remedy);
+        }
         for (name, rules) in &self.namespace {
             self.check_namespace(name, rules, &mut found);
         }
@@ -247,11 +255,12 @@ impl Config {
 fn check_tls(tls: &Tls, base_dir: &Path, found: &mut Findings<'_>) {
     let pair = [("certificate", &tls.certificate), ("key", &tls.key)];
     let given = pair.iter().filter(|(_, path)| path.is_some()).count();
-    if tls.self_signed && given > 0 {
-        let remedy = "remove self_signed, or certificate and key";
-        found.error("server.tls", "both a certificate and a self-signed one", remedy);
-    } else if !tls.self_signed && given < 2 {
-        let remedy = "set both certificate and key, or self_signed = true";
+    let others = usize::from(tls.self_signed) + usize::from(tls.acme.is_some());
+    if others + given.min(1) > 1 {
+        let remedy = "keep one of: certificate and key, acme, self_signed";
+        found.error("server.tls", "several kinds of certificate at once", remedy);
+    } else if others == 0 && given < 2 {
+        let remedy = "set both certificate and key, or acme, or self_signed = true";
         found.error("server.tls", "a certificate needs its key and a key its certificate", remedy);
     }
     for (name, path) in pair {
@@ -261,6 +270,53 @@ fn check_tls(tls: &Tls, base_dir: &Path, found: &mut Findings<'_>) {
             let remedy = "the path is relative to the configuration file";
             found.error(&format!("server.tls.{name}"), message, remedy);
         }
+    }
+    if let Some(acme) = &tls.acme {
+        check_acme(acme, base_dir, found);
+    }
+}
+
+fn check_acme(acme: &Acme, base_dir: &Path, found: &mut Findings<'_>) {
+    let key = |name: &str| format!("server.tls.acme.{name}");
+    if !acme.terms_agreed {
+        let remedy = "read them where the authority has them, and set terms_agreed = true";
+        found.error(&key("terms_agreed"), "its terms of service are not agreed to", remedy);
+    }
+    if !(1..=NAMES_MAX).contains(&acme.domains.len()) {
+        let message = format!("a certificate has 1 to {NAMES_MAX} names");
+        found.error(&key("domains"), message, "write domains = [\"chat.example.com\"]");
+    }
+    for name in acme.domains.iter().filter(|name| !is_name(name)) {
+        let remedy = "write names as chat.example.com, without a star; no addresses";
+        found.error(&key("domains"), format!("{name:?} cannot be ordered"), remedy);
+    }
+    let is_mail = |text: &str| text.contains('@') && text.is_ascii() && !text.contains([':', ' ']);
+    for address in acme.contact.iter().filter(|address| !is_mail(address)) {
+        let message = format!("{address:?} is not a mail address");
+        found.error(&key("contact"), message, "write contact = [\"ops@example.com\"], or nothing");
+    }
+    let uri = acme.directory.parse::<Uri>().ok();
+    if !uri.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some()) {
+        let remedy = "write the https:// address of the authority's directory";
+        found.error(&key("directory"), format!("{:?} is not one", acme.directory), remedy);
+    }
+    if let Some(path) = &acme.ca_file
+        && let Err(error) = Outbound::new(Some(&base_dir.join(path)), Duration::ZERO)
+    {
+        let remedy = "the path is relative to the configuration file, which has PEM in it";
+        found.error(&key("ca_file"), error.to_string(), remedy);
+    }
+    if !(100..=86_400_000).contains(&acme.retry.ms) {
+        let message = format!("{} is not 100ms to 24h", acme.retry);
+        found.error(&key("retry"), message, "write 1m");
+    }
+    let port = found.config.server.listen.port();
+    if acme.is_public() && port != 443 {
+        found.warn(
+            "server.tls.acme",
+            format!("the authority will look at port 443 of each name, and this is {port}"),
+            "listen on 0.0.0.0:443, or have that port forwarded here as TCP",
+        );
     }
 }
 

@@ -16,6 +16,7 @@ mod policy;
 mod rate;
 pub mod reference;
 mod sections;
+mod telemetry;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,8 @@ pub use egress::Egress;
 use error::Source;
 pub use error::{ConfigError, Place, Problem};
 pub use rate::{CommandRates, Rate, Rates};
-pub use sections::{Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
+pub use sections::{Acme, Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
+pub use telemetry::{Telemetry, TelemetryHeader};
 pub use webhook::{Webhook, WebhookEvent};
 
 /// Everything that can be configured.
@@ -52,6 +54,8 @@ pub struct Config {
     pub webhook: Vec<Webhook>,
     /// How fast somebody may ask.
     pub rate: Rates,
+    /// Traces and logs for a collector.
+    pub telemetry: Telemetry,
     /// What one client, one channel or one node may use. Sizes are bytes.
     pub limits: Limits,
     /// Namespaces, by what stands in front of a channel's colon. Only channels of these exist.

@@ -9,7 +9,8 @@ use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 
 use super::outline::{Row, Section, section};
 use super::{
-    Api, ApiKey, Auth, CommandRates, Config, Egress, Key, Rates, Server, Store, Tls, Webhook,
+    Acme, Api, ApiKey, Auth, CommandRates, Config, Egress, Key, Rates, Server, Store, Telemetry,
+    TelemetryHeader, Tls, Webhook,
 };
 
 /// A whole file that works, as a start.
@@ -23,6 +24,7 @@ fn sections() -> Vec<Section> {
     vec![
         section::<Server>("server", false),
         section::<Tls>("server.tls", false),
+        section::<Acme>("server.tls.acme", false),
         section::<Store>("store", false),
         section::<Auth>("auth", false),
         section::<Key>("auth.key", true),
@@ -35,6 +37,8 @@ fn sections() -> Vec<Section> {
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),
+        section::<Telemetry>("telemetry", false),
+        section::<TelemetryHeader>("telemetry.header", true),
         section::<Limits>("limits", false),
     ]
 }

@@ -67,7 +67,7 @@ impl Default for Server {
     }
 }
 
-/// TLS: a certificate and its key, or a self-signed one for trying out.
+/// TLS: a certificate and its key, one from an authority, or a self-signed one for trying out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
@@ -81,6 +81,48 @@ pub struct Tls {
     pub key: Option<PathBuf>,
     /// Makes a certificate of its own at each start instead. Browsers warn; for trying out only.
     pub self_signed: bool,
+    /// Gets a certificate from an authority, and renews it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
+}
+
+/// Certificates from an authority that speaks ACME (RFC 8555), as Let's Encrypt: ordered at the
+/// first start, renewed while the server runs, kept in the folder `acme` of `store.path`. The
+/// authority looks for the server at port 443 of each name (tls-alpn-01): `listen` there, or have
+/// the port forwarded as TCP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Acme {
+    /// The names of the certificate, which must lead to this server.
+    pub domains: Vec<String>,
+    /// Mail addresses that the authority may write to.
+    pub contact: Vec<String>,
+    /// Where the authority is. To try out: `https://acme-staging-v02.api.letsencrypt.org/directory`.
+    pub directory: String,
+    /// That you agree to the authority's terms of service. Must be `true`.
+    pub terms_agreed: bool,
+    /// The certificates (PEM) by which an authority of your own is known when it is asked. Without
+    /// it those are trusted that browsers trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["/etc/tidings/ca.pem"]))]
+    pub ca_file: Option<PathBuf>,
+    /// How long an order that failed is waited for, at first: three times as long after each
+    /// further failure, up to six hours, or as long as the authority asks for. Public authorities
+    /// count failures; less than a minute is for your own.
+    pub retry: Period,
+}
+
+impl Default for Acme {
+    fn default() -> Self {
+        Self {
+            domains: Vec::new(),
+            contact: Vec::new(),
+            directory: "https://acme-v02.api.letsencrypt.org/directory".into(),
+            terms_agreed: false,
+            ca_file: None,
+            retry: Period::secs(60),
+        }
+    }
 }
 
 /// Where durable history is kept.

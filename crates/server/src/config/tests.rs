@@ -4,6 +4,9 @@ use tempfile::TempDir;
 
 use super::*;
 
+/// The beginning of a table that is good when it has `domains`.
+const ACME: &str = "[server.tls.acme]\nterms_agreed = true\n";
+
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text.into(), Path::new("tidings.toml"))
 }
@@ -87,13 +90,60 @@ fn what_is_wrong_names_its_place_and_the_remedy() {
             "2:1",
         ),
     ] {
-        let error = check(text).unwrap_err();
-        let problem = &error.problems[0];
-        assert_eq!(problem.key, key, "{error}");
-        let at = problem.place.as_ref().unwrap();
-        assert_eq!(format!("{}:{}", at.line, at.column), place, "{error}");
-        assert!(!problem.remedy.is_empty(), "{error}");
+        is_wrong(text, key, place);
     }
+}
+
+#[test]
+fn what_is_wrong_with_others_that_are_asked_names_its_place() {
+    for (text, key, place) in [
+        ("[telemetry]\nendpoint = \"collector:4318\"", "telemetry.endpoint", "2:1"),
+        ("[telemetry]\nsampling = 2.0", "telemetry.sampling", "2:1"),
+        ("[telemetry]\nendpoint = \"https://a\"\nca_file = \"secret\"", "telemetry.ca_file", "3:1"),
+        ("[[telemetry.header]]\nname = \"a\"", "telemetry.header.0", "1:1"),
+        ("[[telemetry.header]]\nname = \"a b\"\nvalue = \"x\"", "telemetry.header.0", "1:1"),
+        (
+            "[[telemetry.header]]\nname = \"a\"\nvalue_file = \"none\"",
+            "telemetry.header.0.value_file",
+            "3:1",
+        ),
+        ("[server.tls.acme]\nretry = \"1m\"", "server.tls.acme.terms_agreed", "1:13"),
+        (&format!("{ACME}domains = []"), "server.tls.acme.domains", "3:1"),
+        (&format!("{ACME}domains = [\"*.example.com\"]"), "server.tls.acme.domains", "3:1"),
+        (&format!("{ACME}domains = [\"192.0.2.1\"]"), "server.tls.acme.domains", "3:1"),
+        (
+            &format!("{ACME}domains = [\"a.b\"]\ncontact = [\"me\"]"),
+            "server.tls.acme.contact",
+            "4:1",
+        ),
+        (
+            &format!("{ACME}domains = [\"a.b\"]\ndirectory = \"http://ca/\""),
+            "server.tls.acme.directory",
+            "4:1",
+        ),
+        (
+            &format!("{ACME}domains = [\"a.b\"]\nca_file = \"secret\""),
+            "server.tls.acme.ca_file",
+            "4:1",
+        ),
+        (&format!("{ACME}domains = [\"a.b\"]\nretry = \"1ms\""), "server.tls.acme.retry", "4:1"),
+        (
+            &format!("[server]\ntls.self_signed = true\n{ACME}domains = [\"a.b\"]"),
+            "server.tls",
+            "2:1",
+        ),
+    ] {
+        is_wrong(text, key, place);
+    }
+}
+
+fn is_wrong(text: &str, key: &str, place: &str) {
+    let error = check(text).unwrap_err();
+    let problem = &error.problems[0];
+    assert_eq!(problem.key, key, "{error}");
+    let at = problem.place.as_ref().unwrap();
+    assert_eq!(format!("{}:{}", at.line, at.column), place, "{error}");
+    assert!(!problem.remedy.is_empty(), "{error}");
 }
 
 #[test]
@@ -108,6 +158,10 @@ fn what_is_only_doubtful_is_allowed() {
     for (text, key) in [
         ("[server]\nlisten = \"0.0.0.0:80\"\n[auth]\nanonymous = true", "server.listen"),
         ("", "auth"),
+        (
+            &format!("[auth]\nanonymous = true\n{ACME}domains = [\"chat.example.com\"]"),
+            "server.tls.acme",
+        ),
         (
             "[auth]\nanonymous = true\n[server]\nlisten = \"[::]:80\"\ntls.self_signed = true\n\
              open = true\n[namespace.open]\npublish = \"anyone\"",

@@ -15,7 +15,7 @@ mod stats;
 mod table;
 
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tidings_core::engine::{CommandKind, Recovery};
@@ -30,6 +30,8 @@ pub(crate) use stats::Stats;
 use crate::node::Node;
 use crate::shard::mailbox::Mail;
 use crate::storage::Storage;
+use crate::telemetry;
+use crate::transport::tls::TlsKeys;
 
 /// A shard that does not answer for so long is in trouble, and the scrape says so.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -76,6 +78,7 @@ fn text(node: &Node, sum: &Sample) -> String {
     page.each(&table::OPENED, counted::TRANSPORTS.into_iter().zip(sum.opened));
     closed(&mut page, sum);
     page.each(&table::REFUSED, counted::REFUSALS.into_iter().zip(sum.refused));
+    certificate(&mut page, node.tls.as_deref());
     commands(&mut page, sum);
     page.histogram(&table::PUBLISH, sum.published, &counted::PUBLISH_MICROS, 1e6);
     let engine = &sum.engine;
@@ -94,6 +97,7 @@ fn text(node: &Node, sum: &Sample) -> String {
     store(&mut page, &node.storage);
     webhooks(&mut page, node);
     page.each(&table::RELOADS, node.operations.reloads());
+    page.each(&table::TELEMETRY, telemetry::exports());
     process(&mut page, node.clock.started_wall_ms());
     page.finish()
 }
@@ -122,6 +126,17 @@ fn commands(page: &mut Page, sum: &Sample) {
             put(Some(*code), code.as_str());
         }
     }
+}
+
+fn certificate(page: &mut Page, keys: Option<&TlsKeys>) {
+    let mut expiry = page.metric(&table::CERTIFICATE);
+    if let Some(keys) = keys {
+        expiry.put(&[], keys.expires());
+    }
+    let count =
+        |counter: fn(&TlsKeys) -> &AtomicU64| keys.map_or(0, |keys| counter(keys).load(Relaxed));
+    let outcomes = [("failed", count(|keys| &keys.failed)), ("issued", count(|keys| &keys.issued))];
+    page.each(&table::CERTIFICATES, outcomes);
 }
 
 fn store(page: &mut Page, storage: &Storage) {

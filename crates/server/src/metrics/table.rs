@@ -76,6 +76,12 @@ metrics! {
     REFUSED: Counter "tidings_handshakes_refused_total" "" ["reason"]
         "Connections refused before they had a session: `busy` (limits.connections), `origin` \
          (server.origins), `rate` (rate.sessions, limits.sessions_per_address), `request` (no good upgrade), `tls` (the TLS handshake failed).";
+    CERTIFICATE: Gauge "tidings_certificate_expiry_time_seconds" "seconds" []
+        "When the certificate that is shown expires, in seconds since 1970; 0 while there is none from \
+         the authority yet. Absent without TLS.";
+    CERTIFICATES: Counter "tidings_certificate_orders_total" "" ["outcome"]
+        "Orders of a certificate by `[server.tls.acme]`: `issued` ones are in force, `failed` ones \
+         are tried again.";
     COMMANDS: Counter "tidings_commands_total" "" ["type" "outcome"]
         "Commands that were answered: `ok` or an error code of docs/protocol.md. `invalid`: could not \
          be understood. Combinations that never happened are left out.";
@@ -123,6 +129,8 @@ metrics! {
         "Events in memory that no webhook is told of, because the storage thread cannot keep up.";
     RELOADS: Counter "tidings_reloads_total" "" ["outcome"]
         "Changes of the configuration file: `taken`, or `refused` as a whole.";
+    TELEMETRY: Counter "tidings_telemetry_exports_total" "" ["outcome"]
+        "Batches of traces and logs for the collector of `[telemetry]`: `taken`, or `failed` and lost.";
     CPU: Counter "process_cpu_seconds_total" "seconds" []
         "Time on processors, user and system.";
     MEMORY: Gauge "process_resident_memory_bytes" "bytes" []

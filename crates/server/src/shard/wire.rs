@@ -59,13 +59,13 @@ impl Wire {
     }
 }
 
-/// An event's data is passed through as its publisher wrote it, on many lines perhaps. Outside of
-/// strings, where JSON escapes them, line breaks are white space like any other.
+/// JSON on one line: a publisher's `data` is kept as it was written, and a line break in it, which
+/// can only be white space between two tokens, would end the frame.
 fn put_line(out: &mut Vec<u8>, text: &[u8]) {
-    let start = out.len();
+    let begin = out.len();
     out.extend_from_slice(text);
-    for byte in &mut out[start..] {
-        if matches!(*byte, b'\n' | b'\r') {
+    for byte in &mut out[begin..] {
+        if matches!(byte, b'\n' | b'\r') {
             *byte = b' ';
         }
     }
@@ -97,16 +97,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_on_many_lines_is_one_event_and_one_line() {
-        let text = b"{\"data\":{\r\n\t\"text\": \"a\\nb\"\n}}";
-        let one_line = "{\"data\":{  \t\"text\": \"a\\nb\" }}";
-        let written = |wire: Wire| {
+    fn data_that_was_written_on_many_lines_is_one_frame() {
+        let mut deflater = Deflater::new(15, 1, false);
+        let text = b"{\"data\":{\r\n\"text\":\"a\\nb\"}}";
+        for (wire, expected) in [
+            (Wire::Events, "data: {\"data\":{  \"text\":\"a\\nb\"}}\n\n"),
+            (Wire::Source, "data: {\"data\":{  \"text\":\"a\\nb\"}}\n\n"),
+            (Wire::Lines, "{\"data\":{  \"text\":\"a\\nb\"}}\n"),
+        ] {
             let mut out = Vec::new();
-            wire.put(&mut out, text, &mut Deflater::new(15, 1, false));
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(written(Wire::Events), format!("data: {one_line}\n\n"));
-        assert_eq!(written(Wire::Source), format!("data: {one_line}\n\n"));
-        assert_eq!(written(Wire::Lines), format!("{one_line}\n"));
+            wire.put(&mut out, text, &mut deflater);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 }

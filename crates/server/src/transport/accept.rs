@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::certificate::PROOF;
 use super::http;
 use super::socket::Socket;
 use super::takeover::{self, Slot};
@@ -84,12 +85,14 @@ async fn greet(shard: Rc<Shard>, tcp: TcpStream, peer: IpAddr) {
     };
     let counted = Rc::new(RefCell::new(Counted { seat: Some(seat), peer }));
     let limit = Duration::from_millis(shard.settings().limits.header_timeout.ms);
-    match shard.node.tls.as_ref().map(super::tls::TlsKeys::acceptor) {
+    match shard.node.tls.as_ref().map(|keys| keys.acceptor()) {
         None => serve(shard, counted, tcp.into()).await,
         Some(acceptor) => match tokio::time::timeout(limit, acceptor.accept(tcp)).await {
             Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(HTTP2) => {
                 serve_http2(shard, counted, TokioIo::new(tls)).await;
             }
+            // The handshake was the answer: an authority asks for nothing else.
+            Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(PROOF) => {}
             Ok(Ok(tls)) => serve(shard, counted, tls.into()).await,
             Ok(Err(error)) => {
                 shard.tally.refused(Refusal::Tls);

@@ -1,6 +1,7 @@
 //! From the listening socket to a shard: accepting, TLS, HTTP, the upgrade.
 
 pub(crate) mod accept;
+pub(crate) mod certificate;
 mod fallback;
 pub(crate) mod http;
 pub(crate) mod link;

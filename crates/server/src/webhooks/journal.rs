@@ -160,8 +160,8 @@ impl Journal {
         something
     }
 
-    /// Writes a batch with what rides in it; its outcomes, and whether what rides is stored. Without a
-    /// log it is in memory.
+    /// Writes a batch with what rides in it; its outcomes, and whether what rides is stored.
+    /// Without a log it is in memory.
     pub(crate) fn write<F: Fs>(
         &mut self,
         log: Option<&mut LogStore<F>>,

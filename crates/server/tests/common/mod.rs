@@ -12,6 +12,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -247,11 +248,16 @@ impl Drop for Server {
 }
 
 /// A port that is free, and stays so while nobody listens: systems take none of these for the
-/// client's end of a connection.
+/// client's end of a connection. Each is given out once: tests run at the same time.
 pub(crate) fn free_port() -> u16 {
-    let begin = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
-    let mut ports = (begin..30_000).chain(10_000..begin);
-    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let begin = std::process::id();
+    let mut ports = (0..20_000).map(|_| {
+        let place = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        10_000 + u16::try_from(place).unwrap()
+    });
+    ports.find(is_free).unwrap()
 }
 
 /// Reads to the end, for a test that wants to see a log.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::collector::{Collector, Manner};
 use crate::common::{SECRET, Server, Setup, Socket, token, until};
 use crate::http::get;
 
@@ -56,7 +57,9 @@ fn post(server: &Server, path: &str, more: &str, body: &str, enough: &str) -> St
 /// All that a client says to all transports, with everything logged that can be.
 #[test]
 fn no_token_and_no_payload_is_ever_logged() {
-    let setup = Setup { log: "trace", ..Setup::default() };
+    let collector = Collector::start(Manner::Good);
+    let more = collector.table();
+    let setup = Setup { log: "trace", more: &more, ..Setup::default() };
     let mut server = Server::start(&setup);
     let (ada, eve) =
         (token("ada", Duration::from_secs(600)), token("eve", Duration::from_secs(60)));
@@ -103,10 +106,14 @@ fn no_token_and_no_payload_is_ever_logged() {
     assert_eq!(server.ended().code(), Some(0));
     let log = server.log();
     assert!(log.contains("DEBUG"), "all is logged that can be: {log}");
+    let taken = collector.taken();
+    assert!(taken.lines.iter().any(|line| line == "the store is open"), "{:?}", taken.lines);
     for secret in [&*ada, &eve, &forged, &ticket, SECRET, PAYLOAD] {
         // A part of it would be too much as well.
         let part = secret.rsplit('.').next().unwrap_or(secret);
         let found = log.lines().find(|line| line.contains(part));
         assert!(found.is_none(), "{secret} is in the log: {found:?}");
+        let told = String::from_utf8_lossy(&taken.bytes);
+        assert!(!told.contains(part), "{secret} was told to the collector");
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod collector;
 #[path = "../common/mod.rs"]
 mod common;
 mod drain;
@@ -11,3 +12,4 @@ mod metrics;
 mod reload;
 mod reload_load;
 mod systemd;
+mod telemetry;
