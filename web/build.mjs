@@ -1,4 +1,4 @@
-// Builds the chat demo into web/dist: what the server embeds and serves at /.
+// Builds the chat demo and the console into web/dist: what the server embeds and serves at / and /console.
 import { access, copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +12,7 @@ const dist = join(web, 'dist')
 await mkdir(dist, { recursive: true })
 
 await build({
-  entryPoints: { chat: join(web, 'src/main.tsx') },
+  entryPoints: { chat: join(web, 'src/main.tsx'), console: join(web, 'src/console/main.tsx') },
   outdir: dist,
   bundle: true,
   minify: true,
@@ -30,6 +30,7 @@ await build({
   },
 })
 await copyFile(join(web, 'src/index.html'), join(dist, 'index.html'))
+await copyFile(join(web, 'src/console/index.html'), join(dist, 'console.html'))
 
 const bundle = join(sdk, 'dist/tidings.js')
 await access(bundle).catch(() => {
@@ -37,7 +38,8 @@ await access(bundle).catch(() => {
 })
 await copyFile(bundle, join(dist, 'tidings.js'))
 
-for (const file of ['index.html', 'chat.js', 'chat.css', 'tidings.js']) {
+const FILES = ['index.html', 'chat.js', 'chat.css', 'console.html', 'console.js', 'console.css', 'tidings.js']
+for (const file of FILES) {
   const bytes = await readFile(join(dist, file))
   console.log(`${file.padEnd(12)} ${bytes.length} bytes, ${gzipSync(bytes, { level: 9 }).length} gzip`)
 }

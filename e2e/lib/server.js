@@ -1,7 +1,7 @@
 // The real server, as a process that can be killed and started again.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -33,6 +33,9 @@ export class Server {
 
   /** The page on the bare WebSocket. */
   get url() { return `${this.origin}/raw` }
+
+  /** The key of the HTTP API that `tidings dev` has made. */
+  get apiKey() { return readFileSync(join(this.#data, 'api-key'), 'utf8').trim() }
 
   /** Starts, on the same port and data as before if it ran before. */
   async start() {

@@ -1,0 +1,61 @@
+// One channel: how it is, who is in it, what was said, and a way to say something.
+import { useState } from 'react'
+import { inPath, useApi } from './api.ts'
+import type { ChannelInfo } from './channels.tsx'
+import { count } from './format.ts'
+import { HistoryPanel } from './history.tsx'
+import { useLoad } from './load.ts'
+import { Members } from './members.tsx'
+import { CopyButton, Facts, PageHead, ProblemBox } from './parts.tsx'
+import { PublishPanel } from './publish.tsx'
+import { href } from './route.ts'
+
+const REFRESH_MS = 1500
+
+export function ChannelPage({ channel }: { channel: string }) {
+  const api = useApi()
+  const [published, setPublished] = useState(0)
+  const info = useLoad(`${channel} ${published}`,
+    signal => api.get<ChannelInfo>(`/channels/${inPath(channel)}`, {}, signal), REFRESH_MS)
+  const [last, setLast] = useState<ChannelInfo>()
+  if (info.value && info.value !== last) setLast(info.value)
+  const absent = info.problem?.status === 404
+  const known = absent ? undefined : info.value ?? last
+  const subscribe = JSON.stringify({ channel, rewind: 10, presence: true })
+  return (
+    <>
+      <PageHead title={channel} mono back={{ href: href('channels'), label: 'Channels' }}>
+        <CopyButton text={channel} label="Copy name" small={false} />
+        <a className="button" href={href('requests', undefined, { e: 'command:subscribe', v: subscribe })}>Subscribe</a>
+        <a className="button main" href={href('trace', undefined, { channel })}>Trace this channel</a>
+      </PageHead>
+      {absent ? <Absent detail={info.problem?.detail ?? ''} />
+        : info.problem && <ProblemBox problem={info.problem} onRetry={info.reload} />}
+      {known && (
+        <Facts facts={[
+          ['Subscribers', count(known.subscriptions)],
+          ['Members', count(known.members)],
+          ['Offset', count(known.offset)],
+          ['In history', count(known.events)],
+          ['Epoch', <code key="epoch">{known.epoch}</code>],
+        ]} />
+      )}
+      <div className="two-columns">
+        <HistoryPanel channel={channel} newest={known?.offset} turn={published} />
+        <div className="column">
+          <PublishPanel channel={channel} onPublished={() => setPublished(n => n + 1)} />
+          <Members channel={channel} />
+        </div>
+      </div>
+    </>
+  )
+}
+
+function Absent({ detail }: { detail: string }) {
+  return (
+    <p className="notice">
+      <b>Not in memory:</b> nobody uses it now, so nobody is subscribed. What is on disk is below.
+      {!detail.includes('memory') && <> The server says: {detail}</>}
+    </p>
+  )
+}
