@@ -20,7 +20,7 @@ use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
 use crate::transport::origin::Origins;
 use crate::transport::tls::TlsKeys;
-use crate::webhooks::{Hook, Webhooks};
+use crate::webhooks::{Webhook, Webhooks};
 
 /// A node: one process.
 #[derive(Debug)]
@@ -64,9 +64,9 @@ pub(crate) struct Settings {
     /// Who may use the API.
     pub(crate) api: ApiKeys,
     /// Whom to ask before something is done.
-    pub(crate) asks: Arc<Hooks>,
+    pub(crate) hooks: Arc<Hooks>,
     /// Whom to tell what has happened.
-    pub(crate) hooks: Vec<Arc<Hook>>,
+    pub(crate) webhooks: Vec<Arc<Webhook>>,
     /// How fast somebody may ask.
     pub(crate) rates: Arc<Rates>,
     /// Who says whom a request is from.
@@ -86,7 +86,7 @@ impl Settings {
         config: &Config,
         policy: Policy,
         api: ApiKeys,
-        (asks, hooks): (Arc<Hooks>, Vec<Arc<Hook>>),
+        (hooks, webhooks): (Arc<Hooks>, Vec<Arc<Webhook>>),
         (rates, proxies): (Arc<Rates>, Proxies),
     ) -> Self {
         let limits = Arc::new(config.limits.clone());
@@ -101,8 +101,8 @@ impl Settings {
             rates,
             proxies,
             api,
-            asks,
             hooks,
+            webhooks,
             origins: Origins {
                 listed: config.server.origins.clone(),
                 loopback: config.server.listen.ip().is_loopback(),

@@ -16,7 +16,7 @@ use crate::node::{Node, Settings};
 use crate::rate::{Proxies, Rates};
 use crate::shard::mailbox::Mail;
 use crate::telemetry::TARGET;
-use crate::webhooks::Hook;
+use crate::webhooks::Webhook;
 
 /// Reads the configuration again, with what the command line changes in it.
 pub type Again = Box<dyn Fn() -> Result<Config, RunError>>;
@@ -108,7 +108,7 @@ impl Reloader {
         for key in keep_what_cannot_change(&mut config, &self.running) {
             tracing::warn!(%key, "this takes effect at the next start only");
         }
-        let before = Some(&*self.settings.asks);
+        let before = Some(&*self.settings.hooks);
         let settings = Arc::new(settings(&config, &self.base_dir, node, before)?);
         let authority = JwtAuthority::from_config(&config.auth, &self.base_dir, &self.secret);
         let authority = authority.map_err(RunError::Keys)?;
@@ -117,7 +117,7 @@ impl Reloader {
         node.authority.replace(authority);
         node.allow_connections(config.limits.connections);
         // First: engines tell of what is wanted anew as soon as they know it.
-        node.storage.webhooks(settings.hooks.clone());
+        node.storage.webhooks(settings.webhooks.clone());
         for mailbox in node.mailboxes.iter() {
             mailbox.post(&mut vec![Mail::Settings(settings.clone())]);
         }
@@ -141,7 +141,7 @@ pub(crate) fn settings(
     let api = api.map_err(|fault| RunError::Api(fault.to_string()))?;
     let asks = Hooks::load(config, base_dir, &node.hook_tallies, before)
         .map_err(|fault| RunError::Hooks(format!("{}: {}", fault.key, fault.why)))?;
-    let hooks = Hook::load_all(config, base_dir);
+    let hooks = Webhook::load_all(config, base_dir);
     let hooks = hooks.map_err(|(key, why, _)| RunError::Egress(format!("{key}: {why}")))?;
     let mut policy = policy(config, base_dir)?;
     let rates = Arc::new(Rates::new(config, node.users.clone()));

@@ -183,7 +183,7 @@ fn open_journal(
 ) -> Result<Journal, RunError> {
     let clock = node.clock;
     let times = Times { wall_ms: clock.now().wall_ms, steady_ms: clock.steady_ms() };
-    Journal::open(log, times, node.webhooks.clone(), &settings.hooks).map_err(|error| {
+    Journal::open(log, times, node.webhooks.clone(), &settings.webhooks).map_err(|error| {
         let dir = base_dir.join(&config.store.path);
         RunError::Io(io::Error::other(format!("the store in {}: {error}", dir.display())))
     })

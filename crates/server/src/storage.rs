@@ -14,7 +14,7 @@ use tidings_store::{LogStore, RealFs};
 use crate::clock::Clock;
 use crate::metrics::StoreTally;
 use crate::shard::mailbox::{Mail, Mailbox};
-use crate::webhooks::{Hook, Journal, Times};
+use crate::webhooks::{Journal, Times, Webhook};
 
 /// Appends in one commit: what shares a sync. More would delay the first of them.
 const BATCH_MAX: usize = 8192;
@@ -40,7 +40,7 @@ enum Job {
     Load(ShardId, Arc<str>),
     Notice(Notice),
     Stop,
-    Webhooks(Vec<Arc<Hook>>),
+    Webhooks(Vec<Arc<Webhook>>),
 }
 
 /// The way to the storage thread. Its queue is bounded by the commands that sessions may have in
@@ -70,7 +70,7 @@ impl Storage {
     }
 
     /// Other webhooks from now on.
-    pub(crate) fn webhooks(&self, hooks: Vec<Arc<Hook>>) {
+    pub(crate) fn webhooks(&self, hooks: Vec<Arc<Webhook>>) {
         self.push(Job::Webhooks(hooks));
     }
 
@@ -225,7 +225,7 @@ impl Desk {
         self.outbox[usize::from(shard.0)].push(Mail::Loaded { channel, outcome });
     }
 
-    fn change_webhooks(&mut self, hooks: &[Arc<Hook>]) {
+    fn change_webhooks(&mut self, hooks: &[Arc<Webhook>]) {
         let times = self.times();
         if let Err(error) = self.journal.reconfigure(self.log.as_mut(), times, hooks) {
             tracing::error!(%error, "a new webhook is not called: what waits for it could not be read");

@@ -62,7 +62,7 @@ impl Config {
                  [namespace.chat]",
             );
         }
-        if let Err((key, why, remedy)) = webhooks::Hook::load_all(self, base_dir) {
+        if let Err((key, why, remedy)) = webhooks::Webhook::load_all(self, base_dir) {
             found.error(&key, why, remedy);
         }
         let delay = self.limits.leave_delay;

@@ -19,7 +19,7 @@ impl Shard {
             self.with(session, |connection| shown = connection.shown.take());
         }
         let transport = self.transport_of(session);
-        let hooks = self.settings().asks.clone();
+        let hooks = self.settings().hooks.clone();
         hooks.ask(&self.node.egress, about, transport, shown.as_deref(), reply);
     }
 }

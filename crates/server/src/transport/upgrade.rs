@@ -104,7 +104,7 @@ fn wanted(shard: &Shard, request: &Request<Incoming>) -> Result<Wanted, (StatusC
         subprotocol,
         deflate: deflate.and_then(|config| config.accept(extensions)),
         token: headers.get(header::AUTHORIZATION).and_then(bearer),
-        shown: shard.settings().asks.show(headers),
+        shown: shard.settings().hooks.show(headers),
     })
 }
 

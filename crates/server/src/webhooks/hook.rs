@@ -8,7 +8,7 @@ use tidings_core::engine::Happened;
 use tidings_core::identity::fits;
 
 use super::queue::Rules;
-use crate::config::{Config, Egress, Secret, Webhook, WebhookEvent};
+use crate::config::{self, Config, Egress, Secret, WebhookEvent};
 use crate::egress::{Guard, Target};
 
 /// Webhooks that there may be: what is published is written to the log once for each.
@@ -19,7 +19,7 @@ const SECRET_BYTES_MIN: usize = 32;
 
 /// A webhook as it is used.
 #[derive(Debug)]
-pub(crate) struct Hook {
+pub(crate) struct Webhook {
     pub(super) name: Arc<str>,
     pub(super) target: Target,
     pub(super) secrets: Vec<Secret>,
@@ -32,7 +32,7 @@ pub(crate) struct Hook {
 /// Where something cannot be used, why, and what to do.
 pub(crate) type Fault = (String, String, &'static str);
 
-impl Hook {
+impl Webhook {
     /// What it calls something, if it is to be told of it.
     pub(super) fn word(&self, what: &Happened) -> Option<&'static str> {
         let event = event(what);
@@ -71,7 +71,7 @@ impl Hook {
     }
 
     fn load(
-        entry: &Webhook,
+        entry: &config::Webhook,
         egress: &Egress,
         base_dir: &Path,
     ) -> Result<Self, (&'static str, String, &'static str)> {
@@ -132,7 +132,7 @@ fn event(what: &Happened) -> WebhookEvent {
     }
 }
 
-fn check_numbers(entry: &Webhook) -> Result<(), (&'static str, String, &'static str)> {
+fn check_numbers(entry: &config::Webhook) -> Result<(), (&'static str, String, &'static str)> {
     let remedy = "see the meaning of each: tidings config reference";
     for (field, value, least, most) in [
         (".batch", entry.batch, 1, 1000),

@@ -17,7 +17,7 @@ use tidings_proto::Epoch;
 use tidings_store::{Fs, LogStore};
 
 use super::census::Census;
-use super::hook::Hook;
+use super::hook::Webhook;
 use super::outbox::Outbox;
 use super::queue::{Item, LANES, SPAN};
 use super::{Webhooks, item};
@@ -72,7 +72,7 @@ impl Journal {
         mut log: Option<&mut LogStore<F>>,
         times: Times,
         webhooks: Webhooks,
-        hooks: &[Arc<Hook>],
+        hooks: &[Arc<Webhook>],
     ) -> Result<Self, StoreError> {
         let fresh = Epoch(getrandom::u64().unwrap_or(times.steady_ms));
         let census = load(log.as_deref_mut(), times, "\0webhook-census")?;
@@ -102,7 +102,7 @@ impl Journal {
         &mut self,
         mut log: Option<&mut LogStore<F>>,
         times: Times,
-        hooks: &[Arc<Hook>],
+        hooks: &[Arc<Webhook>],
     ) -> Result<(), StoreError> {
         let mut old = std::mem::take(&mut self.streams);
         let mut outcome = Ok(());
@@ -281,7 +281,7 @@ impl Journal {
 }
 
 impl Stream {
-    fn new(hook: &Arc<Hook>, channel: Arc<str>, loaded: Option<Loaded>) -> Self {
+    fn new(hook: &Arc<Webhook>, channel: Arc<str>, loaded: Option<Loaded>) -> Self {
         let mut done = [0; LANES];
         let fresh = || Epoch(getrandom::u64().unwrap_or(1));
         let (epoch, last, events, producers) = match loaded {

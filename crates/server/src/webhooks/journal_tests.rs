@@ -16,12 +16,12 @@ fn times() -> Times {
 }
 
 /// A webhook whose backend is not there: what it is to be told waits.
-fn hooks() -> Vec<Arc<Hook>> {
+fn hooks() -> Vec<Arc<Webhook>> {
     let text = "[egress]\nallow = [\"127.0.0.1\"]\n[[webhook]]\nname = \"test\"\n\
                 url = \"http://127.0.0.1:9/\"\nsecret = \"a-secret-of-webhooks-32-bytes-and-more\"\n\
                 events = [\"user.online\", \"user.offline\", \"event.published\"]\n";
     let config = Config::parse(text.into(), Path::new("test.toml")).unwrap();
-    Hook::load_all(&config, Path::new(".")).unwrap()
+    Webhook::load_all(&config, Path::new(".")).unwrap()
 }
 
 struct Desk {

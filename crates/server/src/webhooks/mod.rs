@@ -17,7 +17,7 @@ mod queue;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(crate) use hook::Hook;
+pub(crate) use hook::Webhook;
 pub(crate) use journal::{Journal, Times};
 pub(crate) use outbox::Outbox;
 

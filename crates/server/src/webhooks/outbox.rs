@@ -9,7 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use tidings_core::engine::Happened;
 use tokio::sync::Notify;
 
-use super::hook::Hook;
+use super::hook::Webhook;
 use super::queue::{Batch, Item, LANES, Next, Outcome, Queue, Rules};
 use crate::clock::{Clock, wall_ms};
 use crate::egress::{Egress, SIGNATURE, sign};
@@ -21,7 +21,7 @@ const ANSWER_BYTES: usize = 64 << 10;
 /// A webhook that runs.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    hook: Mutex<Arc<Hook>>,
+    hook: Mutex<Arc<Webhook>>,
     queue: Mutex<Queue>,
     /// Something has come, or a call has ended.
     woken: Notify,
@@ -32,7 +32,7 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// `done`: how far each lane was told before; `last`: the newest item that there ever was.
-    pub(super) fn new(hook: Arc<Hook>, done: &[u64; LANES], last: u64) -> Self {
+    pub(super) fn new(hook: Arc<Webhook>, done: &[u64; LANES], last: u64) -> Self {
         Self {
             queue: Mutex::new(Queue::new(hook.rules, done, last)),
             hook: Mutex::new(hook),
@@ -43,7 +43,7 @@ impl Outbox {
         }
     }
 
-    fn hook(&self) -> Arc<Hook> {
+    fn hook(&self) -> Arc<Webhook> {
         self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -57,7 +57,7 @@ impl Outbox {
     }
 
     /// Whether it is this webhook's, maybe with another configuration.
-    pub(super) fn is(&self, hook: &Hook) -> bool {
+    pub(super) fn is(&self, hook: &Webhook) -> bool {
         self.hook().name == hook.name
     }
 
@@ -100,7 +100,7 @@ impl Outbox {
         }
     }
 
-    pub(super) fn reconfigure(&self, hook: Arc<Hook>) {
+    pub(super) fn reconfigure(&self, hook: Arc<Webhook>) {
         self.queue().reconfigure(hook.rules);
         *self.hook.lock().unwrap_or_else(PoisonError::into_inner) = hook;
         self.woken.notify_one();

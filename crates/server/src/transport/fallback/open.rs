@@ -32,7 +32,7 @@ pub(super) async fn events(
     request: Request<Incoming>,
 ) -> Answer {
     let token = token(request.headers());
-    let shown = shard.settings().asks.show(request.headers());
+    let shown = shard.settings().hooks.show(request.headers());
     let lines = match body_of(request).await {
         Ok(lines) => lines,
         Err(answer) => return answer,

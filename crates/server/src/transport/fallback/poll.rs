@@ -29,7 +29,7 @@ pub(super) async fn respond(
     request: Request<Incoming>,
 ) -> Answer {
     let token = token(request.headers());
-    let shown = shard.settings().asks.show(request.headers());
+    let shown = shard.settings().hooks.show(request.headers());
     let body = match body_of(request).await {
         Ok(body) => body,
         Err(answer) => return answer,

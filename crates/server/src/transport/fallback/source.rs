@@ -66,7 +66,7 @@ pub(super) fn open(shard: &Rc<Shard>, client: IpAddr, request: &Request<Incoming
     let positions = Positions::new(&wish.channels, last);
     let lines = commands(&wish, &positions);
     let positions = if wish.rewind.is_some() { positions.rewind() } else { positions };
-    let shown = shard.settings().asks.show(request.headers());
+    let shown = shard.settings().hooks.show(request.headers());
     let connection = shard.admit_http((Wire::Source, seat, shown), None, b"", Some(positions));
     if let Some(ticket) = &wish.ticket {
         shard.admit_by_ticket(&connection, ticket, TICKET_MS);
