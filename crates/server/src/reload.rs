@@ -199,9 +199,8 @@ fn stamps(config: &Config, base_dir: &Path) -> Vec<Stamp> {
         [&key.secret_file, &key.public_key_file, &key.jwks_file].into_iter().flatten()
     });
     let api = config.api.key.iter().filter_map(|key| key.secret_file.as_ref());
-    let hooks = config.webhook.iter();
-    let hooks = hooks.flat_map(|hook| hook.secret_file.iter().chain(&hook.old_secret_file));
-    let keys = keys.chain(api).chain(hooks);
+    let webhooks = config.webhook.iter().filter_map(|webhook| webhook.secret_file.as_ref());
+    let keys = keys.chain(api).chain(webhooks);
     let schemas = config.namespace.values().filter_map(|rules| rules.schema_file.as_ref());
     let egress = config.egress.certificates.iter();
     let keys = keys.chain(egress).chain(config.hooks.files());

@@ -25,18 +25,10 @@ pub struct Webhook {
     #[serde(skip_serializing)]
     #[schemars(extend("examples" = ["replace me: openssl rand -base64 32"]))]
     pub secret: Option<Secret>,
-    /// A file with the secret; white space at its end does not count.
+    /// A file with the secret, or with two while it is changed, one a line: each signs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["/run/secrets/tidings-webhook"]))]
     pub secret_file: Option<PathBuf>,
-    /// A second secret, while they are changed: calls are signed with both, in two `v1=`.
-    #[serde(skip_serializing)]
-    #[schemars(extend("examples" = ["replace me: the secret before"]))]
-    pub old_secret: Option<Secret>,
-    /// A file with the second secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("examples" = ["/run/secrets/tidings-webhook-old"]))]
-    pub old_secret_file: Option<PathBuf>,
     /// What is told.
     #[schemars(extend("examples" = [["user.online", "user.offline"]]))]
     pub events: Vec<WebhookEvent>,
@@ -65,8 +57,6 @@ impl Default for Webhook {
             url: String::new(),
             secret: None,
             secret_file: None,
-            old_secret: None,
-            old_secret_file: None,
             events: Vec::new(),
             channels: vec!["*".into()],
             timeout: Period::secs(10),

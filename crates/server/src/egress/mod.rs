@@ -33,7 +33,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 use crate::config;
 use connector::{ConnectError, Connector, Resolve, System};
 pub(crate) use guard::Guard;
-pub(crate) use signature::{SIGNATURE, sign};
+pub(crate) use signature::{SIGNATURE, secrets, sign};
 pub(crate) use target::{Target, TargetError};
 
 /// Connections to one host that are kept for the next call, and for how long.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,10 +16,7 @@ use super::answer;
 use super::breaker::{Admission, Breaker, BreakerRules};
 use super::tally::{Outcome, Tallies};
 use crate::config::{CallRules, Secret};
-use crate::egress::{Egress, EgressError, Guard, SIGNATURE, Target, sign};
-
-/// A secret has at least this many bytes.
-const SECRET_BYTES_MIN: usize = 32;
+use crate::egress::{Egress, EgressError, Guard, SIGNATURE, Target, secrets, sign};
 
 /// Answers at most: rights of a user are as long as a token, an event may be changed.
 const ANSWER_BYTES: usize = 16 << 10;
@@ -107,7 +104,7 @@ impl Plan {
         Ok(Self {
             kind,
             target,
-            secrets: secrets(rules, base_dir)?,
+            secrets: secrets(rules.secret, rules.secret_file.map(PathBuf::as_path), base_dir)?,
             timeout: period(rules.timeout),
             concurrency: rules.concurrency,
             queue: rules.queue,
@@ -118,34 +115,6 @@ impl Plan {
             },
         })
     }
-}
-
-fn secrets(rules: CallRules<'_>, base_dir: &Path) -> Result<Vec<Secret>, FieldFault> {
-    let (field, secrets) = match (rules.secret, rules.secret_file) {
-        (None, None) => return Ok(Vec::new()),
-        (Some(_), Some(_)) => {
-            return Err(("", "both `secret` and `secret_file`".into(), "keep one of them"));
-        }
-        (Some(secret), None) => (".secret", vec![secret.clone()]),
-        (None, Some(file)) => {
-            let path = base_dir.join(file);
-            let text = std::fs::read_to_string(&path).map_err(|error| {
-                let why = format!("{}: {error}", path.display());
-                (".secret_file", why, "the path is relative to the configuration file")
-            })?;
-            let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
-            (".secret_file", lines.map(|line| Secret::new(line.to_owned())).collect())
-        }
-    };
-    let remedy = "make one: openssl rand -base64 32";
-    if secrets.is_empty() || secrets.len() > 2 {
-        return Err((field, "there are not one or two secrets in it".into(), remedy));
-    }
-    if secrets.iter().any(|secret| secret.expose().len() < SECRET_BYTES_MIN) {
-        let why = format!("a secret is shorter than {SECRET_BYTES_MIN} bytes");
-        return Err((field, why, remedy));
-    }
-    Ok(secrets)
 }
 
 /// A question on its way.

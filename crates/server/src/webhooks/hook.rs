@@ -9,13 +9,10 @@ use tidings_core::identity::fits;
 
 use super::queue::Rules;
 use crate::config::{self, Config, Egress, Secret, WebhookEvent};
-use crate::egress::{Guard, Target};
+use crate::egress::{Guard, Target, secrets};
 
 /// Webhooks that there may be: what is published is written to the log once for each.
 const HOOKS_MAX: usize = 16;
-
-/// A secret has at least this many bytes.
-const SECRET_BYTES_MIN: usize = 32;
 
 /// A webhook as it is used.
 #[derive(Debug)]
@@ -95,18 +92,15 @@ impl Webhook {
         let target = Target::parse(&entry.url, &guard).map_err(|error| {
             (".url", error.to_string(), "write https://… (egress.allow names internal networks)")
         })?;
-        let new = secret(&entry.secret, &entry.secret_file, base_dir)
-            .map_err(|(why, remedy)| (".secret", why, remedy))?;
-        let Some(new) = new else {
+        let secrets = secrets(entry.secret.as_ref(), entry.secret_file.as_deref(), base_dir)?;
+        if secrets.is_empty() {
             let why = "it has no secret".into();
             return Err(("", why, "set one of secret and secret_file"));
-        };
-        let old = secret(&entry.old_secret, &entry.old_secret_file, base_dir)
-            .map_err(|(why, remedy)| (".old_secret", why, remedy))?;
+        }
         Ok(Self {
             name: entry.name.as_str().into(),
             target,
-            secrets: std::iter::once(new).chain(old).collect(),
+            secrets,
             timeout: Duration::from_millis(entry.timeout.ms),
             rules: Rules {
                 batch: entry.batch,
@@ -156,25 +150,4 @@ fn check_numbers(entry: &config::Webhook) -> Result<(), (&'static str, String, &
         }
     }
     Ok(())
-}
-
-fn secret(
-    given: &Option<Secret>,
-    file: &Option<std::path::PathBuf>,
-    base_dir: &Path,
-) -> Result<Option<Secret>, (String, &'static str)> {
-    let secret = match (given, file) {
-        (None, None) => return Ok(None),
-        (Some(secret), None) => secret.expose().to_owned(),
-        (None, Some(file)) => std::fs::read_to_string(base_dir.join(file))
-            .map_err(|error| (error.to_string(), "put the secret there"))?
-            .trim_end()
-            .to_owned(),
-        (Some(_), Some(_)) => return Err(("it is there twice".into(), "remove one of the two")),
-    };
-    if secret.len() < SECRET_BYTES_MIN || secret.contains(|c: char| !c.is_ascii_graphic()) {
-        let why = "a secret has at least 32 printable characters and no white space".into();
-        return Err((why, "make one: openssl rand -base64 32"));
-    }
-    Ok(Some(Secret::new(secret)))
 }

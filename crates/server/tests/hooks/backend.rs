@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::common::{Server, Setup};
 
 /// The secret of its calls.
-pub(crate) const SECRET: &str = "what signs the calls of hooks in tests";
+pub(crate) const SECRET: &str = "what-signs-the-calls-of-hooks-in-tests";
 
 /// What it does with a question.
 #[derive(Clone, Debug)]

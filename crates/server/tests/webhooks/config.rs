@@ -66,8 +66,9 @@ fn webhooks_come_change_and_go_while_the_server_runs() {
 
     // The secret is changed: there are two for a while.
     let new = "a-newer-secret-of-webhooks-also-32-bytes";
-    let both = backend.hook(events, &format!("old_secret = \"{new}\""));
-    write(&both);
+    std::fs::write(server.path().join("secrets"), format!("{SECRET}\n{new}\n")).unwrap();
+    let own = format!("secret = \"{SECRET}\"");
+    write(&backend.hook(events, "").replace(&own, "secret_file = \"secrets\""));
     ada.publish("chat:room", json!("two"));
     backend.until_told("chat:room", &["channel.occupied", "\"one\"", "\"two\""]);
     let call = backend.calls().pop().unwrap();
