@@ -13,7 +13,7 @@ use crate::node::Node;
 use crate::reload::Reloader;
 use crate::shard::draining::Plan;
 use crate::shard::mailbox::Mail;
-use crate::systemd;
+use crate::{systemd, telemetry};
 
 /// How long connections have to say good-bye when somebody waits at a terminal.
 const STOP_WITHIN_MS: u64 = 5000;
@@ -70,7 +70,12 @@ impl Life {
         let shards = 0..u16::try_from(node.mailboxes.len()).unwrap_or(u16::MAX);
         let sessions = shards.map(|shard| node.crowd.sessions(ShardId(shard))).sum();
         let plan = match ending {
-            Ending::Drain => Plan::new(now_ms, reloader.running().server.drain.ms, sessions),
+            Ending::Drain => {
+                let config = reloader.running();
+                let drain = Duration::from_millis(config.server.drain.ms);
+                let drain = drain.saturating_sub(telemetry::last_words(config));
+                Plan::new(now_ms, u64::try_from(drain.as_millis()).unwrap_or(0), sessions)
+            }
             Ending::Now => Plan::at_once(now_ms, STOP_WITHIN_MS),
         };
         tracing::info!(sessions, within = %Period::millis(plan.until_ms - now_ms), "stopping");

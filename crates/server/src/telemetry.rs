@@ -49,8 +49,18 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How long a collector may take for a batch.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// How long the end of the process waits for a collector to take what is left.
+/// How long the end of the process waits for a collector to take what is left, and which part of
+/// `server.drain` that is at most: clients have the rest.
 const END_WITHIN: Duration = Duration::from_secs(2);
+const END_SHARE: u32 = 4;
+
+/// What of `server.drain` belongs to the collector.
+pub(crate) fn last_words(config: &config::Config) -> Duration {
+    match config.telemetry.endpoint {
+        Some(_) => END_WITHIN.min(Duration::from_millis(config.server.drain.ms) / END_SHARE),
+        None => Duration::ZERO,
+    }
+}
 
 /// Batches that the collector took, and that it did not. One process has one collector, as it has
 /// one log.
@@ -243,13 +253,13 @@ impl Telemetry {
         spans.and_then(logs)
     }
 
-    /// Sends what is left. A collector that does not take it in time does not get it.
-    pub(crate) fn end(self) {
+    /// Sends what is left, `within` so long. A collector that does not take it in time does not
+    /// get it.
+    pub(crate) fn end(self, within: Duration) {
         let Self { traces, logs } = self;
         // Side by side: a collector that hangs is waited for once.
-        let logs =
-            std::thread::spawn(move || logs.map(|logs| logs.shutdown_with_timeout(END_WITHIN)));
-        let _ = traces.shutdown_with_timeout(END_WITHIN);
+        let logs = std::thread::spawn(move || logs.map(|logs| logs.shutdown_with_timeout(within)));
+        let _ = traces.shutdown_with_timeout(within);
         let _ = logs.join();
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::error::CliError;
 use super::logging::Logging;
 use crate::config::{ApiKey, Config, ConfigError, Secret, StoreKind, Tls};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 use crate::{Again, RunError, Start, secret};
 
 /// Run a server for trying out: open to anyone, with a page to open in a browser
@@ -177,6 +177,7 @@ fn start(
 ) -> Result<(), CliError> {
     let (config, api_key) = read(file.as_deref(), &changes, mode)?;
     let base_dir = config.base_dir();
+    let last_words = telemetry::last_words(&config);
     let telemetry = Telemetry::start(&config.telemetry, &base_dir);
     let telemetry = telemetry.map_err(|why| RunError::Io(std::io::Error::other(why)))?;
     logging.start(telemetry.as_ref());
@@ -192,7 +193,7 @@ fn start(
     let (dev, console_key) = (mode != Mode::Serve, api_key.map(|key| key.secret));
     let ended = crate::run(Start { config, base_dir, dev, console_key, again });
     if let Some(telemetry) = telemetry {
-        telemetry.end();
+        telemetry.end(last_words);
     }
     Ok(ended?)
 }
