@@ -19,6 +19,12 @@ pub(crate) fn respond(
     request: &Request<Incoming>,
     is_local: bool,
 ) -> Answer {
+    if shard.settings().api.is_empty() {
+        // There is nothing to sign in to.
+        let why = "the console needs the HTTP API, which is off: add an [[api.key]] to the \
+                   configuration\n";
+        return text(StatusCode::NOT_FOUND, why);
+    }
     match path {
         "/console/key" => key(shard, request, is_local),
         "/console" => page::asset("console.html").unwrap_or_else(|| {

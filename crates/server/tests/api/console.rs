@@ -49,13 +49,19 @@ fn a_server_that_was_configured_gives_no_key_away() {
 
 #[test]
 fn the_page_is_served_where_it_is_wanted() {
-    let server = Server::start(&Setup::default());
+    let more =
+        "[[api.key]]\nname = \"console\"\nsecret = \"a-secret-of-32-printable-characters\"\n";
+    let server = Server::start(&Setup { more, ..Setup::default() });
     let (head, body) = get(&server, "/console", "Host: localhost\r\n");
     // Without Node.js there is no page, and whoever asks learns how to build it.
     let built = head.starts_with("http/1.1 200 ");
     assert_eq!(built, head.contains("content-security-policy: default-src 'none'"), "{head}");
     assert_eq!(!built, body.contains("cargo xtask dev"), "{body}");
-    let off = Server::start(&Setup { server: "console = false", ..Setup::default() });
+    let keyless = Server::start(&Setup::default());
+    let (head, body) = get(&keyless, "/console", "Host: localhost\r\n");
+    assert!(head.starts_with("http/1.1 404 ") && body.contains("[[api.key]]"), "{head}{body}");
+    let setup = Setup { server: "console = false", more, ..Setup::default() };
+    let off = Server::start(&setup);
     let (head, body) = get(&off, "/console", "Host: localhost\r\n");
     assert!(head.starts_with("http/1.1 404 "), "{head}");
     assert_eq!(body, "there is nothing here\n");
