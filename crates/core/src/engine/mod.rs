@@ -13,6 +13,7 @@ mod authoring;
 mod commands;
 mod consulting;
 mod counters;
+mod farewell;
 mod home;
 mod homes;
 mod inspect;
