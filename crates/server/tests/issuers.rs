@@ -195,7 +195,7 @@ fn j6_an_issuer_that_lies_or_is_down_harms_nobody_and_is_asked_seldom() {
         let more = format!("{EGRESS}{}", issuer.entry("https://login.example"));
         let server = Server::start(&Setup { more: &more, ..Setup::default() });
         let ada = token("https://login.example", "ada", ("a", &key));
-        until("it was asked", || server.log().contains("could not be fetched").then_some(()));
+        server.until_logged("could not be fetched");
         for n in 0..200 {
             let unknown = token("https://login.example", "ada", (&format!("kid-{n}"), &key));
             assert_eq!(enter(&server, &unknown), Err(4501), "it may be known later");

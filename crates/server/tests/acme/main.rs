@@ -107,7 +107,7 @@ fn the_first_start_gets_a_certificate_and_the_second_needs_nobody() {
     ada.subscribe("chat:room");
     assert_eq!(ada.publish("chat:room", json!("hello"))["type"], "published");
     scene.connect_to(&server, "www.tidings.test").unwrap();
-    assert!(server.log().contains("a new certificate is in force"), "{}", server.log());
+    server.until_logged("a new certificate is in force");
     assert_eq!(scene.metric(&server, "tidings_certificate_orders_total{outcome=\"issued\"}"), 1.0);
     assert_eq!(scene.metric(&server, "tidings_certificate_orders_total{outcome=\"failed\"}"), 0.0);
     let expiry = scene.metric(&server, "tidings_certificate_expiry_time_seconds");
@@ -135,11 +135,12 @@ fn the_first_start_gets_a_certificate_and_the_second_needs_nobody() {
     // The second start is one without the authority.
     scene.authority.book().manner.away = true;
     let before = scene.authority.book().requests.len();
-    let server = scene.start();
+    let mut server = scene.start();
     assert_eq!(scene.shown(), leaf, "from the first connection on");
     scene.connect(&server).unwrap();
-    assert!(server.log().contains("the stored certificate is in force"), "{}", server.log());
-    assert!(!server.log().contains("ERROR"), "{}", server.log());
+    server.until_logged("the stored certificate is in force");
+    let log = server.whole_log();
+    assert!(!log.contains("ERROR"), "{log}");
     assert_eq!(scene.authority.book().requests.len(), before);
 }
 
@@ -234,8 +235,8 @@ fn an_authority_that_is_away_is_waited_for_and_advice_is_taken() {
     scene.authority.book().manner.forgetful = true;
     let server = scene.start();
     let second = until("it is renewed", || Some(scene.shown()).filter(|shown| *shown != first));
-    assert!(server.log().contains("a new account is made next time"), "{}", server.log());
-    assert!(server.log().contains("the old one stays in force"), "{}", server.log());
+    server.until_logged("a new account is made next time");
+    server.until_logged("the old one stays in force");
     let asked = identifier(&first);
     let path = format!("/renewal/{asked}");
     assert!(scene.authority.asked(&path) > 0, "it was asked about this very certificate");
@@ -249,7 +250,7 @@ fn an_authority_that_is_away_is_waited_for_and_advice_is_taken() {
         let last = book.orders.last().unwrap();
         assert_eq!(last.replaces, Some(identifier(&second)));
     }
-    until("it is logged", || server.log().contains("a new certificate").then_some(()));
+    server.until_logged("a new certificate");
 
     // What is on disk is damaged: said, and ordered again.
     drop(server);
@@ -259,7 +260,7 @@ fn an_authority_that_is_away_is_waited_for_and_advice_is_taken() {
     std::fs::write(file, "oops").unwrap();
     let server = scene.start();
     until("there is a certificate", || scene.connect(&server).ok());
-    assert!(server.log().contains("the stored certificate is of no use"), "{}", server.log());
+    server.until_logged("the stored certificate is of no use");
 }
 
 #[test]

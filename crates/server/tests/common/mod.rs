@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -79,7 +80,8 @@ pub(crate) struct Server {
     /// Where it listens, on 127.0.0.1.
     pub(crate) port: u16,
     dir: Arc<TempDir>,
-    log: Arc<Mutex<String>>,
+    log: Arc<Mutex<Vec<u8>>>,
+    gatherer: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -125,18 +127,18 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        gather(child.stderr.take().unwrap(), log.clone());
+        let log = Arc::default();
+        let gatherer = Some(gather(child.stderr.take().unwrap(), Arc::clone(&log)));
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let said = stdout.by_ref().lines().map_while(Result::ok);
         let port = |line: String| line.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let Some(port) = said.filter_map(port).next() else {
             let _ = child.wait();
-            panic!("the server did not start: {}", log.lock().unwrap());
+            panic!("the server did not start: {}", String::from_utf8_lossy(&log.lock().unwrap()));
         };
         // It may say more, and must find somebody who listens.
         gather(stdout, Arc::default());
-        Self { child, port, dir, log }
+        Self { child, port, dir, log, gatherer }
     }
 
     /// Its folder, to start another one there.
@@ -154,15 +156,37 @@ impl Server {
         self.child.id()
     }
 
-    /// All that it has logged.
+    /// What has come of its log; all of it only when it has ended. While it runs, the log comes
+    /// later than the answers.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        String::from_utf8_lossy(&self.log.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until this stands in its log.
+    pub(crate) fn until_logged(&self, what: &str) {
+        until(&format!("{what:?} is logged"), || self.log().contains(what).then_some(()));
+    }
+
+    /// Stops it, and returns all that it has logged: what is looked for in vain must have had
+    /// its time to come.
+    pub(crate) fn whole_log(&mut self) -> String {
+        self.signal("TERM");
+        self.ended();
+        self.log()
     }
 
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.gathered();
+    }
+
+    /// Waits for the end of the log of one that has ended.
+    fn gathered(&mut self) {
+        if let Some(gatherer) = self.gatherer.take() {
+            gatherer.join().unwrap();
+        }
     }
 
     /// Sends a signal by its name.
@@ -173,7 +197,9 @@ impl Server {
 
     /// Waits until it has ended by itself.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        until("the server ends", || self.child.try_wait().unwrap())
+        let status = until("the server ends", || self.child.try_wait().unwrap());
+        self.gathered();
+        status
     }
 
     /// Memory in use, in bytes.
@@ -261,13 +287,13 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// Reads to the end, for a test that wants to see a log.
-fn gather(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+fn gather(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
+            into.lock().unwrap().extend_from_slice(&buffer[..count]);
         }
-    });
+    })
 }
 
 /// Reads the status of a response; 0 if the connection ends without one.

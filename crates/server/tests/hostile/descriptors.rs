@@ -17,9 +17,7 @@ fn out_of_descriptors_the_server_goes_on() {
     let (mut ada, mut bob) = (server.connect(), server.connect());
     bob.subscribe("cast:door");
     let crowd: Vec<TcpStream> = (0..200).map(|_| server.tcp()).collect();
-    until("it is out of descriptors", || {
-        server.log().contains("cannot accept connections").then_some(())
-    });
+    server.until_logged("cannot accept connections");
     let (begin, cpu) = (Instant::now(), server.cpu());
     for number in 0.. {
         ada.publish("cast:door", json!(number));

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Server, Setup, Socket, until};
+use crate::common::{Server, Setup, Socket};
 
 #[test]
 fn a_server_that_is_stopped_says_good_bye_and_keeps_everything() {
@@ -26,8 +26,8 @@ fn a_server_that_is_stopped_says_good_bye_and_keeps_everything() {
     assert_eq!(status.code(), Some(0), "{status}");
 
     let server = Server::start_in(server.dir(), &Setup::default());
-    until("the store is open", || server.log().contains("the store is open").then_some(()));
-    assert!(server.log().contains("clean=true"), "the log was closed well: {}", server.log());
+    server.until_logged("the store is open");
+    server.until_logged("clean=true");
     let mut bob = server.connect();
     let since = json!({"epoch": start["epoch"], "offset": 0});
     let reply = bob.ask(json!({"type": "subscribe", "channel": "chat:stop", "since": since}));

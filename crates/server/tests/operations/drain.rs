@@ -187,12 +187,12 @@ fn a_second_signal_ends_it_at_once() {
     });
     let stubborn: Vec<Socket> = (0..5).map(|_| server.connect()).collect();
     server.signal("TERM");
-    until("it is stopping", || server.log().contains("stopping").then_some(()));
+    server.until_logged("stopping");
     let begin = Instant::now();
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(0));
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     let server = Server::start_in(server.dir(), &Setup::default());
-    until("the store is open", || server.log().contains("clean=true").then_some(()));
+    server.until_logged("clean=true");
     drop(stubborn);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::collector::{Collector, Manner};
-use crate::common::{SECRET, Server, Setup, Socket, token, until};
+use crate::common::{SECRET, Server, Setup, Socket, token};
 use crate::http::get;
 
 const PAYLOAD: &str = "meet-me-at-noon-behind-the-station";
@@ -19,7 +19,7 @@ fn a_log_for_programs_is_json_line_by_line() {
     server.connect().subscribe("chat:room");
     std::fs::write(server.path().join("tidings.toml"), "[nonsense]\n").unwrap();
     server.signal("HUP");
-    until("it is refused", || server.log().contains("the old one stays").then_some(()));
+    server.until_logged("the old one stays");
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(0));
     let log = server.log();
@@ -101,7 +101,7 @@ fn no_token_and_no_payload_is_ever_logged() {
     assert_eq!(get(server.port, &format!("/nothing?token={ada}")).0, 404);
 
     server.signal("HUP");
-    until("it is read again", || server.log().contains("is in force").then_some(()));
+    server.until_logged("is in force");
     server.signal("INT");
     assert_eq!(server.ended().code(), Some(0));
     let log = server.log();

@@ -106,7 +106,7 @@ fn who_may_not_any_more_is_told_and_stays_connected() {
 #[test]
 fn a_bad_file_is_refused_as_a_whole() {
     let setup = Setup::default();
-    let server = Server::start(&setup);
+    let mut server = Server::start(&setup);
     let mut ada = server.connect();
     ada.subscribe("chat:room");
     let closed = |text: String| text.replace("subscribe = \"anyone\"", "subscribe = \"token\"");
@@ -114,13 +114,13 @@ fn a_bad_file_is_refused_as_a_whole() {
     reload(&server, "refused", 1);
     write(&server, &setup, |text| closed(text).replace("leeway = \"0ms\"", "leeway = \"9m\""));
     reload(&server, "refused", 2);
-    let log = server.log();
-    assert!(log.contains("refused; the old one stays"), "{log}");
-    assert!(log.contains("tidings.toml:") && log.contains("auth.leeway"), "where, and what: {log}");
-    assert!(!log.contains(SECRET), "{log}");
     assert_eq!(ada.publish("chat:room", json!(1))["type"], "published");
     assert_eq!(ada.event()["data"], 1);
     server.still_fine();
+    let log = server.whole_log();
+    assert!(log.contains("refused; the old one stays"), "{log}");
+    assert!(log.contains("tidings.toml:") && log.contains("auth.leeway"), "where, and what: {log}");
+    assert!(!log.contains(SECRET), "{log}");
 }
 
 #[test]
@@ -136,8 +136,10 @@ fn what_needs_a_restart_is_named_and_the_rest_is_taken() {
             .replace("durable = true", "durable = false")
     });
     reload(&server, "taken", 1);
+    let keys = ["server.shards", "namespace.chat.history.durable"];
+    keys.iter().for_each(|key| server.until_logged(key));
     let log = server.log();
-    for key in ["server.shards", "namespace.chat.history.durable"] {
+    for key in keys {
         let named = |line: &str| line.contains("next start only") && line.contains(key);
         assert!(log.lines().any(named), "{key} in {log}");
     }

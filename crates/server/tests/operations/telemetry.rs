@@ -112,7 +112,7 @@ fn a_bad_collector_costs_nobody_anything() {
         let grown = server.memory().saturating_sub(before);
         assert!(grown < 48 << 20, "{manner:?}: {grown} bytes more");
         server.still_fine();
-        until("it is said", || server.log().contains("takes nothing").then_some(()));
+        server.until_logged("takes nothing");
         server.signal("TERM");
         let begun = Instant::now();
         assert_eq!(server.ended().code(), Some(0));

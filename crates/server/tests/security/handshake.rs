@@ -113,7 +113,7 @@ fn t2_no_answer_allows_credentials_and_no_cookie_is_looked_at() {
 /// A token that was written into a URL all the same goes no further.
 #[test]
 fn t3_a_token_in_a_url_is_nowhere_to_be_found() {
-    let server = Server::start(&Setup { log: "trace", ..Setup::default() });
+    let mut server = Server::start(&Setup { log: "trace", ..Setup::default() });
     let ada = token("ada", Duration::from_secs(60));
     let signature = ada.rsplit_once('.').unwrap().1;
     let referrer = "referrer-policy: no-referrer";
@@ -147,7 +147,7 @@ fn t3_a_token_in_a_url_is_nowhere_to_be_found() {
     let broken = format!("GET /socket?token={ada} HTTP/1.1\r\nno header {ada}\r\n\r\n");
     assert_eq!(server.status(broken.as_bytes()), 400);
     server.still_fine();
-    let log = server.log();
+    let log = server.whole_log();
     assert!(log.contains("DEBUG") && !log.contains(signature), "a token stands in the log");
 }
 

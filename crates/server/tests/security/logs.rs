@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::common::{Server, Setup, Socket, token, until};
+use crate::common::{Server, Setup, Socket, token};
 use crate::http::ask;
 
 /// What a client would like to have in a log: a line of its own, a terminal's colours, a field.
@@ -53,15 +53,15 @@ fn start(format: &str) -> Server {
     let arguments = &["--log-format", format];
     let server = Server::start(&Setup { log: "trace", arguments, ..Setup::default() });
     say_it(&server);
-    until("its errors are logged", || server.log().contains("ended early").then_some(()));
+    server.until_logged("ended early");
     server.still_fine();
     server
 }
 
 #[test]
 fn m7_no_line_of_a_log_is_a_clients() {
-    let server = start("text");
-    let log = server.log();
+    let mut server = start("text");
+    let log = server.whole_log();
     for line in log.lines() {
         let (time, rest) = line.split_at_checked(27).unwrap_or((line, ""));
         assert!(
@@ -72,8 +72,8 @@ fn m7_no_line_of_a_log_is_a_clients() {
     }
     let control = log.chars().find(|c| c.is_control() && *c != '\n');
     assert_eq!(control, None, "{log:?}");
-    let server = start("json");
-    for line in server.log().lines() {
+    let mut server = start("json");
+    for line in server.whole_log().lines() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?}"));
         assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
         assert!(!line.to_string().contains("all is well"), "{line}");

@@ -125,5 +125,5 @@ fn an_item_that_is_refused_holds_up_its_own_channel_only() {
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert!(!backend.stories().contains_key("chat:bad"));
     backend.until_told("chat:bad", &["\"behind\""]);
-    assert!(server.log().contains("were not taken within `keep`"), "the operator is told");
+    server.until_logged("were not taken within `keep`");
 }
