@@ -25,6 +25,19 @@ pub enum Access {
     Token,
 }
 
+/// What the channels of a namespace are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Events, one after the other: chat, and whatever else is published.
+    #[default]
+    Events,
+    /// What each user is told: notifications, and what they have seen of them.
+    Inbox,
+    /// Values by their keys: live data.
+    State,
+}
+
 /// What the application's backend is asked about before it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -72,6 +85,9 @@ pub struct Hooks {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NamespacePolicy {
+    /// What its channels are.
+    #[serde(skip)]
+    pub kind: Kind,
     /// Who may subscribe.
     pub subscribe: Access,
     /// Who may publish.
@@ -93,6 +109,7 @@ pub struct NamespacePolicy {
 impl Default for NamespacePolicy {
     fn default() -> Self {
         Self {
+            kind: Kind::Events,
             subscribe: Access::SignedIn,
             publish: Access::Token,
             hooks: Vec::new(),

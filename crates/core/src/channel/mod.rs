@@ -1,6 +1,8 @@
 //! A channel at its home: the one place that gives its offsets.
 
+mod checkpoint;
 mod dedup;
+mod fold;
 mod history;
 mod presence;
 mod publish;
@@ -11,7 +13,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use tidings_proto::Position;
 
+pub(crate) use checkpoint::{Checkpoints, companion, owner};
 pub(crate) use dedup::{Dedup, Seen};
+pub(crate) use fold::Fold;
 pub(crate) use history::History;
 pub(crate) use presence::{Change, Entry, Presence};
 pub(crate) use publish::{Pending, Publish, UsedUp, Waiter};
@@ -19,7 +23,7 @@ pub(crate) use publish::{Pending, Publish, UsedUp, Waiter};
 use crate::engine::{Delivery, ShardId};
 use crate::policy::Namespace;
 use crate::rng::mix;
-use crate::store::{Epoch, Level, Loaded};
+use crate::store::{Epoch, Level, Loaded, Retention};
 
 /// A channel, loaded.
 #[derive(Debug)]
@@ -33,6 +37,10 @@ pub(crate) struct Channel {
     pub(crate) assigned: u64,
     pub(crate) history: History,
     pub(crate) dedup: Dedup,
+    /// What it is beyond its events.
+    pub(crate) fold: Fold,
+    /// How that is kept, if it has to be.
+    pub(crate) checkpoints: Option<Box<Checkpoints>>,
     /// At the store, oldest first.
     pub(crate) pending: VecDeque<Pending>,
     /// An append failed and others are still under way: nothing new until they have come back.
@@ -52,6 +60,8 @@ pub(crate) struct Channel {
 
 impl Channel {
     pub(crate) fn new(name: Arc<str>, namespace: Arc<Namespace>, epoch: Epoch) -> Self {
+        let fold = Fold::of(namespace.policy.kind);
+        let is_kept = namespace.policy.history.durable && fold.is_kept();
         Self {
             name,
             namespace,
@@ -60,6 +70,8 @@ impl Channel {
             assigned: 0,
             history: History::default(),
             dedup: Dedup::default(),
+            fold,
+            checkpoints: is_kept.then(|| Box::new(Checkpoints::new(epoch))),
             pending: VecDeque::new(),
             failing: false,
             estranged: false,
@@ -86,8 +98,23 @@ impl Channel {
         self.epoch = loaded.epoch;
         self.last = loaded.last_offset;
         self.assigned = loaded.last_offset;
+        let position = self.position();
+        if let Some(checkpoints) = &mut self.checkpoints {
+            let behind = checkpoints.replays_behind(position);
+            for event in loaded.events.iter().filter(|event| event.offset > behind) {
+                self.fold.replay(event.offset, event.at_ms, &event.event);
+                checkpoints.noted(event.event.len());
+            }
+        }
         self.history = History::restore(loaded.events);
         self.dedup = Dedup::restore(loaded.producers, loaded.keys);
+    }
+
+    /// How long the store has to keep the log, as of its next event.
+    pub(crate) fn retention(&self, offset: u64) -> Retention {
+        let rules = self.namespace.policy.history.retention();
+        let kept = self.checkpoints.as_ref();
+        kept.map_or(rules, |checkpoints| checkpoints.retention(rules, offset))
     }
 
     pub(crate) fn position(&self) -> Position {
@@ -128,6 +155,7 @@ impl Channel {
         let policy = &self.namespace.policy.history;
         let unused = self.shards.is_empty()
             && self.pending.is_empty()
+            && self.checkpoints.as_ref().is_none_or(|checkpoints| !checkpoints.is_writing())
             && self.outgoing.is_empty()
             && self.presence.as_ref().is_none_or(|presence| presence.is_empty());
         // A channel in memory takes its epoch with it, so it stays for as long as a client could

@@ -1,5 +1,6 @@
 //! A channel's home: the one place that orders its events, for subscribers on all shards.
 
+use std::mem::take;
 use std::sync::Arc;
 
 use super::counters::CommandKind;
@@ -8,7 +9,7 @@ use super::notices::Wants;
 use super::types::{Delivery, Effect, Message, Now, Request, RequestBody, Subscribe};
 use super::{Engine, Out};
 use crate::Limits;
-use crate::channel::Channel;
+use crate::channel::{Channel, owner};
 use crate::reject::Reject;
 use crate::store::{FORGET_AFTER_MS, Level, Loaded, StoreError};
 
@@ -69,17 +70,23 @@ impl Engine {
         let period = self.steady_ms(now) / FORGET_AFTER_MS;
         let seeds = (self.config.store_identity.wrapping_add(period), self.config.seed);
         let epoch = self.homes.first_epoch(name, durable, seeds);
+        let index = self.homes.insert(name, namespace, epoch);
         if durable {
-            self.out.effects.push(Effect::Load { channel: name.clone() });
+            self.load_home(index);
         }
-        Ok(self.homes.insert(name, namespace, epoch))
+        Ok(index)
     }
 
     /// The outcome of an [`Effect::Load`].
     pub fn loaded(&mut self, now: Now, channel: &str, outcome: Result<Option<Loaded>, StoreError>) {
+        if let Some(of) = owner(channel) {
+            return self.checkpoint_loaded(of, outcome);
+        }
         let Some(index) = self.homes.find(channel) else { return };
         let Home { channel, waiting } = &mut self.homes.slab[index];
         let waiting = waiting.take().unwrap_or_default();
+        let broken = channel.checkpoints.as_mut().is_some_and(|kept| take(&mut kept.broken));
+        let outcome = if broken { Err(unreadable()) } else { outcome };
         match outcome {
             Ok(loaded) => {
                 let before = channel.position();
@@ -106,14 +113,16 @@ impl Engine {
 
     /// The outcome of the oldest [`Effect::Append`] of a channel that has none yet.
     pub fn stored(&mut self, now: Now, channel: &str, outcome: &Result<Level, StoreError>) {
-        if let Some(index) = self.homes.find(channel) {
+        if let Some(of) = owner(channel) {
+            self.checkpoint_stored(of, outcome);
+        } else if let Some(index) = self.homes.find(channel) {
             self.scene(index, now).stored(outcome);
             let Home { channel, waiting } = &mut self.homes.slab[index];
             if channel.estranged && !channel.failing {
                 // The store found damage and decided on another epoch: begin again from there.
                 channel.estranged = false;
                 *waiting = Some(Vec::new());
-                self.out.effects.push(Effect::Load { channel: channel.name.clone() });
+                self.load_home(index);
             }
         }
         self.settle(now);
@@ -121,7 +130,7 @@ impl Engine {
 
     /// Sends out what all channels have committed.
     pub(super) fn flush_all(&mut self) {
-        let dirty = std::mem::take(&mut self.homes.agenda.dirty);
+        let dirty = take(&mut self.homes.agenda.dirty);
         for index in &dirty {
             if let Some(home) = self.homes.slab.get_mut(*index) {
                 flush(&mut home.channel, &mut self.out);
@@ -139,7 +148,7 @@ impl Engine {
         // At most one count a second; ticks may come more often.
         let counting = if now.mono_ms >= agenda.count_after_ms && !agenda.counting.is_empty() {
             agenda.count_after_ms = now.mono_ms + 1000;
-            std::mem::take(&mut agenda.counting)
+            take(&mut agenda.counting)
         } else {
             Vec::new()
         };
@@ -173,6 +182,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn unreadable() -> StoreError {
+    StoreError::Io("its checkpoint could not be read".into())
 }
 
 /// Whether a request may bring a channel into memory.
@@ -218,7 +231,7 @@ pub(super) fn flush(channel: &mut Channel, out: &mut Out) {
     if channel.outgoing.is_empty() {
         return;
     }
-    let batch: Arc<[Delivery]> = std::mem::take(&mut channel.outgoing).into();
+    let batch: Arc<[Delivery]> = take(&mut channel.outgoing).into();
     if out.watched.contains(&channel.name) {
         out.effects.push(Effect::Told { channel: channel.name.clone(), batch: batch.clone() });
     }

@@ -10,6 +10,7 @@
 //! order, which is what makes attaching a subscriber and capturing the channel's position one step.
 
 mod authoring;
+mod checkpoints;
 mod commands;
 mod consulting;
 mod counters;

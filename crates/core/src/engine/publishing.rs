@@ -169,7 +169,7 @@ impl Scene<'_> {
             event: pending.event.as_ref().ok().cloned(),
             producer: pending.producer.clone(),
             key: pending.key.clone(),
-            retention: self.channel.namespace.policy.history.retention(),
+            retention: self.channel.retention(offset),
         }));
         self.channel.pending.push_back(pending);
     }
@@ -220,6 +220,7 @@ impl Scene<'_> {
                     event: text.clone(),
                     producer,
                 });
+                self.fold_in(offset, at_ms, &text);
                 self.channel.expire_history(self.steady_ms);
                 self.deliver(Delivery { text, except, presence: false, kept: true });
                 for waiter in waiters {

@@ -22,7 +22,7 @@ impl Engine {
         for (_, home) in &mut self.homes.slab {
             let old = &mut home.channel.namespace;
             if let Some(new) = self.config.policy.namespaces.get(&old.name) {
-                *old = with_durability_of(new, old);
+                *old = with_nature_of(new, old);
             }
         }
         if before.wants != self.config.policy.wants {
@@ -56,13 +56,15 @@ impl Engine {
     }
 }
 
-/// A namespace as it is for a channel that is in memory: its events are where they are.
-fn with_durability_of(new: &Arc<Namespace>, old: &Namespace) -> Arc<Namespace> {
+/// A namespace as it is for a channel that is in memory: its events are where, and what, they are.
+fn with_nature_of(new: &Arc<Namespace>, old: &Namespace) -> Arc<Namespace> {
     let durable = old.policy.history.durable;
-    if new.policy.history.durable == durable {
+    let kind = old.policy.kind;
+    if new.policy.history.durable == durable && new.policy.kind == kind {
         return new.clone();
     }
     let mut namespace = Namespace::clone(new);
     namespace.policy.history.durable = durable;
+    namespace.policy.kind = kind;
     Arc::new(namespace)
 }

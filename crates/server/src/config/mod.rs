@@ -107,8 +107,7 @@ impl Config {
             publish: Access::Anyone,
             history,
             presence: PresencePolicy { access: Access::Anyone, ..PresencePolicy::default() },
-            hooks: Vec::new(),
-            schema_file: None,
+            ..NamespacePolicy::default()
         };
         let month = Period::millis(30 * 86_400_000);
         let chat =

@@ -192,6 +192,8 @@ impl Journal {
         }
         if let Some(append) = accepted
             && let Some(event) = &append.event
+            // What the server keeps for itself is nobody's event.
+            && !append.channel.starts_with('\0')
         {
             let (channel, epoch) = (append.channel.clone(), append.epoch);
             let what = Happened::Published { channel, epoch, event: event.clone() };
