@@ -49,6 +49,8 @@ pub(crate) enum Need {
     History,
     /// Every event on the disk before it is acknowledged.
     Durable,
+    /// Values by their keys.
+    Live,
 }
 
 /// A server to measure.
@@ -71,6 +73,7 @@ impl ServerArgs {
             let fitting = match need {
                 Need::History => "bench",
                 Need::Durable => "durable",
+                Need::Live => "live",
             };
             return Ok(Target {
                 url: Url::parse(&spawned.url())?,

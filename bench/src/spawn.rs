@@ -185,6 +185,8 @@ fn config(listen: SocketAddr, shards: usize, data: &Path, secret: &str) -> Strin
              [namespace.{namespace}.presence]\naccess = \"signed-in\"\n"
         );
     }
+    text += "\n[namespace.live]\nkind = \"state\"\nsubscribe = \"signed-in\"\npublish = \"signed-in\"\n\n\
+             [namespace.live.state]\noverflow = \"conflate\"\n";
     text
 }
 
