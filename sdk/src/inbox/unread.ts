@@ -2,6 +2,7 @@ import type { ChannelImpl } from '../channel.js'
 import type { Host } from '../host.js'
 import { Value } from '../observable.js'
 import type { Observable, Unsubscribe } from '../types.js'
+import { json } from '../wire/frames.js'
 import type { Unread } from './types.js'
 
 const NOTHING: Unread = { count: 0, read: 0 }
@@ -46,7 +47,7 @@ export class UnreadCount implements Observable<Unread> {
   readUpto(offset: number): void {
     this.#said = Math.max(this.#said, offset)
     const { read, count } = this.current
-    if (offset > read) this.#set({ read: offset, count: offset >= this.#counted ? 0 : count })
+    if (offset > read) this.#set({ count: offset >= this.#counted ? 0 : count, read: offset })
   }
 
   /** Asks the server, if somebody listens; `forget`: what we have said was not taken. */
@@ -70,7 +71,7 @@ export class UnreadCount implements Observable<Unread> {
       // An answer that does not know of what we have said is too old.
       if (read >= this.#said) {
         this.#counted = offset
-        this.#set({ read, count, first })
+        this.#set({ count, read, first })
       }
       answered()
     }, answered) // Refused, or over: the next connection asks again.
@@ -112,7 +113,6 @@ export class UnreadCount implements Observable<Unread> {
   }
 
   #set(next: Unread): void {
-    const { count, read } = this.current
-    if (next.count !== count || next.read !== read) this.#value.set(next)
+    if (json(next) !== json(this.current)) this.#value.set(next)
   }
 }
