@@ -30,7 +30,7 @@ export function Notifications({ inbox, me, onClose, onGo }: NotificationsProps) 
     if (fresh.length) void markSeen(fresh).catch(() => {})
   }, [items, markSeen])
 
-  const shown = items.filter(({ archived }) => !archived)
+  const shown = items
   const follow = (item: Notification) => {
     const { room } = contentOf(item)
     if (!item.read) void markRead([item.id]).catch(() => {})

@@ -4,8 +4,8 @@
 import { isQuote, SYMBOLS, type Quotes } from './quotes.ts'
 
 interface Cell {
-  readonly price: Text
-  readonly change: Text
+  readonly price: HTMLElement
+  readonly change: HTMLElement
   readonly row: HTMLElement
   drawn: unknown
 }
@@ -49,18 +49,21 @@ function drawOne(cell: Cell, quote: unknown) {
   if (cell.drawn === quote) return
   cell.drawn = quote
   const known = isQuote(quote) ? quote : undefined
-  cell.price.data = known ? known.price.toFixed(2) : '–'
-  cell.change.data = known ? `${known.change < 0 ? '−' : '+'}${Math.abs(known.change).toFixed(2)} %` : ''
+  cell.price.textContent = known ? known.price.toFixed(2) : '–'
+  cell.price.setAttribute('value', known ? String(known.at) : '')
+  cell.change.textContent = known ? `${known.change < 0 ? '−' : '+'}${Math.abs(known.change).toFixed(2)} %` : ''
   cell.row.className = !known ? 'quote none' : known.change < 0 ? 'quote falls' : 'quote rises'
 }
 
 function cellOf(symbol: string): Cell {
   const row = document.createElement('li')
   row.className = 'quote none'
-  const part = (tag: 'b' | 'span' | 'small', text: string) => {
+  const part = (tag: 'b' | 'data' | 'small', text: string) => {
     const element = row.appendChild(document.createElement(tag))
-    return element.appendChild(document.createTextNode(text))
+    element.textContent = text
+    return element
   }
   part('b', symbol)
-  return { row, price: part('span', '–'), change: part('small', ''), drawn: undefined }
+  // The value of <data> says when the price was made.
+  return { row, price: part('data', '–'), change: part('small', ''), drawn: undefined }
 }

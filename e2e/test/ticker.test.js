@@ -1,0 +1,168 @@
+// The demo's ticker: 500 values that change 2,000 times a second, followed by whoever looks, however slow.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { isAccessible } from '../lib/axe.js'
+import { launchBare } from '../lib/browser.js'
+import { api } from '../lib/console.js'
+import { demo, Guest } from '../lib/demo.js'
+import { until } from '../lib/story.js'
+
+const SYMBOLS = 500
+/** What is shown may be so old. */
+const BEHIND_MAX_MS = 2000
+const path = relative => fileURLToPath(new URL(relative, import.meta.url))
+
+/** examples/ticker/feed.js in a project of its own, with the SDK as npm would put it there. */
+function feed(server) {
+  const folder = mkdtempSync(join(tmpdir(), 'tidings-ticker-'))
+  mkdirSync(join(folder, 'node_modules'))
+  symlinkSync(path('../../sdk'), join(folder, 'node_modules/tidings'))
+  cpSync(path('../../examples/ticker/feed.js'), join(folder, 'feed.mjs'))
+  const child = spawn(process.execPath, [join(folder, 'feed.mjs'), server.origin], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const rates = []
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', text => {
+    for (const [, n] of text.matchAll(/^(\d+) changes stored$/gm)) rates.push(Number(n))
+  })
+  child.stderr.setEncoding('utf8').on('data', text => { said += text })
+  return {
+    /** Changes stored in each second. */
+    rates,
+    stop() {
+      child.kill('SIGKILL')
+      rmSync(folder, { recursive: true, force: true })
+      assert.equal(said, '', 'what the feed complained about')
+    },
+  }
+}
+
+/** When each price was made, by symbol, as the page shows it. */
+const shownBy = page => page.locator('.quotes').evaluate(list => Object.fromEntries(
+  [...list.querySelectorAll('.quote')].map(row =>
+    [row.querySelector('b').textContent, Number(row.querySelector('data').value)])))
+
+/** The same, as the server has it. */
+async function storedAt(server) {
+  const all = {}
+  for (let after = ''; ;) {
+    const { entries, more } = await api(server, `/state?channel=ticker:demo&limit=100&after=${encodeURIComponent(after)}`)
+    for (const { key, value } of entries) all[key] = value.at
+    if (!more) return all
+    after = entries.at(-1).key
+  }
+}
+
+/** All that the server has now is shown, or something newer, in time. */
+async function catchesUp(server, page) {
+  const stored = await storedAt(server)
+  assert.equal(Object.keys(stored).length, SYMBOLS)
+  const late = shown => Object.entries(stored).filter(([symbol, at]) => !(shown[symbol] >= at))
+  await until('all that is newest is shown', async () => late(await shownBy(page)), left => left.length === 0, BEHIND_MAX_MS)
+}
+
+const isFull = page => until('500 quotes', () => page.locator('.ticker-age').textContent(), text => /^500 quotes, /.test(text))
+
+demo('a slow tab follows 2,000 changes a second and shows the newest', async ({ server, guest }) => {
+  const feeder = feed(server)
+  try {
+    const ada = await guest('Ada', { room: '/ticker' })
+    const { page } = ada
+    await isFull(page)
+    const cdp = await page.context().newCDPSession(page)
+    await cdp.send('Emulation.setCPUThrottlingRate', { rate: 6 })
+    const before = feeder.rates.length
+    for (let round = 0; round < 5; round++) {
+      await catchesUp(server, page)
+      await new Promise(done => setTimeout(done, 1500))
+    }
+    await cdp.send('Emulation.setCPUThrottlingRate', { rate: 1 })
+    await catchesUp(server, page)
+    const rates = feeder.rates.slice(before)
+    console.log('changes stored in each second', rates.join(' '))
+    assert.ok(rates.length >= 5 && rates.some(rate => rate > 0), String(rates))
+  } finally {
+    feeder.stop()
+  }
+})
+
+demo('a tab that is not looked at draws nothing, and what is newest when it is', async ({ server }) => {
+  const feeder = feed(server)
+  const bare = await launchBare()
+  try {
+    const page = await bare.context.newPage()
+    const ada = new Guest('Ada', page)
+    await page.goto(`${server.origin}/#/ticker`)
+    await isFull(page)
+    await page.evaluate(() => {
+      window.drawn = 0
+      new MutationObserver(all => { window.drawn += all.length })
+        .observe(document.querySelector('.quotes'), { subtree: true, childList: true, characterData: true, attributes: true })
+    })
+    await until('it draws', () => page.evaluate(() => window.drawn), drawn => drawn > 0)
+    await bare.context.pages()[0].bringToFront()
+    await until('it is hidden', () => page.evaluate(() => document.visibilityState), state => state === 'hidden')
+    const before = await page.evaluate(() => window.drawn)
+    await new Promise(done => setTimeout(done, 1500))
+    assert.equal(await page.evaluate(() => window.drawn), before)
+    await page.bringToFront()
+    await catchesUp(server, page)
+    assert.deepEqual(ada.faults, [])
+  } finally {
+    await bare.close()
+    feeder.stop()
+  }
+})
+
+demo('a tab feeds it, others follow; who comes late has all of it', async ({ server, guest }) => {
+  const ada = await guest('Ada', { room: '/ticker' })
+  await ada.sees('.ticker-age', 'No quotes yet.')
+  await ada.button('Feed it from this tab').click()
+  await isFull(ada.page)
+  const bob = await guest('Bob', { room: '/ticker' })
+  await isFull(bob.page)
+  for (const one of [ada, bob]) await catchesUp(server, one.page)
+  await ada.button('Stop feeding it').click()
+  await until('it stands still', async () => {
+    const first = JSON.stringify(await shownBy(ada.page))
+    await new Promise(done => setTimeout(done, 500))
+    return first === JSON.stringify(await shownBy(ada.page))
+  }, still => still)
+  assert.deepEqual(await shownBy(ada.page), await shownBy(bob.page))
+  assert.deepEqual(await shownBy(bob.page), await storedAt(server))
+  const carla = await guest('Carla', { room: '/ticker' })
+  await isFull(carla.page)
+  assert.deepEqual(await shownBy(carla.page), await storedAt(server))
+
+  // It is a page of its own: the rooms are where they were.
+  assert.equal(await carla.page.title(), 'Ticker · Tidings')
+  await carla.room('lobby').click()
+  await carla.page.getByRole('heading', { level: 1, name: 'lobby' }).waitFor()
+  assert.equal(await carla.room('ticker').count(), 0)
+  await carla.page.goBack()
+  await isFull(carla.page)
+})
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const width of [375, 1440]) {
+    demo(`the ticker, ${colorScheme}, ${width} wide: fits, can be used by everybody`, async ({ guest }) => {
+      const ada = await guest('Ada', { room: '/ticker', colorScheme, viewport: { width, height: 800 } })
+      const { page } = ada
+      await isAccessible(page, 'empty')
+      await ada.button('Feed it from this tab').focus()
+      await page.keyboard.press('Enter')
+      await isFull(page)
+      await page.keyboard.press('Enter')
+      await ada.button('Feed it from this tab').waitFor()
+      await isAccessible(page, 'full')
+      const out = await page.evaluate(() => [...document.querySelectorAll('#app *:not(.unseen, .skip)')]
+        .filter(e => e.getBoundingClientRect().right > innerWidth + 1 || e.scrollWidth > e.clientWidth + 1 && e.matches('.quote'))
+        .map(e => e.outerHTML.slice(0, 80)))
+      assert.deepEqual(out, [])
+      await ada.screenshot(`ticker-${colorScheme}-${width}`)
+    })
+  }
+}
