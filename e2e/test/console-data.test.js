@@ -95,7 +95,7 @@ consoleStory('a state shows its keys as they change, and can be changed', async 
   await operator.page.getByText('Only if unchanged, for a time').click()
   await operator.label('If version').fill('')
   await operator.page.getByRole('radio', { name: 'Patch' }).check()
-  await operator.label('Patch').fill('{"by": "ada"}')
+  await operator.field('Patch').fill('{"by": "ada"}')
   await operator.button('Patch it').click()
   await until('it is patched', () => written(operator), text => /^Patched: version/.test(text))
   const value = async () => JSON.parse(await operator.page.getByRole('region', { name: 'Value of door' }).textContent())

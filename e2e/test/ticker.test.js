@@ -133,6 +133,7 @@ demo('a tab feeds it, others follow; who comes late has all of it', async ({ ser
   }, still => still)
   assert.deepEqual(await shownBy(ada.page), await shownBy(bob.page))
   assert.deepEqual(await shownBy(bob.page), await storedAt(server))
+  assert.equal(await ada.page.getByRole('alert').count(), 0)
   const carla = await guest('Carla', { room: '/ticker' })
   await isFull(carla.page)
   assert.deepEqual(await shownBy(carla.page), await storedAt(server))

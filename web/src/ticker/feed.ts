@@ -32,6 +32,8 @@ export function feedQuotes(token: string | null, failed: (why: string) => void):
     }
   }
   function refused({ message }: Error) {
+    // What was on its way when it was stopped is given up.
+    if (timer === undefined) return
     stop()
     failed(message)
   }

@@ -120,7 +120,7 @@ pub fn example() -> String {
             None => table(&mut out, &section, section.path, dev.pointer(&pointer(section.path))),
         }
     }
-    for (index, name) in ["chat", "cast"].into_iter().enumerate() {
+    for (index, name) in ["chat", "cast", "ticker"].into_iter().enumerate() {
         for section in &mut explained {
             let path = section.path.replace("NAME", name);
             let value = dev.pointer(&pointer(&path)).cloned();
