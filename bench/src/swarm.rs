@@ -239,7 +239,7 @@ impl Swarm {
         }
     }
 
-    /// Reads until nothing is left, or `max` bytes. Answers why the connection has ended, if it has.
+    /// Reads until nothing is left, or `max` bytes. Answers why the connection has ended, if so.
     fn read(
         &mut self,
         index: usize,
