@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
-use tidings_core::engine::{Config, Crowd, Effect, Engine, Now, SessionKey, ShardId};
+use tidings_core::engine::{Config, Crowd, Effect, Engine, Now, SessionKey, ShardId, Subscriber};
 use tidings_core::identity::{Authority, Identity, TokenError};
 use tidings_core::policy::{
     Access, HistoryPolicy, Kind, Namespace, NamespacePolicy, Overflow, Policy, StatePolicy,
@@ -43,6 +43,9 @@ pub(crate) struct Desk {
     by_slot: HashMap<u32, SessionKey>,
     pub(crate) stalled: Vec<SessionKey>,
     drains: Vec<SessionKey>,
+    /// Whose links take what they are sent only when a story says so.
+    pub(crate) slow_links: Vec<SessionKey>,
+    pub(crate) probes: Vec<SessionKey>,
 }
 
 impl Desk {
@@ -63,6 +66,8 @@ impl Desk {
             by_slot: HashMap::new(),
             stalled: Vec::new(),
             drains: Vec::new(),
+            slow_links: Vec::new(),
+            probes: Vec::new(),
         }
     }
 
@@ -120,6 +125,14 @@ impl Desk {
         self.run();
     }
 
+    /// All has arrived at whoever has a slow link, which takes so much more now.
+    pub(crate) fn arrive(&mut self, budget: usize, quick: bool) {
+        for key in std::mem::take(&mut self.probes) {
+            self.engine.received(self.now, key, budget, quick);
+        }
+        self.run();
+    }
+
     /// Who did not read goes on.
     pub(crate) fn wake(&mut self, who: SessionKey) {
         self.stalled.retain(|other| *other != who);
@@ -157,17 +170,22 @@ impl Desk {
                 self.drains.push(session);
             }
             Effect::Drain { session } => self.engine.drained(self.now, session),
+            Effect::Probe { session } if self.slow_links.contains(&session) => {
+                self.probes.push(session);
+            }
+            Effect::Probe { session } => {
+                self.engine.received(self.now, session, 64 << 10, true);
+            }
             Effect::Send { session, text } => self.hear(session, &text),
             Effect::Fanout { topic, upto, batch } => {
-                let slots: Vec<_> =
-                    self.engine.subscribers(topic)[..upto].iter().map(|s| s.slot).collect();
-                for slot in slots {
-                    for delivery in batch.iter() {
+                let list = self.engine.subscribers(topic)[..upto].to_vec();
+                for Subscriber { slot, held, .. } in list {
+                    for delivery in batch.iter().filter(|delivery| !held || !delivery.kept) {
                         self.hear(self.by_slot[&slot], &delivery.text);
                     }
                 }
             }
-            Effect::Pause { .. } | Effect::Resume { .. } => {}
+            Effect::Close { .. } | Effect::Pause { .. } | Effect::Resume { .. } => {}
             other => panic!("{other:?}"),
         }
     }
