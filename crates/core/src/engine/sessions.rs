@@ -314,8 +314,13 @@ impl Engine {
 
     /// Asks for the next page of those that waited for another subscription's to be done.
     fn go_on_paging(&mut self, key: SessionKey) {
-        let Some(session) = self.session(key) else { return };
-        if session.subscriptions.iter().any(|sub| matches!(sub.stage, Stage::Page(_))) {
+        let readers = &self.readers;
+        let session = self.sessions.get(key.slot as usize);
+        let Some(session) = session.filter(|session| session.serial == key.serial) else { return };
+        let waits = |topic, stage| {
+            matches!(stage, Stage::Page(_)) || readers.contains_key(&(key, topic))
+        };
+        if session.subscriptions.iter().any(|sub| waits(sub.topic, sub.stage)) {
             self.out.effects.push(Effect::Drain { session: key });
         }
     }

@@ -202,3 +202,19 @@ fn keys_that_come_and_go_while_somebody_takes_nothing_have_a_bound() {
     assert_eq!(desk.heard(bob)[0]["code"], 4513);
     assert_eq!(desk.engine.counts().subscriptions, 0);
 }
+
+#[test]
+fn who_joins_many_channels_at_once_gets_each_snapshot() {
+    let mut desk = Desk::new();
+    let ada = desk.open();
+    put(&mut desk, ada, "k", 1);
+    let bob = desk.open();
+    let channels = ["feed:x", "board:a", "board:b"];
+    let wishes = channels.map(|name| json!({ "type": "subscribe", "id": 1, "channel": name }));
+    desk.say_all(bob, &wishes);
+    let heard = desk.heard(bob);
+    let of = |kind| heard.iter().filter(|frame| frame["type"] == kind).count();
+    assert_eq!((of("subscribed"), of("snapshot")), (3, 3), "{heard:?}");
+    put(&mut desk, ada, "k", 2);
+    assert_eq!(desk.heard(bob)[0]["value"], 2);
+}

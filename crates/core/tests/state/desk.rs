@@ -91,6 +91,14 @@ impl Desk {
         self.run();
     }
 
+    /// Sends commands in one flight.
+    pub(crate) fn say_all(&mut self, who: SessionKey, commands: &[Value]) {
+        for command in commands {
+            self.engine.receive(self.now, who, &command.to_string());
+        }
+        self.run();
+    }
+
     /// Sends a command and gives its answer.
     pub(crate) fn ask(&mut self, who: SessionKey, command: &Value) -> Value {
         self.say(who, command);
