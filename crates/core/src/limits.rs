@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Period;
 
-/// The longest `ttl` of a key, in milliseconds: ten years. Longer is for ever, and its end has to be
-/// a date with four digits of a year.
+/// The longest `ttl` of a key, in milliseconds: ten years. Longer is for ever, and its end has to
+/// be a date with four digits of a year.
 pub(crate) const STATE_TTL_MS: u64 = 10 * 365 * 86_400_000;
 
 /// What one client, one channel or one node may use. Sizes are bytes.

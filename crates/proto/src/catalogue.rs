@@ -178,7 +178,7 @@ pub const COMMANDS: &[CommandSpec] = &[
             SEQ,
         ],
         examples: &[
-            r#"{"type":"patch","id":13,"channel":"board:main","key":"card-7","patch":{"done":true}}"#,
+            r#"{"type":"patch","id":13,"channel":"board:main","key":"card-7","patch":{"done":1}}"#,
         ],
     },
     CommandSpec {

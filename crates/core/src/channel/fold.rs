@@ -106,8 +106,8 @@ impl Fold {
         }
     }
 
-    /// How many bytes of log stay in memory, at least, while somebody may be reading a snapshot: who
-    /// reads faster than the log grows finds what comes behind it.
+    /// How many bytes of log stay in memory, at least, while somebody may be reading a snapshot:
+    /// who reads faster than the log grows finds what comes behind it.
     pub(crate) fn log_bytes(&self) -> usize {
         match self {
             Fold::Events => 0,
