@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../api/http.rs"]
+#[expect(dead_code, reason = "it has a configuration of its own")]
 mod http;
 
 mod api;
