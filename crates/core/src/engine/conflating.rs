@@ -4,7 +4,7 @@
 //! A shard keeps what has changed since the one who is furthest behind, each key once: that is
 //! bounded by the keys of the channel, however many are behind and however far. Of each of those it
 //! knows one number. Whether somebody keeps up is the driver's to find out ([`Engine::lag`]); it is
-//! also the driver who knows when all that was sent has arrived ([`Engine::received`]), which is not
+//! also the driver who knows when all that was sent has arrived ([`Engine::received`]), not
 //! when it has been written: below a socket there is room for many seconds of a slow link.
 
 use std::collections::{BTreeMap, HashMap};
@@ -97,8 +97,8 @@ impl Engine {
         self.probe(key);
     }
 
-    /// All that was sent to a session has arrived: an [`Effect::Probe`] is done. It may be sent some
-    /// `budget` bytes now; `quick`: the way there is free, so that it can keep up again.
+    /// All that was sent to a session has arrived: an [`Effect::Probe`] is done. It may be sent
+    /// some `budget` bytes now; `quick`: the way there is free, so that it can keep up again.
     pub fn received(&mut self, now: Now, key: SessionKey, budget: usize, quick: bool) {
         self.probing.remove(&key);
         let mut is_behind = false;

@@ -2,8 +2,8 @@
 //!
 //! What has been written has not arrived: below a socket there is room for many seconds of a slow
 //! link, and values in there grow old. So a WebSocket Ping goes behind what such a subscriber is
-//! sent, and its Pong says when all in front of it has been read. Over HTTP nothing comes back; there
-//! only the queue is looked at.
+//! sent, and its Pong says when all in front of it has been read. Over HTTP nothing comes back;
+//! there only the queue is looked at.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -160,7 +160,7 @@ impl Shard {
         number
     }
 
-    /// A subscriber was sent changes of live data that conflates. Whoever does not keep up is noted.
+    /// A subscriber was sent changes of live data that conflates. Who does not keep up is noted.
     pub(super) fn watch_pace(&self, connection: &Rc<Connection>, key: SessionKey) {
         let waiting = connection.queue.borrow().bytes();
         if connection.wire.is_http() {
