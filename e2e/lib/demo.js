@@ -32,13 +32,11 @@ export function demo(name, run, { config } = {}) {
       browser ??= await launch()
       await run({
         server,
-        /** `token`: whose page it is, else an anonymous user's. `beside`: in the same browser profile. */
-        async guest(name, { room = '', transport, connects = true, token = null, beside, ...options } = {}) {
-          const context = beside?.page.context() ?? await browser.newContext({ viewport: WIDE, ...options })
-          await context.addInitScript(([name, token]) => {
+        async guest(name, { room = '', transport, connects = true, ...options } = {}) {
+          const context = await browser.newContext({ viewport: WIDE, ...options })
+          await context.addInitScript(name => {
             if (localStorage.getItem('tidings.name') === null) localStorage.setItem('tidings.name', name)
-            if (token) sessionStorage.setItem('tidings.token', token)
-          }, [name, token])
+          }, name)
           const guest = new Guest(name, await context.newPage())
           guests.push(guest)
           await guest.page.goto(addressOf(server, room, transport))

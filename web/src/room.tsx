@@ -3,14 +3,12 @@
 import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { useConnection, useMessages, usePresence } from 'tidings/react'
 import { useMedia, useNow, useVisible } from './browser.ts'
-import { useChanges } from './changes.ts'
 import { Composer, type ComposerHandle } from './composer.tsx'
 import { ConnectionBar, ConnectionPill } from './connection.tsx'
 import { Dialog } from './dialog.tsx'
 import { list } from './format.ts'
 import { Close, Hash } from './icons.tsx'
 import { Log } from './log.tsx'
-import { useMentions } from './mentions.ts'
 import { RoomStart, Skeletons, Timeline } from './messages.tsx'
 import { People, PeopleButton } from './people.tsx'
 import { useReading } from './reading.ts'
@@ -29,8 +27,6 @@ export interface RoomProps {
   onSignIn: () => void
   /** What stands in front of the room's name: on a phone, the button for the rooms. */
   menu: ReactNode
-  /** What stands at the head's end: the bell. */
-  bell: ReactNode
 }
 
 export function Room(props: RoomProps) {
@@ -51,7 +47,7 @@ interface OpenRoomProps extends RoomProps {
   onEnd: (atEnd: boolean) => void
 }
 
-function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu, bell }: OpenRoomProps) {
+function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu }: OpenRoomProps) {
   const { messages, pending, failed, gaps, status, hasEarlier, loadEarlier, send } = view
   const connection = useConnection()
   const who = useMemo(() => ({ name }), [name])
@@ -63,8 +59,6 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu, bell }
   const [drawer, setDrawer] = useState(false)
   const composer = useRef<ComposerHandle>(null)
   const people = { ...presence, me }
-  const changes = useChanges(room, name)
-  useMentions(room, presence.members, messages)
 
   useEffect(() => () => onEnd(true), [onEnd])
 
@@ -85,12 +79,6 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu, bell }
     setWritten(n => n + 1)
   }, [send, name, typing.done])
 
-  const editLast = useCallback(() => {
-    const own = items.findLast(item => item.kind === 'message' && item.mine && item.offset !== undefined && !item.deleted)
-    if (own) changes.actions.editing(own.key)
-    return own !== undefined
-  }, [items, changes.actions])
-
   return (
     <div className="room">
       <header className="head">
@@ -98,14 +86,13 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu, bell }
         <h1><Hash size={17} /><span dir="auto">{room}</span></h1>
         <ConnectionPill />
         {!wide && <PeopleButton {...people} onClick={() => setDrawer(true)} />}
-        {bell}
       </header>
       <Log first={messages[0] && `${messages[0].position?.offset}`} written={written}
         fresh={reading.unread} onEnd={onEnd} busy={loading}
         hasEarlier={hasEarlier} loadEarlier={loadEarlier}>
         {loading ? <Skeletons /> : known && !hasEarlier && status.state !== 'failed'
           && <RoomStart room={room} empty={empty} />}
-        <Timeline items={items} now={now} me={me} connected={connection.state === 'connected'} changes={changes}
+        <Timeline items={items} now={now} connected={connection.state === 'connected'}
           onEdit={text => composer.current?.take(text)} />
       </Log>
       {wide && <People {...people} />}
@@ -117,8 +104,7 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu, bell }
               : <Typing names={typing.names} />}
           </div>
         ) : <BarPlace onSignIn={onSignIn} />}
-        <Composer ref={composer} room={room} onSend={write} onTyping={typing.tell}
-          onEditLast={editLast} />
+        <Composer ref={composer} room={room} onSend={write} onTyping={typing.tell} />
       </footer>
       {drawer && !wide && (
         <Dialog className="drawer right" label="People" onClose={() => setDrawer(false)}>

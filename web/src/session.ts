@@ -1,6 +1,5 @@
 // The client, and what this chat says on its channels.
 import { createClient, type Client, type Message } from 'tidings'
-import { inbox } from 'tidings/inbox'
 import { indexedDbOutbox } from 'tidings/outbox-indexeddb'
 import { recall, remember, serverUrl, transports } from './settings.ts'
 
@@ -11,8 +10,6 @@ export interface Chat { 'chat:*': { message: ChatMessage; presence: Who } }
 
 export interface Session { readonly client: Client<Chat>; readonly token: string | null }
 
-const INBOX_PAGE = 20
-
 export function openSession(token: string | null): Session {
   remember('session', 'token', token)
   const client = createClient<Chat>({
@@ -22,7 +19,6 @@ export function openSession(token: string | null): Session {
     transports,
     outbox: { store: indexedDbOutbox() },
   })
-  inbox(client, { pageSize: INBOX_PAGE })
   client.connect()
   return { client, token }
 }
