@@ -317,9 +317,8 @@ impl Engine {
         let readers = &self.readers;
         let session = self.sessions.get(key.slot as usize);
         let Some(session) = session.filter(|session| session.serial == key.serial) else { return };
-        let waits = |topic, stage| {
-            matches!(stage, Stage::Page(_)) || readers.contains_key(&(key, topic))
-        };
+        let waits =
+            |topic, stage| matches!(stage, Stage::Page(_)) || readers.contains_key(&(key, topic));
         if session.subscriptions.iter().any(|sub| waits(sub.topic, sub.stage)) {
             self.out.effects.push(Effect::Drain { session: key });
         }
