@@ -1,10 +1,10 @@
 // Draws quotes. A tab that cannot keep up draws less often, and then what is newest: when it draws it looks at the
-// values of now, so there is no queue in which old ones could wait. Drawing takes at most a third of the time, so
+// values of now, so there is no queue in which old ones could wait. Drawing takes at most a fifth of the time, so
 // that what arrives is taken in meanwhile. A tab that is not looked at gets no frames and draws nothing.
 import { isQuote, SYMBOLS, type Quotes } from './quotes.ts'
 
 /** After a drawing there is a pause of so many times its length. */
-const PAUSE = 2
+const PAUSE = 4
 
 interface Cell {
   readonly row: HTMLElement
