@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// File and content type.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 8] = [
     ("index.html", "text/html; charset=utf-8"),
     ("chat.css", "text/css; charset=utf-8"),
     ("chat.js", "text/javascript; charset=utf-8"),
     ("console.css", "text/css; charset=utf-8"),
     ("console.html", "text/html; charset=utf-8"),
     ("console.js", "text/javascript; charset=utf-8"),
-    ("tidings-inbox.js", "text/javascript; charset=utf-8"),
     ("tidings-live.js", "text/javascript; charset=utf-8"),
     ("tidings.js", "text/javascript; charset=utf-8"),
 ];
