@@ -133,7 +133,9 @@ impl Driver {
     /// Carries one effect out; gives it back if something will come of it.
     fn effect(&mut self, effect: Effect) -> Option<Effect> {
         match effect {
-            Effect::Answer { .. } | Effect::Told { .. } => panic!("nobody asked by the API"),
+            Effect::Answer { .. } | Effect::Pushed { .. } | Effect::Told { .. } => {
+                panic!("nobody asked")
+            }
             Effect::Append(_)
             | Effect::Consult { .. }
             | Effect::Drain { .. }
@@ -145,7 +147,7 @@ impl Driver {
             }
             Effect::Message { .. } | Effect::Move { .. } => panic!("there is no other shard"),
             // Here all that has come is handed on.
-            Effect::Notice(_) | Effect::Pause { .. } | Effect::Resume { .. } => {}
+            Effect::Notice(_) | Effect::Pause { .. } | Effect::Push(_) | Effect::Resume { .. } => {}
             Effect::Send { text, .. } => assert!(text.len() <= 64 << 10, "{} bytes", text.len()),
         }
         None

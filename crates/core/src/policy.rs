@@ -12,7 +12,7 @@ use crate::engine::Wants;
 use crate::identity::{Action, Identity};
 use crate::reject::Reject;
 use crate::store::Retention;
-use crate::{Meter, Period};
+use crate::{Meter, Period, PushService};
 
 /// Who may do something in a namespace. A token's own grants (`channels`) are always honoured; this
 /// says what others may.
@@ -284,6 +284,8 @@ pub struct Policy {
     pub meter: Option<Arc<dyn Meter + Send + Sync>>,
     /// The namespaces.
     pub namespaces: HashMap<Box<str>, Arc<Namespace>>,
+    /// Who pushes notifications to browsers; `None`: nobody.
+    pub push: Option<Arc<dyn PushService + Send + Sync>>,
     /// What the engine tells of.
     pub wants: Wants,
 }

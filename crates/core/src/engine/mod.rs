@@ -25,6 +25,7 @@ mod metering;
 mod notices;
 mod placement;
 mod publishing;
+mod pushing;
 mod reconfigure;
 mod recovery;
 mod resuming;

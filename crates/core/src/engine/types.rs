@@ -12,6 +12,7 @@ use super::placement::Traveller;
 use super::resuming::Legacy;
 use crate::channel::state::Snapshot;
 use crate::channel::{Entry, Publish};
+use crate::push::{PushAnswer, PushDue};
 use crate::store::Append;
 
 /// The time, as the driver reads it.
@@ -168,6 +169,17 @@ pub enum Effect {
     Pause {
         /// Whose.
         session: SessionKey,
+    },
+    /// A notification may need a push: to be kept before the append that comes next is stored, so
+    /// that whatever is acknowledged is pushed. Only if the policy has a
+    /// [`PushService`](crate::PushService) and the user a subscription.
+    Push(PushDue),
+    /// What was asked with [`Engine::ask_push`](super::Engine::ask_push).
+    Pushed {
+        /// The question's number.
+        ticket: u64,
+        /// Whether it is wanted.
+        answer: PushAnswer,
     },
     /// Read again.
     Resume {

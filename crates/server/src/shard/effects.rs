@@ -49,6 +49,7 @@ impl Shard {
                 }
                 Effect::Notice(notice) => self.node.storage.notice(notice),
                 Effect::Pause { session } => self.with(session, |c| c.paused.set(true)),
+                Effect::Push(_) | Effect::Pushed { .. } => {}
                 Effect::Resume { session } => self.with(session, |connection| {
                     // It has begun, perhaps by its ticket, without a question.
                     connection.shown.replace(None);
