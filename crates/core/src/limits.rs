@@ -65,6 +65,8 @@ pub struct Limits {
     pub keys_per_channel: usize,
     /// Members of one channel.
     pub members_per_channel: usize,
+    /// Users who follow one topic.
+    pub followers_per_topic: usize,
     /// Channels that one shard holds in memory at once.
     pub channels_per_shard: usize,
     /// A channel that nobody uses leaves memory after this long (at once readable from disk if it
@@ -135,6 +137,7 @@ impl Default for Limits {
             producers_per_channel: 10_000,
             keys_per_channel: 10_000,
             members_per_channel: 100_000,
+            followers_per_topic: 100_000,
             channels_per_shard: 1_000_000,
             channel_idle: Period::secs(60),
             session_window: Period::secs(60),

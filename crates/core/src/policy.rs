@@ -35,9 +35,36 @@ pub enum Kind {
     #[default]
     Events,
     /// What each user is told: notifications, and what they have seen of them.
+    #[serde(skip)]
     Inbox,
     /// Values by their keys: live data.
     State,
+    /// Who follows a topic. No client can name such a channel.
+    #[serde(skip)]
+    Topic,
+}
+
+/// The namespace of users' inboxes: `inbox:USER`.
+pub const INBOX: &str = "inbox";
+
+/// The namespace of those who follow topics. Names of clients have no control characters.
+pub const TOPIC: &str = "\0topic";
+
+/// What inboxes keep, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboxPolicy {
+    /// Notifications of one user: the oldest go first.
+    pub items: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+    /// How long one is kept.
+    pub keep: Period,
+}
+
+impl Default for InboxPolicy {
+    fn default() -> Self {
+        Self { items: 10_000, bytes: 16 << 20, keep: Period::millis(90 * 86_400_000) }
+    }
 }
 
 /// What the application's backend is asked about before it is done.
@@ -105,6 +132,9 @@ pub struct NamespacePolicy {
     pub presence: PresencePolicy,
     /// Where `kind` is `state`: how much its channels hold.
     pub state: StatePolicy,
+    /// Where `kind` is inbox.
+    #[serde(skip)]
+    pub inbox: InboxPolicy,
     /// A JSON Schema that `data` must fit: a file, relative to this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_file: Option<String>,
@@ -120,6 +150,7 @@ impl Default for NamespacePolicy {
             history: HistoryPolicy::default(),
             presence: PresencePolicy::default(),
             state: StatePolicy::default(),
+            inbox: InboxPolicy::default(),
             schema_file: None,
         }
     }
@@ -249,6 +280,9 @@ pub struct Namespace {
 impl Namespace {
     /// Whether `who` may do `action` on `channel`, which is of this namespace.
     pub fn allows(&self, who: &Identity, action: Action, channel: &str) -> bool {
+        if matches!(self.policy.kind, Kind::Inbox | Kind::Topic) {
+            return self.opens(who, action, channel);
+        }
         let access = match action {
             Action::History => self.policy.history.read,
             Action::Presence => self.policy.presence.access,
@@ -261,6 +295,18 @@ impl Namespace {
             Access::Token => false,
         };
         open || who.grants(action, channel)
+    }
+
+    /// Whether this is `who`'s own inbox, to read. No token grants somebody else's.
+    fn opens(&self, who: &Identity, action: Action, channel: &str) -> bool {
+        let may = match self.policy.subscribe {
+            Access::Anyone => true,
+            Access::SignedIn => !who.anonymous,
+            Access::Token => who.grants(action, channel),
+        };
+        let own = channel.split_once(':').is_some_and(|(_, user)| *user == *who.user);
+        let reads = matches!(action, Action::History | Action::Subscribe);
+        self.policy.kind == Kind::Inbox && reads && own && may
     }
 
     /// Whether `data` looks as the namespace wants it.

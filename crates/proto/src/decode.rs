@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Text;
+use crate::{Browser, Mark, MarkAs, Text};
 
 /// A command of a client.
 #[derive(Debug)]
@@ -28,9 +28,13 @@ pub struct Since<'a> {
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the fields are those of the protocol document")]
 pub enum CommandBody<'a> {
+    Cursors,
     Enter {
         channel: Text<'a>,
         data: Option<&'a RawValue>,
+    },
+    Follow {
+        topic: Text<'a>,
     },
     Get {
         channel: Text<'a>,
@@ -49,9 +53,11 @@ pub enum CommandBody<'a> {
         after: Option<u64>,
         limit: Option<u64>,
     },
+    Inbox(InboxQuery<'a>),
     Leave {
         channel: Text<'a>,
     },
+    Mark(Mark<'a>),
     Patch(Write<'a>),
     Ping,
     Presence {
@@ -66,6 +72,15 @@ pub enum CommandBody<'a> {
         ephemeral: bool,
         echo: bool,
     },
+    PushSubscribe(Browser<'a>),
+    PushUnsubscribe {
+        endpoint: Text<'a>,
+    },
+    Read {
+        channel: Text<'a>,
+        offset: u64,
+        producer: Option<(Text<'a>, u64)>,
+    },
     Refresh {
         token: Text<'a>,
     },
@@ -77,6 +92,12 @@ pub enum CommandBody<'a> {
         rewind: Option<u64>,
         presence: bool,
     },
+    Unfollow {
+        topic: Text<'a>,
+    },
+    Unread {
+        channel: Text<'a>,
+    },
     Unsubscribe {
         channel: Text<'a>,
     },
@@ -84,6 +105,19 @@ pub enum CommandBody<'a> {
         channel: Text<'a>,
         data: Option<&'a RawValue>,
     },
+}
+
+/// Which items of an inbox are asked for.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct InboxQuery<'a> {
+    pub before: Option<u64>,
+    pub limit: Option<u64>,
+    pub topic: Option<Text<'a>>,
+    pub subject: Option<Text<'a>>,
+    pub unread: bool,
+    pub archived: bool,
+    pub group: bool,
 }
 
 /// A change of one key of a state channel.
@@ -148,6 +182,22 @@ struct Fields<'a> {
     patch: Option<&'a RawValue>,
     if_version: Option<u64>,
     ttl: Option<u64>,
+    offset: Option<u64>,
+    ids: Option<Vec<u64>>,
+    upto: Option<u64>,
+    #[serde(rename = "as")]
+    how: Option<MarkAs>,
+    #[serde(borrow)]
+    topic: Option<Text<'a>>,
+    #[serde(borrow)]
+    subject: Option<Text<'a>>,
+    unread: Option<bool>,
+    archived: Option<bool>,
+    group: Option<bool>,
+    #[serde(borrow)]
+    subscription: Option<Browser<'a>>,
+    #[serde(borrow)]
+    endpoint: Option<Text<'a>>,
     #[serde(borrow)]
     token: Option<Text<'a>>,
     #[serde(borrow)]
@@ -187,6 +237,8 @@ impl<'a> Fields<'a> {
         let kind = self.kind.as_deref().ok_or("missing field `type`")?;
         let no_channel = || "missing field `channel`".to_owned();
         Ok(match kind {
+            "cursors" | "follow" | "inbox" | "mark" | "push_subscribe" | "push_unsubscribe"
+            | "read" | "unfollow" | "unread" => return self.into_inbox(),
             "enter" => B::Enter { channel: self.channel.ok_or_else(no_channel)?, data: self.data },
             "get" => B::Get {
                 channel: self.channel.ok_or_else(no_channel)?,
@@ -261,6 +313,48 @@ fn read<'a, T: Deserialize<'a>>(after: Option<&'a RawValue>) -> Result<Option<T>
         serde_json::from_str(raw.get()).map_err(|e| format!("`after`: {}", describe(&e)))
     };
     after.map(read).transpose()
+}
+
+impl<'a> Fields<'a> {
+    /// What a user asks of their own inbox.
+    fn into_inbox(self) -> Result<CommandBody<'a>, String> {
+        use CommandBody as B;
+        let missing = |field: &str| format!("missing field `{field}`");
+        let topic = |topic: Option<Text<'a>>| topic.ok_or_else(|| missing("topic"));
+        let channel = |channel: Option<Text<'a>>| channel.ok_or_else(|| missing("channel"));
+        Ok(match self.kind.as_deref().unwrap_or_default() {
+            "cursors" => B::Cursors,
+            "follow" => B::Follow { topic: topic(self.topic)? },
+            "inbox" => B::Inbox(InboxQuery {
+                before: self.before,
+                limit: self.limit,
+                topic: self.topic,
+                subject: self.subject,
+                unread: self.unread.unwrap_or(false),
+                archived: self.archived.unwrap_or(false),
+                group: self.group.unwrap_or(false),
+            }),
+            "mark" => B::Mark(Mark {
+                how: self.how.ok_or_else(|| missing("as"))?,
+                ids: self.ids,
+                upto: self.upto,
+                producer: pair(self.producer, self.seq)?,
+            }),
+            "push_subscribe" => {
+                B::PushSubscribe(self.subscription.ok_or_else(|| missing("subscription"))?)
+            }
+            "push_unsubscribe" => {
+                B::PushUnsubscribe { endpoint: self.endpoint.ok_or_else(|| missing("endpoint"))? }
+            }
+            "read" => B::Read {
+                channel: channel(self.channel)?,
+                offset: self.offset.ok_or_else(|| missing("offset"))?,
+                producer: pair(self.producer, self.seq)?,
+            },
+            "unfollow" => B::Unfollow { topic: topic(self.topic)? },
+            _ => B::Unread { channel: channel(self.channel)? },
+        })
+    }
 }
 
 fn pair<'a>(name: Option<Text<'a>>, seq: Option<u64>) -> Result<Option<(Text<'a>, u64)>, String> {

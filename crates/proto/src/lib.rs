@@ -15,6 +15,7 @@ mod client;
 mod codes;
 mod decode;
 mod encode;
+mod inbox;
 mod text;
 mod values;
 
@@ -22,8 +23,11 @@ pub use catalogue::{COMMANDS, CommandSpec, FRAMES, FieldKind, FieldSpec, catalog
 pub use channel::{ChannelName, InvalidChannelName};
 pub use client::{DecodeServerFrameError, ServerFrame, command};
 pub use codes::{CloseCode, ErrorCode};
-pub use decode::{Command, CommandBody, DecodeError, Since, Write, decode, depth_exceeds};
+pub use decode::{
+    Command, CommandBody, DecodeError, InboxQuery, Since, Write, decode, depth_exceeds,
+};
 pub use encode::{Change, Event, Frame, Held, MemberView, Position, WelcomeLimits};
+pub use inbox::{Browser, BrowserKeys, CursorView, Hidden, Mark, MarkAs, Secret};
 pub use text::Text;
 pub use values::{Epoch, InvalidTimestamp, Level, Timestamp};
 

@@ -76,6 +76,12 @@ impl History {
             .min(self.events.len())
     }
 
+    /// The events after `offset`, with their offsets.
+    pub(crate) fn after(&self, offset: u64) -> impl Iterator<Item = (u64, &Bytes)> {
+        let events = self.events.range(self.index_after(offset)..);
+        events.map(|event| (event.offset, &event.event))
+    }
+
     /// The events after `offset`: at most `count` of them and `bytes` bytes, but at least one.
     pub(crate) fn page_after(&self, offset: u64, count: usize, bytes: usize) -> Page {
         let mut page = Page { events: Vec::new(), end: offset };

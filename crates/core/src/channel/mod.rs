@@ -4,9 +4,11 @@ mod checkpoint;
 mod dedup;
 mod fold;
 mod history;
+pub(crate) mod inbox;
 mod presence;
 mod publish;
 pub(crate) mod state;
+pub(crate) mod topic;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -110,7 +112,9 @@ impl Channel {
                 checkpoints.noted(event.event.len());
             }
         }
-        self.history = History::restore(loaded.events);
+        let mut events = loaded.events;
+        events.iter_mut().for_each(|event| event.event = self.fold.told(&event.event));
+        self.history = History::restore(events);
         self.dedup = Dedup::restore(loaded.producers, loaded.keys);
     }
 

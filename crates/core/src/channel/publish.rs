@@ -89,6 +89,8 @@ pub(crate) struct Waiter {
     pub(crate) duplicate: bool,
     /// When its publish came: monotonic microseconds.
     pub(crate) began_us: u64,
+    /// What it is told; `None`: what publishers are told.
+    pub(crate) answer: Option<Bytes>,
 }
 
 /// Why a publish is no event although it uses its number up.
@@ -96,6 +98,8 @@ pub(crate) struct Waiter {
 pub(crate) enum UsedUp {
     /// Its key was used before: it is answered with what that got. A write says to which key.
     Known(Scoped, Option<Arc<str>>),
+    /// There is nothing to be done.
+    Nothing,
     /// It was refused for good.
     Refused(Reject),
 }

@@ -177,8 +177,13 @@ impl Engine {
         else {
             return Err(Reject::bad_request("this is no publish"));
         };
-        if target.namespace.policy.kind == Kind::State {
-            return Err(wrong_kind(true));
+        match target.namespace.policy.kind {
+            Kind::Events => {}
+            Kind::State => return Err(wrong_kind(true)),
+            Kind::Inbox | Kind::Topic => {
+                let why = "nobody publishes to an inbox: `notify` its user, by the HTTP API";
+                return Err(Reject::bad_request(why));
+            }
         }
         let limits = &self.config.limits;
         check_size("`producer`", "producer", producer.as_ref().map(|p| &*p.0), limits.producer)?;

@@ -133,6 +133,15 @@ impl Engine {
                 let body = self.history_body(before, after, limit)?;
                 self.ask_inside(key, id, target, body)
             }
+            body @ (B::Cursors
+            | B::Follow { .. }
+            | B::Inbox(_)
+            | B::Mark(_)
+            | B::PushSubscribe(_)
+            | B::PushUnsubscribe { .. }
+            | B::Read { .. }
+            | B::Unfollow { .. }
+            | B::Unread { .. }) => self.inbox_command(key, id, body),
             B::Set(write) => self.write_command(now, key, id, Verb::Set, &write),
             B::Patch(write) => self.write_command(now, key, id, Verb::Patch, &write),
             B::Remove(write) => self.write_command(now, key, id, Verb::Remove, &write),
@@ -408,11 +417,22 @@ fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {
         | B::Leave { channel }
         | B::Presence { channel }
         | B::Publish { channel, .. }
+        | B::Read { channel, .. }
         | B::Subscribe { channel, .. }
+        | B::Unread { channel }
         | B::Unsubscribe { channel }
         | B::Update { channel, .. } => channel,
         B::Patch(write) | B::Remove(write) | B::Set(write) => &write.channel,
-        B::Hello { .. } | B::Ping | B::Refresh { .. } => return None,
+        B::Cursors
+        | B::Follow { .. }
+        | B::Hello { .. }
+        | B::Inbox(_)
+        | B::Mark(_)
+        | B::Ping
+        | B::PushSubscribe(_)
+        | B::PushUnsubscribe { .. }
+        | B::Refresh { .. }
+        | B::Unfollow { .. } => return None,
     };
     (channel.len() <= 255).then_some(channel)
 }

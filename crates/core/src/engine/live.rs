@@ -60,7 +60,7 @@ impl Scene<'_> {
     pub(super) fn state(&mut self) -> Option<&mut State> {
         match &mut self.channel.fold {
             Fold::State(state) => Some(state),
-            Fold::Events => None,
+            _ => None,
         }
     }
 

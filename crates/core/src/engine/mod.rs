@@ -17,6 +17,7 @@ mod counters;
 mod farewell;
 mod home;
 mod homes;
+mod inbox;
 mod inspect;
 mod knocking;
 mod live;
@@ -58,6 +59,7 @@ use topics::Topics;
 
 pub use consulting::{About, Advice, Denial, Draft, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
+pub use inbox::{Inquiry, Notify};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use notices::{Attendee, Happened, Notice, Wants};
 pub use placement::{Crowd, Traveller};
@@ -310,6 +312,9 @@ impl Engine {
             Message::Page(page) => self.page(*page),
             Message::Refused { to, channel, nonce, text } => {
                 self.refused(to, &channel, nonce, text);
+            }
+            Message::Pushed { ticket, answer } => {
+                self.out.effects.push(Effect::Pushed { ticket, answer });
             }
             Message::Register { id, at } => self.registered(id, at),
             Message::Reply { to, text, began_us } => {

@@ -17,7 +17,7 @@ impl Scene<'_> {
             return self.publish_ephemeral(from, id, &publish);
         }
         let (kind, began_us) = (publish.kind(), publish.began_us);
-        let mut waiter = Waiter { at: from, id, kind, duplicate: true, began_us };
+        let mut waiter = Waiter { at: from, id, kind, duplicate: true, began_us, answer: None };
         match self.seen(&publish) {
             Ok(Seen::New) => waiter.duplicate = false,
             // Its key is known, but its number is not: that is used up now.
@@ -224,7 +224,7 @@ impl Scene<'_> {
         if self.channel.pending.is_empty() && self.channel.failing {
             self.channel.failing = false;
             self.channel.assigned = self.channel.last;
-            self.channel.fold.revert();
+            self.channel.estranged |= self.channel.fold.revert();
         }
     }
 
@@ -240,8 +240,9 @@ impl Scene<'_> {
         let stored = event.is_ok().then_some(offset);
         self.channel.dedup.commit(producer.as_ref(), key.as_ref(), stored, at_ms);
         match event {
-            Ok(text) => {
+            Ok(stored) => {
                 self.channel.last = offset;
+                let text = self.channel.fold.told(&stored);
                 match level {
                     Level::Memory => {
                         self.out.counters.memory += 1;
@@ -255,7 +256,7 @@ impl Scene<'_> {
                     event: text.clone(),
                     producer,
                 });
-                self.fold_in(offset, at_ms, &text);
+                self.fold_in(offset, at_ms, &stored);
                 self.channel.expire_history(self.steady_ms);
                 self.arm_expiry();
                 for waiter in waiters {
@@ -276,6 +277,7 @@ impl Scene<'_> {
                     self.published(&waiter, offset, level, wrote);
                 }
             }
+            Err(UsedUp::Nothing) => waiters.iter().for_each(|waiter| self.give_answer(waiter)),
             Err(UsedUp::Refused(reject)) => {
                 for waiter in waiters {
                     self.refuse_publish(&waiter, &reject);
@@ -300,9 +302,12 @@ impl Scene<'_> {
         level: Level,
         wrote: Option<(&str, u64)>,
     ) {
-        let Waiter { at, id, kind, duplicate, began_us } = *waiter;
+        let Waiter { at, id, kind, duplicate, began_us, .. } = *waiter;
         if self.channel.namespace.policy.history.durable {
             self.channel.level = level;
+        }
+        if waiter.answer.is_some() {
+            return self.give_answer(waiter);
         }
         let (channel, epoch) = (&*self.channel.name, self.channel.epoch);
         let frame = match wrote {
@@ -320,6 +325,15 @@ impl Scene<'_> {
         };
         self.out.counters.duplicates += u64::from(duplicate);
         self.out.published(kind, at, frame.encode(), began_us);
+    }
+
+    /// Gives a command the answer that waits for it.
+    pub(super) fn give_answer(&mut self, waiter: &Waiter) {
+        let Waiter { at, kind, duplicate, answer, .. } = waiter;
+        self.out.counters.duplicates += u64::from(*duplicate);
+        if let Some(text) = answer {
+            self.out.reply(*kind, *at, text.clone());
+        }
     }
 
     fn refuse_publish(&mut self, waiter: &Waiter, why: &Reject) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::inbox::Ask;
 use super::types::{Effect, Now};
 use crate::push::PushAnswer;
 
@@ -10,14 +11,17 @@ impl Engine {
     /// Asks whether the item `id` of a user's inbox is to be pushed. An [`Effect::Pushed`] with
     /// this `ticket` says it, always and once.
     pub fn ask_push(&mut self, now: Now, ticket: u64, user: &Arc<str>, id: u64) {
-        let _ = (user, id);
-        self.out.effects.push(Effect::Pushed { ticket, answer: PushAnswer::Unwanted });
+        if self.ask_inbox(user, Ask::Push { ticket, item: id }).is_err() {
+            self.out.effects.push(Effect::Pushed { ticket, answer: PushAnswer::Unwanted });
+        }
         self.settle(now);
     }
 
-    /// A subscription is over: the push service knows it no more.
+    /// A subscription is over: the push service knows it no more. If this is lost, the next push
+    /// finds it out again.
     pub fn drop_push(&mut self, now: Now, user: &Arc<str>, endpoint: &str) {
-        let _ = (user, endpoint);
+        // A user who cannot have an inbox has no subscription.
+        let _ = self.ask_inbox(user, Ask::DropPush(endpoint.into()));
         self.settle(now);
     }
 }

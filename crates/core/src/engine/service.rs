@@ -17,7 +17,7 @@ pub(super) const SERVICE: SessionKey = SessionKey { slot: u32::MAX, serial: 0 };
 
 /// The scope of the API's idempotency keys. No user has this name: names have no control
 /// characters.
-const SCOPE: &str = "\0api";
+pub(super) const SCOPE: &str = "\0api";
 
 impl Engine {
     /// Carries out `publish`, `history`, `presence`, `get`, `set`, `patch` or `remove`; its

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tidings_proto::{CloseCode, Epoch};
 
 use super::consulting::About;
+use super::inbox::Ask;
 use super::notices::{Attendee, Notice};
 use super::placement::Traveller;
 use super::resuming::Legacy;
@@ -247,6 +248,13 @@ pub enum Message {
         /// `None`: there is nothing.
         legacy: Option<Box<Legacy>>,
     },
+    /// To whoever sends pushes.
+    Pushed {
+        /// The question's number.
+        ticket: u64,
+        /// Whether it is wanted.
+        answer: PushAnswer,
+    },
     /// To a session's registry: it lives there now.
     Register {
         /// Its id.
@@ -345,6 +353,7 @@ pub(crate) enum RequestBody {
         after: Option<u64>,
         limit: usize,
     },
+    Inbox(Box<Ask>),
     Leave {
         user: Arc<str>,
         answer: bool,
