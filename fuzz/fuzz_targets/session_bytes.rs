@@ -139,7 +139,8 @@ impl Driver {
             Effect::Append(_)
             | Effect::Consult { .. }
             | Effect::Drain { .. }
-            | Effect::Load { .. } => return Some(effect),
+            | Effect::Load { .. }
+            | Effect::Probe { .. } => return Some(effect),
             Effect::Close { session, .. } => self.open &= session != self.session,
             Effect::Fanout { topic, upto, batch } => {
                 assert!(upto <= self.engine.subscribers(topic).len());
@@ -176,6 +177,9 @@ impl Driver {
                 self.engine.advised(self.now, id, verdict);
             }
             Effect::Drain { session } => self.engine.drained(self.now, session),
+            Effect::Probe { session } => {
+                self.engine.received(self.now, session, 4096, self.appends % 2 == 0);
+            }
             Effect::Load { channel } => self.engine.loaded(self.now, &channel, Ok(None)),
             other => panic!("nothing comes of {other:?}"),
         }
