@@ -16,6 +16,7 @@ mod codes;
 mod decode;
 mod encode;
 mod inbox;
+mod inbox_catalogue;
 mod text;
 mod values;
 

@@ -30,19 +30,28 @@ fn every_command_in_the_document_is_a_command() {
     for (_, frame) in frames().into_iter().filter(|(by_client, _)| *by_client) {
         let command = decode(frame).unwrap_or_else(|e| panic!("{frame}: {}", e.message));
         kinds.insert(match command.body {
+            CommandBody::Cursors => "cursors",
             CommandBody::Enter { .. } => "enter",
+            CommandBody::Follow { .. } => "follow",
             CommandBody::Get { .. } => "get",
             CommandBody::Hello { .. } => "hello",
             CommandBody::History { .. } => "history",
+            CommandBody::Inbox(_) => "inbox",
             CommandBody::Leave { .. } => "leave",
+            CommandBody::Mark(_) => "mark",
             CommandBody::Patch(_) => "patch",
             CommandBody::Ping => "ping",
             CommandBody::Presence { .. } => "presence",
             CommandBody::Publish { .. } => "publish",
+            CommandBody::PushSubscribe(_) => "push_subscribe",
+            CommandBody::PushUnsubscribe { .. } => "push_unsubscribe",
+            CommandBody::Read { .. } => "read",
             CommandBody::Refresh { .. } => "refresh",
             CommandBody::Remove(_) => "remove",
             CommandBody::Set(_) => "set",
             CommandBody::Subscribe { .. } => "subscribe",
+            CommandBody::Unfollow { .. } => "unfollow",
+            CommandBody::Unread { .. } => "unread",
             CommandBody::Unsubscribe { .. } => "unsubscribe",
             CommandBody::Update { .. } => "update",
         });
