@@ -87,6 +87,7 @@ fn text(node: &Node, sum: &Sample) -> String {
     let kept = [("disk", engine.durable), ("memory", engine.memory), ("nowhere", engine.ephemeral)];
     page.each(&table::PUBLISHED, kept);
     page.one(&table::DUPLICATES, engine.duplicates);
+    page.one(&table::NOTIFICATIONS, engine.notifications);
     page.each(&table::DELIVERED, [("history", engine.replayed), ("live", sum.delivered)]);
     page.one(&table::BYTES_OUT, sum.bytes_out);
     let recoveries = Recovery::ALL.iter().map(|outcome| outcome.as_str()).zip(engine.recoveries);

@@ -92,6 +92,8 @@ metrics! {
         "Events, by where they are kept: on `disk`, in `memory`, or `nowhere` (ephemeral ones).";
     DUPLICATES: Counter "tidings_publishes_repeated_total" "" []
         "Publishes that had been stored before: acknowledged again, and no second event.";
+    NOTIFICATIONS: Counter "tidings_notifications_total" "" []
+        "Notifications that were made: one for each user who was told.";
     DELIVERED: Counter "tidings_deliveries_total" "" ["source"]
         "Events and changes of presence queued for a subscriber: `live`, or out of `history` for one \
          that comes back or rewinds.";

@@ -194,6 +194,7 @@ impl Journal {
             && let Some(event) = &append.event
             // What the server keeps for itself is nobody's event.
             && !append.channel.starts_with('\0')
+            && !is_secret(event)
         {
             let (channel, epoch) = (append.channel.clone(), append.epoch);
             let what = Happened::Published { channel, epoch, event: event.clone() };
@@ -314,6 +315,11 @@ impl Stream {
         let at = (self.epoch, self.last);
         stream_append(&self.channel, at, at_ms, event, (size, rules.keep_ms))
     }
+}
+
+/// Whether an event is told nobody: what is stored of it says where a user's browser is.
+fn is_secret(event: &Bytes) -> bool {
+    event.starts_with(b"{\"type\":\"hidden\"")
 }
 
 /// An append to a channel of the journal's own.
