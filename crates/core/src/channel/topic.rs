@@ -46,19 +46,20 @@ impl Topic {
         self.users.range::<str, _>((behind, Bound::Unbounded)).map(|user| &**user)
     }
 
-    pub(crate) fn set(&mut self, user: Arc<str>, on: bool) {
+    pub(crate) fn set(&mut self, user: &str, on: bool) {
         let bytes = user.len() + PER_USER;
-        if on && self.users.insert(user.clone()) {
+        if !on {
+            self.bytes -= if self.users.remove(user) { bytes } else { 0 };
+        } else if !self.has(user) {
+            self.users.insert(user.into());
             self.bytes += bytes;
-        } else if !on && self.users.remove(&user) {
-            self.bytes -= bytes;
         }
     }
 
     pub(crate) fn replay(&mut self, event: &[u8]) {
         match serde_json::from_slice::<Logged<'_>>(event) {
-            Ok(Logged { secret: Change::Follow(user) }) => self.set((*user).into(), true),
-            Ok(Logged { secret: Change::Unfollow(user) }) => self.set((*user).into(), false),
+            Ok(Logged { secret: Change::Follow(user) }) => self.set(&user, true),
+            Ok(Logged { secret: Change::Unfollow(user) }) => self.set(&user, false),
             Err(_) => {}
         }
     }
@@ -82,7 +83,7 @@ impl Topic {
 
     pub(crate) fn take_page(&mut self, page: &[u8]) {
         let users = serde_json::from_slice::<Vec<Text<'_>>>(page).unwrap_or_default();
-        users.iter().for_each(|user| self.set((**user).into(), true));
+        users.iter().for_each(|user| self.set(user, true));
     }
 
     pub(crate) fn bytes(&self) -> usize {

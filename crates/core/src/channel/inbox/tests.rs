@@ -18,7 +18,7 @@ struct Home {
 }
 
 impl Home {
-    fn log(&mut self, event: Value) {
+    fn log(&mut self, event: &Value) {
         self.log.push((self.now_ms, event.to_string()));
     }
 
@@ -48,7 +48,7 @@ impl Home {
 
     fn mark(&mut self, how: MarkAs, which: Marked) {
         let Some(which) = self.inbox.changing(how, which) else { return };
-        self.log(match &which {
+        self.log(&match &which {
             Marked::Ids(ids) => json!({ "type": "mark", "as": how, "ids": ids }),
             Marked::Upto(upto) => json!({ "type": "mark", "as": how, "upto": upto }),
         });
@@ -58,7 +58,7 @@ impl Home {
     fn expire(&mut self) {
         let over = self.inbox.expired(self.now_ms, KEEP_MS, 7);
         if !over.is_empty() {
-            self.log(json!({ "type": "expired", "ids": over }));
+            self.log(&json!({ "type": "expired", "ids": over }));
             self.inbox.apply(Step::Expire(over));
         }
     }

@@ -37,7 +37,7 @@ impl Scene<'_> {
             return Err(Reject::unavailable());
         }
         let event = self.hidden(if on { Secret::Follow(user) } else { Secret::Unfollow(user) });
-        self.topic()?.set(user.clone(), on);
+        self.topic()?.set(user, on);
         self.write(asked, Ok(event), (None, None), text);
         Ok(())
     }
