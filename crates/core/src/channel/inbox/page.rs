@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tidings_proto::Text;
 
 use super::item::Flags;
@@ -20,7 +21,7 @@ struct Page<'a> {
     push: Vec<(Text<'a>, Text<'a>, Text<'a>)>,
 }
 
-/// Id, when it came, when it ends, flags, topic, subject, JSON up to the flags.
+/// Id, when it came, when it ends, flags, topic, subject, JSON without the flags.
 #[derive(Serialize, Deserialize)]
 struct Kept<'a>(
     u64,
@@ -29,7 +30,7 @@ struct Kept<'a>(
     u8,
     #[serde(borrow)] Text<'a>,
     #[serde(borrow)] Option<Text<'a>>,
-    #[serde(borrow)] Text<'a>,
+    #[serde(borrow)] &'a RawValue,
 );
 
 impl Inbox {
@@ -42,8 +43,9 @@ impl Inbox {
             items: Vec::new(),
         };
         let mut pages = vec![encode(&first)];
+        let heads: Vec<_> = self.items.iter().map(|item| raw(&item.head)).collect();
         let (mut page, mut room) = (Page { newest: self.newest, ..Page::default() }, max);
-        for item in &self.items {
+        for (item, head) in self.items.iter().zip(&heads) {
             if item.bytes() > room && !page.items.is_empty() {
                 pages.push(encode(&page));
                 (page.items, room) = (Vec::new(), max);
@@ -56,7 +58,7 @@ impl Inbox {
                 item.flags.bits(),
                 Text::from(&*item.topic),
                 item.subject.as_deref().map(Text::from),
-                Text::from(&*item.head),
+                head,
             ));
         }
         if !page.items.is_empty() {
@@ -78,7 +80,7 @@ impl Inbox {
                 flags: Flags::of_bits(flags),
                 topic: (*topic).into(),
                 subject: subject.map(|subject| (*subject).into()),
-                head: (*head).into(),
+                head: head.get().strip_suffix('}').unwrap_or_default().into(),
             });
         }
         for (channel, epoch, offset) in page.cursors {
@@ -101,6 +103,12 @@ impl Inbox {
         let push = |s: &PushSubscription| s.endpoint.len() + s.p256dh.len() + s.auth.len() + 16;
         self.item_bytes + cursors + self.subscriptions.iter().map(push).sum::<usize>()
     }
+}
+
+/// The JSON that begins so.
+fn raw(head: &str) -> Box<RawValue> {
+    let whole = RawValue::from_string(format!("{head}}}"));
+    whole.unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn cursor(cursor: &Cursor) -> (Text<'_>, u64, u64) {
