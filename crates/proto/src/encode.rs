@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::amend::Amended;
 use crate::{CloseCode, Epoch, ErrorCode, Level, Timestamp};
 
 /// `{epoch, offset}`.
@@ -103,6 +104,8 @@ pub enum Frame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
     },
+    Deleted(Amended<'a>),
+    Edited(Amended<'a>),
     Entered {
         id: u64,
         channel: &'a str,
@@ -176,6 +179,7 @@ pub enum Frame<'a> {
         level: Level,
         duplicate: bool,
     },
+    Reacted(Amended<'a>),
     Refreshed {
         id: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -280,6 +284,6 @@ fn map<S: serde::Serializer>(
     serializer.collect_map(pairs.iter().copied())
 }
 
-fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{value:016x}"))
 }

@@ -1,7 +1,7 @@
 //! What an engine has counted since it was made. Plain fields: a driver reads them when somebody
 //! asks.
 
-use tidings_proto::{CommandBody, ErrorCode};
+use tidings_proto::{Amending, CommandBody, ErrorCode};
 
 use super::types::RequestBody;
 
@@ -25,6 +25,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Delete = "delete",
+    Edit = "edit",
     Enter = "enter",
     Get = "get",
     Hello = "hello",
@@ -35,6 +37,7 @@ kinds! {
     Ping = "ping",
     Presence = "presence",
     Publish = "publish",
+    React = "react",
     Refresh = "refresh",
     Remove = "remove",
     Set = "set",
@@ -46,6 +49,11 @@ kinds! {
 impl CommandKind {
     pub(crate) fn of(body: &CommandBody<'_>) -> Self {
         match body {
+            CommandBody::Amend(amend) => match amend.what {
+                Amending::Delete => Self::Delete,
+                Amending::Edit { .. } => Self::Edit,
+                Amending::React { .. } => Self::React,
+            },
             CommandBody::Enter { .. } => Self::Enter,
             CommandBody::Get { .. } => Self::Get,
             CommandBody::Hello { .. } => Self::Hello,

@@ -9,6 +9,7 @@
 //! answer comes back as a [`Message`]. Requests, answers and events between two shards keep their
 //! order, which is what makes attaching a subscriber and capturing the channel's position one step.
 
+mod amending;
 mod authoring;
 mod checkpoints;
 mod commands;
