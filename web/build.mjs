@@ -24,6 +24,7 @@ await build({
   // The SDK from its sources, so that it need not be published first; and one React for both.
   alias: {
     'tidings/react': join(sdk, 'src/react/index.ts'),
+    'tidings/live': join(sdk, 'src/live/index.ts'),
     'tidings/outbox-indexeddb': join(sdk, 'src/outbox-indexeddb.ts'),
     tidings: join(sdk, 'src/index.ts'),
     react: join(web, 'node_modules/react'),

@@ -53,7 +53,8 @@ export function consoleStory(name, run, { config } = {}) {
   })
 }
 
-async function api(server, path, body) {
+/** The answer of the API, which must be good. */
+export async function api(server, path, body) {
   const answer = await fetch(`${server.origin}/api/v1${path}`, {
     headers: { authorization: `Bearer ${server.apiKey}` },
     ...body && { method: 'POST', body: JSON.stringify(body) },

@@ -137,7 +137,8 @@ impl Driver {
             Effect::Append(_)
             | Effect::Consult { .. }
             | Effect::Drain { .. }
-            | Effect::Load { .. } => return Some(effect),
+            | Effect::Load { .. }
+            | Effect::Probe { .. } => return Some(effect),
             Effect::Close { session, .. } => self.open &= session != self.session,
             Effect::Fanout { topic, upto, batch } => {
                 assert!(upto <= self.engine.subscribers(topic).len());
@@ -174,6 +175,9 @@ impl Driver {
                 self.engine.advised(self.now, id, verdict);
             }
             Effect::Drain { session } => self.engine.drained(self.now, session),
+            Effect::Probe { session } => {
+                self.engine.received(self.now, session, 4096, self.appends % 2 == 0);
+            }
             Effect::Load { channel } => self.engine.loaded(self.now, &channel, Ok(None)),
             other => panic!("nothing comes of {other:?}"),
         }

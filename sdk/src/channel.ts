@@ -6,7 +6,7 @@ import type {
   Ack, Channel, ChannelEvents, ChannelStatus, Gap, HistoryQuery, Page, Position, PublishOptions,
   SubscribeOptions, Unsubscribe,
 } from './types.js'
-import { ackOf, byteLength, errorOf, messageOf, type Frame } from './wire/frames.js'
+import { ackOf, byteLength, errorOf, json, messageOf, type Frame } from './wire/frames.js'
 
 /** A component that is unmounted and mounted again in one go does not leave. */
 const LINGER = 1000
@@ -32,9 +32,13 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
   #again = false
   #failed = false
   /** The newest event that was told, or what the subscription began with. */
-  #last: Position | null = null
-  /** `#last` is only a lower bound: the rewind that follows may begin later. */
+  last: Position | null = null
+  /** Gets this channel's frames as they are, each once and in order, also the one that begins a subscription. */
+  plugin: ((frame: Frame) => void) | undefined
+  /** `last` is only a lower bound: the rewind that follows may begin later. */
   #loose = false
+  /** What we cannot keep up with may be left out. */
+  #sparse = false
   /** Offsets of our own events that the server does not echo: nothing is missing there. */
   readonly #quiet = new Set<number>()
   /** Up to here events are older than the subscription. */
@@ -52,7 +56,7 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
     this.#host.runtime.clearTimeout(this.#linger)
     this.#held++
     if (!this.#wanted || this.#failed) {
-      if (!this.#wanted) [this.#options, this.#last, this.#loose] = [options, options.since ?? null, false]
+      if (!this.#wanted) [this.#options, this.last, this.#loose] = [options, options.since ?? null, false]
       this.#wanted = true
       this.#failed = false
       this.status.set(JOINING)
@@ -74,27 +78,22 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
   async publish(data: M, options: PublishOptions = {}): Promise<Ack> {
     const { event, key, ephemeral, echo, offline } = options
     const { link, outbox, runtime } = this.#host
-    let body
-    try {
-      body = JSON.stringify({ type: 'publish', channel: this.name, event, key, ephemeral, echo, data: data ?? null })
-    } catch (cause) {
-      throw new TidingsError('invalid_data', 'not JSON', { cause })
-    }
-    const acked = (ack: Ack): Ack => {
+    const body = json({ type: 'publish', channel: this.name, event, key, ephemeral, echo, data: data ?? null })
+    const acked = (frame: Frame, key: string): Ack => {
+      const ack = ackOf(frame, key)
       if (echo === false && ack.position) {
         this.#quiet.add(ack.position.offset)
         this.#skip()
       }
       return ack
     }
-    if (!ephemeral && offline !== 'fail') return outbox.add(this.name, body, data, options, acked)
-    const error = outbox.tooLarge(byteLength(body))
-    if (error) throw error
-    if (!link.ready) throw link.refusal()
-    return new Promise((done, failed) => link.commands.push({
-      body, failed,
-      done: frame => done(acked(ackOf(frame, key ?? runtime.uuid()))),
-    }))
+    return new Promise((done, failed) => {
+      const settled = (frame: Frame, key: string): void => done(acked(frame, key))
+      if (!ephemeral && offline !== 'fail') return outbox.add(this.name, body, data, options, settled, failed)
+      const error = outbox.tooLarge(byteLength(body)) ?? (link.ready ? null : link.refusal())
+      if (error) return failed(error)
+      link.commands.push({ body, failed, done: frame => settled(frame, key ?? runtime.uuid()) })
+    })
   }
 
   async history({ before, after, limit }: HistoryQuery = {}): Promise<Page<M>> {
@@ -119,20 +118,19 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
         this.presence.left()
         this.sync()
       }
-      const body = JSON.stringify({ type: 'unsubscribe', channel: this.name })
+      const body = json({ type: 'unsubscribe', channel: this.name })
       commands.push({ body, done: left, failed: error => error.code !== 'network' && left() })
     }
   }
 
   /** A frame of this channel that is no answer. */
   push(frame: Frame): void {
-    if (frame.type === 'event') this.#event(frame)
-    else if (frame.type === 'gap') this.#gap(frame as unknown as Gap & Frame)
+    if (frame.type === 'gap') this.#gap(frame as unknown as Gap & Frame)
     else if (frame.type === 'presence') this.presence.push(frame)
     else if (frame.type === 'error') { // The server has ended the subscription.
       this.#stage = 'off'
       this.#fail(errorOf(frame))
-    }
+    } else this.#event(frame)
   }
 
   /** The connection is gone. */
@@ -152,7 +150,7 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
 
   #release(): void {
     this.#wanted = this.#failed = false
-    this.#last = null
+    this.last = null
     this.status.set({ state: 'idle' })
     this.sync()
   }
@@ -164,11 +162,11 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
   }
 
   #join(): void {
-    const since = this.#blind ? null : this.#last
+    const since = this.#blind ? null : this.last
     this.#stage = 'joining'
     this.presence.told = this.presence.wanted
     this.#host.link.commands.push({
-      body: JSON.stringify({
+      body: json({
         type: 'subscribe', channel: this.name, since: since ?? undefined,
         rewind: this.#blind ? undefined : this.#options.rewind, presence: this.presence.told || undefined,
       }),
@@ -178,19 +176,21 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
   }
 
   #joined(frame: Frame, since: Position | null): void {
-    const { epoch, offset, recovered } = frame
-    const missed = this.#last
+    const { epoch, offset, recovered, conflated } = frame
+    const missed = this.last
     this.#stage = 'on'
     this.#began = { epoch, offset }
+    this.#sparse = conflated
     this.#quiet.clear()
     if (this.#wanted) {
       if (!since) {
         const rewind = this.#blind ? 0 : this.#options.rewind ?? 0
-        this.#last = { epoch, offset: Math.max(0, offset - rewind) }
+        this.last = { epoch, offset: Math.max(0, offset - rewind) }
         this.#loose = rewind > 0
       }
       this.status.set({ state: 'live', position: this.#began, recovered })
       this.presence.snapshot(frame)
+      this.plugin?.(frame)
       if (!since && missed && (missed.epoch !== epoch || missed.offset !== offset)) {
         this.#listeners.gap.tell({ from: missed, to: this.#began, reason: missed.epoch === epoch ? 'expired' : 'new_epoch' })
       }
@@ -219,33 +219,37 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
   }
 
   #event(frame: Frame): void {
-    const last = this.#last
-    if (!this.#wanted || !last) return
+    const { last } = this
+    const { type, offset } = frame
+    if (!this.#wanted) return
+    // As of which offset it is, only who asked for it knows.
+    if (type === 'snapshot') return this.plugin?.(frame)
+    if (!last) return
     if (frame.ephemeral) return this.#listeners.message.tell(messageOf(frame, '', false))
-    const { offset } = frame
     if (offset <= last.offset) return
-    if (!this.#loose && offset !== last.offset + 1) {
+    if (!this.#loose && !this.#sparse && offset !== last.offset + 1) {
       // Something is missing in between: ask for it again from where we are.
       this.#again = true
       return this.sync()
     }
     this.#loose = false
-    this.#last = { epoch: last.epoch, offset }
+    this.last = { epoch: last.epoch, offset }
     this.#skip()
     const { epoch, offset: began } = this.#began!
-    this.#listeners.message.tell(messageOf(frame, last.epoch, epoch === last.epoch && offset <= began))
+    if (type === 'event') this.#listeners.message.tell(messageOf(frame, last.epoch, epoch === last.epoch && offset <= began))
+    this.plugin?.(frame)
   }
 
   #skip(): void {
-    while (this.#last && this.#quiet.delete(this.#last.offset + 1)) {
-      this.#last = { epoch: this.#last.epoch, offset: this.#last.offset + 1 }
+    while (this.last && this.#quiet.delete(this.last.offset + 1)) {
+      this.last = { epoch: this.last.epoch, offset: this.last.offset + 1 }
     }
   }
 
   #gap({ from, to, reason }: Gap): void {
     if (!this.#wanted) return
-    const [loose, last] = [this.#loose, this.#last]
-    this.#last = to
+    const [loose, last] = [this.#loose, this.last]
+    this.last = to
     this.#loose = false
     if (this.#began?.epoch !== to.epoch) this.#began = to
     // A rewind that was cut off before its first event: nobody has seen anything yet.

@@ -1,7 +1,7 @@
 import { ChannelImpl } from './channel.js'
 import { Link } from './connection/link.js'
 import { TidingsError } from './error.js'
-import type { Host } from './host.js'
+import { HOST, type Host } from './host.js'
 import { Outbox } from './outbox.js'
 import { runtimeWith } from './runtime.js'
 import type { Client, ClientOptions, Schema, SchemaOf } from './types.js'
@@ -42,7 +42,8 @@ export function createClient<S extends SchemaOf<S> = Schema>(options: ClientOpti
   const outbox: Outbox = new Outbox(options.outbox, runtime, link.commands)
   const host: Host = { runtime, link, outbox }
 
-  return {
+  const client: Client<S> & { [HOST]: Host } = {
+    [HOST]: host,
     status: link.status,
     outbox: outbox.entries,
     channel,
@@ -55,4 +56,5 @@ export function createClient<S extends SchemaOf<S> = Schema>(options: ClientOpti
       await outbox.clear()
     },
   }
+  return client
 }

@@ -12,6 +12,8 @@ export interface ErrorDetails {
   path?: string | undefined
   /** The name of the limit that was met. */
   limit?: string | undefined
+  /** The version of the key now. */
+  version?: number | undefined
   /** What was thrown, if this stands for another error. */
   cause?: unknown
 }
@@ -34,10 +36,12 @@ export class TidingsError extends Error {
   declare readonly path: string | undefined
   /** `too_large`, `limit_exceeded`, `invalid_data` (`depth`): which limit. */
   declare readonly limit: string | undefined
+  /** `conflict`: the version of now; 0 where there is no value. */
+  declare readonly version: number | undefined
 
   /** `message` is the code if it is left out. */
   constructor(code: ErrorCode, message: string = code, { cause, ...details }: ErrorDetails = {}) {
-    super(message, cause === undefined ? {} : { cause })
+    super(message, cause ? { cause } : {})
     Object.assign(this, details)
     this.code = code
     this.retryable = details.retryable ?? PASSING.test(code)

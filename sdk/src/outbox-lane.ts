@@ -1,12 +1,12 @@
 import { report } from './observable.js'
-import { byteLength } from './wire/frames.js'
-import type { Ack, OutboxEntry, OutboxRecord } from './types.js'
+import { byteLength, json, type Frame } from './wire/frames.js'
+import type { OutboxEntry, OutboxRecord } from './types.js'
 
-/** One publish on its way. */
+/** One command on its way. */
 export interface Entry {
   readonly id: string
   readonly channel: string
-  /** JSON of the `publish` command, without `id`, `producer` and `seq`. */
+  /** JSON of the command, `type` first, without `id`, `producer` and `seq`. */
   readonly frame: string
   readonly data: unknown
   readonly event: string | undefined
@@ -28,7 +28,7 @@ export interface Entry {
   end?: () => void
   /** What the observable shows; made anew when the state changes. */
   view?: OutboxEntry
-  done(ack: Ack): void
+  done(frame: Frame, key: string): void
   /** Nobody waits for what an earlier page wrote. */
   failed?: (error: unknown) => void
 }
@@ -98,11 +98,12 @@ export function view(entry: Entry): OutboxEntry {
   const state = entry.flying ? 'sent' : 'queued'
   if (entry.view?.state === state) return entry.view
   const { channel, data, event, createdAt } = entry
-  return entry.view = { key: entry.key ?? entry.id, channel, data, event, state, createdAt }
+  const type = entry.frame.split('"')[3]!
+  return entry.view = { type, key: entry.key ?? entry.id, channel, data, event, state, createdAt }
 }
 
 export function keep({ id, channel, frame, writer, maxAge, producer, seq, createdAt }: Entry): OutboxRecord {
-  return { key: id, channel, createdAt, body: JSON.stringify([frame, producer, seq, maxAge, writer]) }
+  return { key: id, channel, createdAt, body: json([frame, producer, seq, maxAge, writer]) }
 }
 
 /** An entry that an earlier client left; `null` if it cannot be read. */

@@ -6,9 +6,9 @@
 import { TidingsError } from './error.js'
 import { Listeners, report } from './observable.js'
 import { type Entry, entryOf, keep, Lane, UNSENT, view, writerOf } from './outbox-lane.js'
-import type { Ack, ClientOptions, ClientOutbox, OutboxEntry, OutboxFailure, OutboxRecord, OutboxStore, PublishOptions, Runtime } from './types.js'
+import type { ClientOptions, ClientOutbox, OutboxEntry, OutboxFailure, OutboxRecord, OutboxStore, PublishOptions, Runtime } from './types.js'
 import type { Commands } from './connection/commands.js'
-import { ackOf, byteLength, type Frame } from './wire/frames.js'
+import { byteLength, json, type Frame } from './wire/frames.js'
 
 /** What `id`, `producer` and `seq` add to a frame, and some. */
 const ENVELOPE = 160
@@ -62,28 +62,29 @@ export class Outbox {
     }
   }
 
-  /** Queues; resolves when it is stored. `acked` is called at once, before any other frame is read. */
-  add(channel: string, frame: string, data: unknown, options: PublishOptions, acked: (ack: Ack) => Ack): Promise<Ack> {
-    return new Promise((done, failed) => {
-      const { event, key, maxAgeMs, signal } = options
-      const size = byteLength(frame) + ENVELOPE
-      const full = this.#count >= this.#max.entries || this.#bytes + size > this.#max.bytes
-      const error = this.tooLarge(size) ?? (full && new TidingsError('outbox_full'))
-      if (signal?.aborted || error) return failed(signal?.aborted ? signal.reason : error)
-      const entry: Entry = {
-        id: `${this.#name}-${++this.#made}`, channel, frame, data, event, key, size, writer: this.#writer,
-        createdAt: this.#runtime.now(), maxAge: Math.min(maxAgeMs ?? Infinity, this.#max.age),
-        ...UNSENT, done: ack => done(acked(ack)), failed,
-      }
-      this.#insert(entry, false)
-      const withdraw = (): void => {
-        if (!entry.flying && !entry.doubt) this.#settle(entry, signal!.reason)
-      }
-      signal?.addEventListener('abort', withdraw)
-      entry.end = () => signal?.removeEventListener('abort', withdraw)
-      this.pump()
-      if (!entry.saving) this.#save(entry)
-    })
+  /**
+   * Queues a command, whose first field is its `type`. `done` is called when it is stored, before any other
+   * frame is read; or `failed`. The result takes it back, if it was not sent, and says so; then neither is called.
+   */
+  add(channel: string, frame: string, data: unknown, options: PublishOptions, done: Entry['done'], failed: (error: unknown) => void): () => boolean {
+    const { event, key, maxAgeMs, signal } = options
+    const size = byteLength(frame) + ENVELOPE
+    const full = this.#count >= this.#max.entries || this.#bytes + size > this.#max.bytes
+    const error = signal?.aborted ? signal.reason : this.tooLarge(size) ?? (full && new TidingsError('outbox_full'))
+    if (error) return failed(error), () => false
+    const entry: Entry = {
+      id: `${this.#name}-${++this.#made}`, channel, frame, data, event, key, size, writer: this.#writer,
+      createdAt: this.#runtime.now(), maxAge: Math.min(maxAgeMs ?? Infinity, this.#max.age),
+      ...UNSENT, done, failed,
+    }
+    this.#insert(entry, false)
+    const withdraw = (): boolean => !entry.flying && !entry.doubt && this.#settle(entry, null)
+    const abort = (): void => { if (withdraw()) failed(signal!.reason) }
+    signal?.addEventListener('abort', abort)
+    entry.end = () => signal?.removeEventListener('abort', abort)
+    this.pump()
+    if (!entry.saving) this.#save(entry)
+    return withdraw
   }
 
   /** Why a frame of this size cannot be sent, if that is known. */
@@ -161,7 +162,7 @@ export class Outbox {
     lane.open++
     entry.flying = true
     this.#changed()
-    const number = `{"producer":${JSON.stringify(entry.producer)},"seq":${entry.seq},`
+    const number = `{"producer":${json(entry.producer)},"seq":${entry.seq},`
     this.#commands.push({
       body: number + entry.frame.slice(1),
       done: frame => this.#answered(lane, entry) && this.#published(lane, entry, frame),
@@ -186,13 +187,12 @@ export class Outbox {
       entry.seq = 0
       return this.#again(lane, 0)
     }
-    this.#settle(entry, null, ackOf(frame, entry.key ?? entry.id))
+    this.#settle(entry, null, frame)
   }
 
   #refused(lane: Lane, entry: Entry, error: TidingsError, frame: Frame | undefined): void {
-    const backoff = Math.min(30_000, 1000 * 2 ** lane.trouble)
+    const [backoff, first] = [Math.min(30_000, 1000 * 2 ** lane.trouble), lane.entries[0] === entry]
     if (error.code === 'out_of_sequence') {
-      const first = lane.entries[0] === entry
       if (first && entry.producer === lane.producer) lane.used = frame!.expected - 1
       if (!entry.doubt) entry.seq = 0 // The answer says that it was not stored, so it may be renumbered.
       else if (first) {
@@ -227,13 +227,11 @@ export class Outbox {
     lane.entries.splice(first ? lane.sent : Infinity, 0, entry)
     this.#count++
     this.#bytes += entry.size
-    this.#watch(entry, -this.#overdue(entry))
+    this.#watch(entry, this.#rest(entry))
     this.#changed()
   }
 
-  #overdue({ createdAt, maxAge }: Entry): number {
-    return this.#runtime.now() - createdAt - Math.min(maxAge, this.#max.age)
-  }
+  #rest({ createdAt, maxAge }: Entry): number { return createdAt + Math.min(maxAge, this.#max.age) - this.#runtime.now() }
 
   /** Timers come early, by little or, above 2^31 ms, by much: then it is looked at again. */
   #watch(entry: Entry, ms: number): void {
@@ -242,16 +240,16 @@ export class Outbox {
 
   /** Whether its time was up. What is under way may still be answered. */
   #expire(entry: Entry): boolean {
-    return !entry.flying && this.#overdue(entry) >= 0 && this.#settle(entry, new TidingsError('expired'))
+    return !entry.flying && this.#rest(entry) <= 0 && this.#settle(entry, new TidingsError('expired'))
   }
 
-  /** The one place where an entry ends. Always true. */
-  #settle(entry: Entry, error: unknown, ack?: Ack): true {
+  /** The one place where an entry ends, with a reply, an error, or neither: taken back. Always true. */
+  #settle(entry: Entry, error: unknown, reply?: Frame): true {
     const lane = this.#lanes.get(entry.channel)!
     const at = lane.entries.indexOf(entry)
     if (at < 0) return true
     lane.entries.splice(at, 1)
-    if (ack || entry.doubt) lane.use(entry)
+    if (reply || entry.doubt) lane.use(entry)
     if (at < lane.sent) lane.sent--
     this.#answered(lane, entry)
     if (!lane.entries.length) this.#busy.delete(lane)
@@ -261,10 +259,12 @@ export class Outbox {
     entry.end?.()
     this.#saved = this.#store?.remove(entry.id).catch(report)
     this.#changed()
-    if (ack) entry.done(ack)
-    else if (entry.failed) entry.failed(error)
-    else if (this.#failures.size) this.#failures.tell({ entry: view(entry), error: error as TidingsError })
-    else report(error)
+    if (reply) entry.done(reply, entry.key ?? entry.id)
+    else if (error) {
+      if (entry.failed) entry.failed(error)
+      else if (this.#failures.size) this.#failures.tell({ entry: view(entry), error: error as TidingsError })
+      else report(error)
+    }
     return true
   }
 

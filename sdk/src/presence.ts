@@ -2,7 +2,7 @@ import { TidingsError } from './error.js'
 import type { Host } from './host.js'
 import { Listeners, Value } from './observable.js'
 import type { Member, Presence, PresenceSnapshot, Unsubscribe } from './types.js'
-import { memberOf, type Frame, type WireMember } from './wire/frames.js'
+import { json, memberOf, time, type Frame, type WireMember } from './wire/frames.js'
 
 const RETRY = 1000
 /** How long the program has, on a page that goes on with a session, to say where it is present. */
@@ -69,7 +69,7 @@ export class PresenceImpl<P> implements Presence<P> {
     const frame = await this.#host.link.read({ type: 'presence', channel: this.#channel })
     this.snapshot(frame)
     const departed = (frame.departed ?? []).map(
-      ({ user, last_seen }: WireMember) => ({ user, lastSeen: Date.parse(last_seen) }))
+      ({ user, last_seen }: WireMember) => ({ user, lastSeen: time(last_seen) }))
     return { members: this.members.current, count: frame.count, departed }
   }
 
@@ -152,7 +152,7 @@ export class PresenceImpl<P> implements Presence<P> {
     const waiting = this.#waiting.splice(0)
     const later = (): void => void this.#waiting.unshift(...waiting)
     this.#host.link.commands.push({
-      body: JSON.stringify({ type, channel: this.#channel, data: mine.data ?? null }),
+      body: json({ type, channel: this.#channel, data: mine.data ?? null }),
       done: () => waiting.forEach(({ done }) => done()),
       failed: error => {
         if (error.code === 'network') return later()
@@ -172,7 +172,7 @@ export class PresenceImpl<P> implements Presence<P> {
 }
 
 /** What an update is about. */
-const said = ({ sessions, data }: Member): string => JSON.stringify([sessions, data])
+const said = ({ sessions, data }: Member): string => json([sessions, data])
 
 const byUser = <P>(members: readonly Member<P>[]): Map<string, Member<P>> =>
   new Map(members.map(member => [member.user, member]))

@@ -74,7 +74,7 @@ export class FakeChannel implements Channel<any, any> {
 
   publish(data: unknown, options: PublishOptions = {}): Promise<any> {
     const key = options.key ?? `made-up-${this.published.length}`
-    const entry: OutboxEntry = { key, channel: this.name, data, state: 'queued', createdAt: 1 }
+    const entry: OutboxEntry = { type: 'publish', key, channel: this.name, data, state: 'queued', createdAt: 1 }
     const settle = () => this.client.outbox.set(this.client.outbox.current.filter(e => e !== entry))
     this.client.outbox.set([...this.client.outbox.current, entry])
     return new Promise((resolve, reject) => this.published.push({

@@ -198,7 +198,7 @@ test('what an earlier page wrote and cannot be sent is among what failed, in its
   const hook = await watch(({ name }) => useMessages<string>(name), room())
   const { outbox } = hook.client
   const entry = (channel: string, key: string): OutboxEntry =>
-    ({ key, channel, data: `of ${channel}`, event: 'text', state: 'queued', createdAt: 7 })
+    ({ type: 'publish', key, channel, data: `of ${channel}`, event: 'text', state: 'queued', createdAt: 7 })
   await does(() => {
     for (const one of [entry('chat:a', 'k1'), entry('chat:b', 'k2')]) {
       for (const tell of outbox.failing) tell({ entry: one, error: new TidingsError('forbidden') })

@@ -12,12 +12,20 @@ test('the core, with all three transports, is at most 10 KiB (gzip)', t => {
   assert.ok(size <= 10_240, `${size} bytes`)
 })
 
+for (const name of ['live']) {
+  test(`tidings/${name}, with what it shares with the core, is at most 3 KiB (gzip)`, t => {
+    const size = gzipSync(readFileSync(fromSdk(`dist/tidings-${name}.js`)), { level: 9 }).length
+    t.diagnostic(`dist/tidings-${name}.js: ${size} bytes with gzip -9`)
+    assert.ok(size <= 3072, `${size} bytes`)
+  })
+}
+
 test('the core imports nothing but itself, and no file is longer than 300 lines', () => {
   for (const name of readdirSync(fromSdk('src'), { recursive: true }) as string[]) {
     if (!name.endsWith('.ts') || name.startsWith('react')) continue
     const text = readFileSync(fromSdk(`src/${name}`), 'utf8')
     for (const [, from] of text.matchAll(/^(?:import|export)[^'"\n]* from '([^']+)'/gm)) assert.match(from!, /^\.\.?\//, name)
-    if (name !== 'types.ts') assert.ok(text.split('\n').length <= 301, `${name}: ${text.split('\n').length} lines`)
+    assert.ok(text.split('\n').length <= 301, `${name}: ${text.split('\n').length} lines`)
   }
 })
 

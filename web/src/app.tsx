@@ -9,6 +9,7 @@ import { useRooms } from './rooms.ts'
 import { changeUser, type Session } from './session.ts'
 import { remember, rememberedName } from './settings.ts'
 import { Sidebar, type SidebarProps } from './sidebar.tsx'
+import { TickerPage } from './ticker/page.tsx'
 import { TokenDialog } from './token-dialog.tsx'
 
 export function App({ first }: { first: Session }) {
@@ -34,7 +35,7 @@ export function App({ first }: { first: Session }) {
 }
 
 function Chat({ signedIn, onSignIn }: { signedIn: boolean; onSignIn: () => void }) {
-  const { rooms, current, go, drop } = useRooms()
+  const { rooms, current, inRoom, go, drop } = useRooms()
   const [name, setName] = useState(rememberedName)
   const [unread, setUnread] = useState<ReadonlyMap<string, number>>(new Map())
   const [drawer, setDrawer] = useState(false)
@@ -48,18 +49,18 @@ function Chat({ signedIn, onSignIn }: { signedIn: boolean; onSignIn: () => void 
     setName(next)
     remember('local', 'name', next)
   }, [])
-  useEffect(() => setDrawer(false), [current, narrow])
+  useEffect(() => setDrawer(false), [current, inRoom, narrow])
   useSwitchByKeys(rooms, current, go)
 
   const total = [...unread.values()].reduce((sum, count) => sum + count, 0)
   useEffect(() => {
-    document.title = `${total ? `(${total}) ` : ''}${current} · Tidings`
-  }, [total, current])
+    document.title = `${total ? `(${total}) ` : ''}${inRoom ? current : 'Ticker'} · Tidings`
+  }, [total, current, inRoom])
 
   const sidebar: SidebarProps = {
-    rooms, current, unread, onJoin: go, onDrop: drop, me, name, onName: rename, signedIn, onSignIn,
+    rooms, current: inRoom ? current : null, unread, onJoin: go, onDrop: drop, me, name, onName: rename, signedIn, onSignIn,
   }
-  const elsewhere = total - (unread.get(current) ?? 0)
+  const elsewhere = total - (inRoom ? unread.get(current) ?? 0 : 0)
   const menu = narrow && (
     <button className="icon-button menu" onClick={() => setDrawer(true)} aria-haspopup="dialog"
       aria-label={elsewhere ? `Rooms, ${elsewhere} unread` : 'Rooms'}>
@@ -70,18 +71,19 @@ function Chat({ signedIn, onSignIn }: { signedIn: boolean; onSignIn: () => void 
 
   return (
     <div className="app">
-      <a className="skip" href="#text" onClick={event => {
+      {inRoom && <a className="skip" href="#text" onClick={event => {
         event.preventDefault()
         document.getElementById('text')?.focus()
       }}>
         Skip to writing a message
-      </a>
+      </a>}
       {!narrow && <aside className="side-place" aria-label="Rooms and you"><Sidebar {...sidebar} /></aside>}
       <main className="main">
         {rooms.map(room => (
-          <Room key={room} room={room} active={room === current} me={me} name={name} menu={menu}
+          <Room key={room} room={room} active={inRoom && room === current} me={me} name={name} menu={menu}
             onUnread={onUnread} onSignIn={onSignIn} />
         ))}
+        {!inRoom && <TickerPage menu={menu} onSignIn={onSignIn} />}
       </main>
       {narrow && drawer && (
         <Dialog className="drawer" label="Rooms and you" onClose={() => setDrawer(false)}>

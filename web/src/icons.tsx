@@ -35,6 +35,8 @@ export const Offline = ({ size }: Size) =>
   <Icon size={size}>
     <path d="M3 3l14 14M10 15.8v.1M7.3 12.8a4 4 0 0 1 4.6-.7M4.6 10a7.8 7.8 0 0 1 3-1.8M15.4 10a7.8 7.8 0 0 0-4.2-2.2" />
   </Icon>
+export const Chart = ({ size }: Size) =>
+  <Icon size={size}><path d="M3 14.5 7.5 9l3.5 3.5L17 5M12.5 5H17v4.5" /></Icon>
 
 export function Logo() {
   return (

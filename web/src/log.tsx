@@ -7,6 +7,8 @@ import { Down } from './icons.tsx'
 const NEAR_END = 60
 /** Nearer to its beginning than this, it loads what was before. */
 const NEAR_START = 400
+/** A page that is still arriving looks short, too. */
+const SETTLE_MS = 150
 
 export interface LogProps {
   /** The first and the last thing in it: how one tells what grew where. */
@@ -29,6 +31,8 @@ export function Log({ first, written, fresh, onEnd, hasEarlier, loadEarlier, bus
   const before = useRef({ first, height: 0 })
   const [atEnd, setAtEnd] = useState(true)
   const earlier = useEarlier(hasEarlier && !busy, loadEarlier)
+  const settling = useRef<ReturnType<typeof setTimeout>>(undefined)
+  useEffect(() => () => clearTimeout(settling.current), [])
 
   const toEnd = useCallback(() => {
     const log = box.current
@@ -42,7 +46,11 @@ export function Log({ first, written, fresh, onEnd, hasEarlier, loadEarlier, bus
     if (!log) return
     follows.current = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END
     setAtEnd(follows.current)
-    if (log.scrollTop < NEAR_START) earlier.load()
+    if (log.scrollTop >= NEAR_START) return
+    settling.current ??= setTimeout(() => {
+      settling.current = undefined
+      if (log.scrollTop < NEAR_START) earlier.load()
+    }, SETTLE_MS)
   }, [earlier.load])
 
   // What is being read stays where it is, whatever comes above or below.
@@ -59,6 +67,8 @@ export function Log({ first, written, fresh, onEnd, hasEarlier, loadEarlier, bus
   // The window, the composer or the font can change size, too. And a short page asks for another.
   useEffect(() => {
     const watch = new ResizeObserver(() => {
+      clearTimeout(settling.current)
+      settling.current = undefined
       if (follows.current) toEnd()
       look()
     })

@@ -1,5 +1,5 @@
 // Which rooms there are, and how far each has been read.
-import { useCallback, useEffect, useMemo, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { Position } from 'tidings'
 import { useHash } from './browser.ts'
 import { recall, remember } from './settings.ts'
@@ -7,6 +7,9 @@ import { recall, remember } from './settings.ts'
 const FIRST_ROOMS = ['lobby', 'random', 'questions']
 /** Each is a subscription: the server allows a session 128. */
 const ROOMS_MAX = 40
+
+/** Not a room: a page of its own. */
+export const TICKER = '#/ticker'
 
 export const hrefOf = (room: string) => `#${encodeURIComponent(room)}`
 
@@ -16,7 +19,9 @@ export function roomName(text: string): string {
     .slice(0, 60).join('')
 }
 
-function roomIn(hash: string): string {
+/** `null`: it says none. */
+function roomIn(hash: string): string | null {
+  if (hash === TICKER) return null
   let name = hash.slice(1)
   try { name = decodeURIComponent(name) } catch { /* then the % is part of the name */ }
   return roomName(name) || FIRST_ROOMS[0]!
@@ -33,12 +38,18 @@ function rememberedRooms(): readonly string[] {
 export interface Rooms {
   readonly rooms: readonly string[]
   readonly current: string
+  /** It is looked at; else another page is. */
+  readonly inRoom: boolean
   readonly go: (room: string) => void
   readonly drop: (room: string) => void
 }
 
 export function useRooms(): Rooms {
-  const current = roomIn(useHash())
+  const said = roomIn(useHash())
+  // Where one goes back to from another page.
+  const last = useRef(FIRST_ROOMS[0]!)
+  if (said !== null) last.current = said
+  const current = last.current
   const [known, setKnown] = useState(rememberedRooms)
   // The room in the address is always one of them, from the first render on.
   const rooms = useMemo(
@@ -60,7 +71,7 @@ export function useRooms(): Rooms {
     remember('local', 'rooms', JSON.stringify(left))
     if (room === current) location.hash = hrefOf(left[0] ?? FIRST_ROOMS[0]!)
   }, [rooms, current])
-  return { rooms, current, go, drop }
+  return { rooms, current, inRoom: said !== null, go, drop }
 }
 
 // How far a room has been read: the position of the last message that was on the screen.

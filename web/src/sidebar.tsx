@@ -1,13 +1,14 @@
 // The rooms, and who one is.
 import { useState, type RefObject } from 'react'
 import { Avatar } from './avatar.tsx'
-import { Close, Code, Hash, Key, Logo, Plus } from './icons.tsx'
+import { Chart, Close, Code, Hash, Key, Logo, Plus } from './icons.tsx'
 import { NameField } from './name-field.tsx'
-import { hrefOf } from './rooms.ts'
+import { hrefOf, TICKER } from './rooms.ts'
 
 export interface SidebarProps {
   rooms: readonly string[]
-  current: string
+  /** `null`: another page is looked at. */
+  current: string | null
   unread: ReadonlyMap<string, number>
   onJoin: (room: string) => void
   onDrop: (room: string) => void
@@ -33,6 +34,14 @@ export function Sidebar(props: SidebarProps) {
           ))}
         </ul>
         <JoinForm onJoin={props.onJoin} field={props.joinField} />
+        <h2 id="live-title">Live data</h2>
+        <ul className="rooms" aria-labelledby="live-title">
+          <li>
+            <a href={TICKER} aria-current={props.current === null ? 'page' : undefined}>
+              <Chart size={15} /><span className="label">Ticker</span>
+            </a>
+          </li>
+        </ul>
       </nav>
       <div className="me">
         <div className="me-name">

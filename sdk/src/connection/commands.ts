@@ -1,5 +1,5 @@
 import { TidingsError } from '../error.js'
-import { errorOf, type Command, type Frame } from '../wire/frames.js'
+import { errorOf, json, type Command, type Frame } from '../wire/frames.js'
 
 /** A command and what becomes of it. Exactly one of the calls is made, once. */
 export interface Request {
@@ -45,7 +45,7 @@ export class Commands {
 
   /** As a promise; `keep` as in {@link Request}. */
   ask(command: Command, keep: boolean): Promise<Frame> {
-    return new Promise((done, failed) => this.push({ body: JSON.stringify(command), done, failed, keep }))
+    return new Promise((done, failed) => this.push({ body: json(command), done, failed, keep }))
   }
 
   /** A new connection: `first` goes before what `flight` pushes, and that before what was kept. */

@@ -3,7 +3,7 @@ import { Value } from '../observable.js'
 import { available, recall, remember, swap } from '../transport/select.js'
 import type { Transport, Transports } from '../transport/transport.js'
 import type { ClientOptions, ConnectionStatus, PageEvent, Runtime, TokenReason, TokenSource } from '../types.js'
-import { parse, type Command, type Frame } from '../wire/frames.js'
+import { json, parse, type Command, type Frame } from '../wire/frames.js'
 import { Commands, unsent } from './commands.js'
 import { type Cause, type Effect, type Env, type Event, INITIAL, type State, step } from './machine.js'
 
@@ -161,7 +161,7 @@ export class Link {
       token: token && this.#token || undefined,
     }
     this.commands.start(text => send(text), {
-      body: JSON.stringify(hello),
+      body: json(hello),
       done: frame => this.#welcomed(frame),
       failed() {}, // A `bye` says why.
     }, () => this.#user.flight())

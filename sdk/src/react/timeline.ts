@@ -99,7 +99,7 @@ export function createTimeline<M>(
       channel.status.subscribe(() => { catchUp(); changed() }),
       client.outbox.subscribe(changed),
       client.outbox.on('failed', ({ entry, error }) => {
-        if (entry.channel === channel.name) fail(entry.data as M, entry.createdAt, { key: entry.key, event: entry.event }, error)
+        if (entry.type === 'publish' && entry.channel === channel.name) fail(entry.data as M, entry.createdAt, { key: entry.key, event: entry.event }, error)
       }),
       channel.subscribe({ since, rewind }),
     ]
@@ -123,7 +123,8 @@ export function createTimeline<M>(
   function read(): MessagesView<M> {
     const status = channel.status.current
     const here = new Set(messages.map(message => message.key))
-    const isPending = ({ key, channel: name }: OutboxEntry) => name === channel.name && !here.has(key)
+    const isPending = ({ type, key, channel: name }: OutboxEntry) =>
+      type === 'publish' && name === channel.name && !here.has(key)
     stored = stored.filter(entry => isPending(entry) && entry.offset > offsetOf(messages.at(-1)))
     const newest = status.state === 'live' ? status.position.offset : 0
     return {
@@ -154,7 +155,7 @@ export function createTimeline<M>(
     channel.publish(data, { ...options, key }).then(({ position }) => {
       if (!position || options.echo === false) return
       const { offset } = position
-      stored = [...stored, { key, channel: channel.name, data, state: 'sent', createdAt, offset }]
+      stored = [...stored, { type: 'publish', key, channel: channel.name, data, state: 'sent', createdAt, offset }]
       store.changed()
     }, error => fail(data, createdAt, { ...options, key }, error))
   }

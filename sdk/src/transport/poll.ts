@@ -1,3 +1,4 @@
+import { json } from '../wire/frames.js'
 import type { Opening, Transport } from './transport.js'
 import { overHttp } from './up.js'
 
@@ -20,7 +21,7 @@ export const openPoll = (opening: Opening): Transport => overHttp(opening, async
   opened()
   for (let ack = 0, failed = 0; !up.ended;) {
     try {
-      const [{ batch }, next] = await tell(await up.ask('/poll', JSON.stringify({ connection, ack })))
+      const [{ batch }, next] = await tell(await up.ask('/poll', json({ connection, ack })))
       // Anything but the next one is a repetition of one that was handled.
       if (batch === ack + 1) {
         ack = batch

@@ -1,3 +1,4 @@
+import { json } from '../wire/frames.js'
 import type { Runtime, TransportName } from '../types.js'
 import { openPoll } from './poll.js'
 import { openSse } from './sse.js'
@@ -35,4 +36,4 @@ export function recall(transports: Transports, runtime: Runtime): { transport: n
 }
 
 export const remember = (name: TransportName, chosenAt: number, runtime: Runtime): unknown =>
-  swap(KEY, JSON.stringify([name, chosenAt]), runtime)
+  swap(KEY, json([name, chosenAt]), runtime)

@@ -1,5 +1,6 @@
 // What Server-Sent Events and long-polling have in common: how they are opened, the way up, and the end.
 
+import { json } from '../wire/frames.js'
 import type { Opening, Transport } from './transport.js'
 
 /** A server that says nothing for this long does not take the request; a proxy may stand between. */
@@ -80,7 +81,7 @@ export class Up {
   }
 
   #head(close: boolean): string {
-    return JSON.stringify({ connection: this.connection, batch: this.#batch + Number(close), close: close || undefined })
+    return json({ connection: this.connection, batch: this.#batch + Number(close), close: close || undefined })
   }
 
   #take(): string {

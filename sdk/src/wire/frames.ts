@@ -26,6 +26,17 @@ const encoder = new TextEncoder()
 /** In UTF-8, as limits are counted. */
 export const byteLength = (text: string): number => encoder.encode(text).length
 
+export const time = Date.parse
+
+/** What users gave, as JSON; or `invalid_data`. */
+export function json(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    throw new TidingsError('invalid_data', 'not JSON', { cause })
+  }
+}
+
 /** The frame in `text`, if there is one. */
 export function parse(text: string): Frame | undefined {
   try {
@@ -36,20 +47,18 @@ export function parse(text: string): Frame | undefined {
 
 export const errorOf = (frame: Frame): TidingsError =>
   new TidingsError(frame.code as ErrorCode, frame.message, {
-    retryable: frame.retryable, retryAfterMs: frame.retry_after, path: frame.path, limit: frame.limit,
+    retryable: frame.retryable, retryAfterMs: frame.retry_after, path: frame.path, limit: frame.limit, version: frame.version,
   })
 
 /** What a `published` says. */
 export const ackOf = ({ epoch, offset, duplicate }: Frame, key: string): Ack =>
   ({ key, position: offset === undefined ? null : { epoch, offset }, duplicate: !!duplicate })
 
-export function messageOf<M>(frame: Frame, epoch: string, replayed: boolean): Message<M> {
-  const { data, event, key, offset, timestamp, user, session, ephemeral } = frame
-  return {
-    data, event, key, position: ephemeral ? null : { epoch, offset }, at: Date.parse(timestamp), user, session,
-    replayed, ephemeral: !!ephemeral,
-  }
-}
+export const messageOf = <M>(
+  { type: _, channel: __, offset, timestamp, ephemeral, ...more }: Frame, epoch: string, replayed: boolean,
+): Message<M> => ({
+  ...more, position: ephemeral ? null : { epoch, offset }, at: time(timestamp), replayed, ephemeral: !!ephemeral,
+}) as unknown as Message<M>
 
 export const memberOf = <P>({ user, sessions, data, since, last_seen }: WireMember): Member<P> =>
-  ({ user, sessions, data: data as P, since: Date.parse(since), lastSeen: Date.parse(last_seen) })
+  ({ user, sessions, data: data as P, since: time(since), lastSeen: time(last_seen) })

@@ -4,11 +4,14 @@ import { inPath, useApi } from './api.ts'
 import type { ChannelInfo } from './channels.tsx'
 import { count } from './format.ts'
 import { HistoryPanel } from './history.tsx'
+import { kindOf, useKinds } from './kinds.ts'
 import { useLoad } from './load.ts'
 import { Members } from './members.tsx'
 import { CopyButton, Facts, PageHead, ProblemBox } from './parts.tsx'
 import { PublishPanel } from './publish.tsx'
 import { href } from './route.ts'
+import { StatePanel, type StateEntry } from './state/state.tsx'
+import { WritePanel } from './state/write.tsx'
 
 const REFRESH_MS = 1500
 
@@ -21,6 +24,7 @@ export function ChannelPage({ channel }: { channel: string }) {
   if (info.value && info.value !== last) setLast(info.value)
   const absent = info.problem?.status === 404
   const known = absent ? undefined : info.value ?? last
+  const kind = kindOf(useKinds(), channel)
   const subscribe = JSON.stringify({ channel, rewind: 10, presence: true })
   return (
     <>
@@ -40,14 +44,31 @@ export function ChannelPage({ channel }: { channel: string }) {
           ['Epoch', <code key="epoch">{known.epoch}</code>],
         ]} />
       )}
-      <div className="two-columns">
-        <HistoryPanel channel={channel} newest={known?.offset} turn={published} />
-        <div className="column">
-          <PublishPanel channel={channel} onPublished={() => setPublished(n => n + 1)} />
-          <Members channel={channel} />
+      {kind === 'events' && (
+        <div className="two-columns">
+          <HistoryPanel channel={channel} newest={known?.offset} turn={published} />
+          <div className="column">
+            <PublishPanel channel={channel} onPublished={() => setPublished(n => n + 1)} />
+            <Members channel={channel} />
+          </div>
         </div>
-      </div>
+      )}
+      {kind === 'state' && <StateColumns channel={channel} />}
     </>
+  )
+}
+
+function StateColumns({ channel }: { channel: string }) {
+  const [turn, setTurn] = useState(0)
+  const [picked, setPicked] = useState<StateEntry>()
+  return (
+    <div className="two-columns">
+      <StatePanel channel={channel} turn={turn} onPick={setPicked} />
+      <div className="column">
+        <WritePanel channel={channel} picked={picked} onWritten={() => setTurn(n => n + 1)} />
+        <Members channel={channel} />
+      </div>
+    </div>
   )
 }
 

@@ -142,6 +142,8 @@ pub struct Counters {
     pub replayed: u64,
     /// By [`Recovery`].
     pub recoveries: [u64; Recovery::ALL.len()],
+    /// Frames with the newest values of keys, to those who fell behind.
+    pub conflated: u64,
     /// Sessions that went on by their ticket.
     pub resumed: u64,
     /// Sessions whose ticket named nothing that was left.
@@ -175,6 +177,7 @@ impl Counters {
         self.ephemeral += other.ephemeral;
         self.duplicates += other.duplicates;
         self.replayed += other.replayed;
+        self.conflated += other.conflated;
         self.resumed += other.resumed;
         self.not_resumed += other.not_resumed;
     }

@@ -241,6 +241,12 @@ impl Scene<'_> {
         matches!(self.channel.fold, Fold::State(_)) && overflow == Overflow::Conflate
     }
 
+    /// What has changed since the snapshot; `None`: nobody skips values here.
+    pub(super) fn tail(&self) -> Option<Vec<Arc<Changed>>> {
+        let Fold::State(state) = &self.channel.fold else { return None };
+        self.is_conflated().then(|| state.tail().to_vec())
+    }
+
     /// All that anybody knows of it is wrong.
     pub(super) fn tell_anew(&mut self) {
         let Some(snapshot) = self.snapshot() else { return };

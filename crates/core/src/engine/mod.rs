@@ -13,6 +13,7 @@ mod amending;
 mod authoring;
 mod checkpoints;
 mod commands;
+mod conflating;
 mod consulting;
 mod counters;
 mod farewell;
@@ -37,7 +38,7 @@ mod types;
 mod watching;
 mod writing;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -124,6 +125,8 @@ pub struct Engine {
     consulting: Consulting,
     /// Who reads a snapshot of which topic, and how far they are.
     readers: HashMap<(SessionKey, TopicKey), Reader>,
+    /// Who is behind and has something under way, see `conflating.rs`.
+    probing: HashSet<SessionKey>,
     /// Sessions that end when they have their answers, and when they shall come back.
     farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
     /// The last session that ended or left, for [`Engine::who`].
@@ -192,6 +195,7 @@ impl Engine {
             registry: Registry::default(),
             consulting: Consulting::default(),
             readers: HashMap::new(),
+            probing: HashSet::new(),
             farewells: HashMap::new(),
             gone: None,
             here: HashMap::new(),
@@ -272,6 +276,7 @@ impl Engine {
         self.tick_sessions(now);
         self.tick_registry(now);
         self.tick_attendance(now);
+        self.tick_conflating();
         self.settle(now);
         self.tick_homes(now);
         self.settle(now);

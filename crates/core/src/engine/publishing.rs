@@ -266,6 +266,12 @@ impl Scene<'_> {
                 self.fold_in(offset, at_ms, &text);
                 self.channel.expire_history(self.steady_ms);
                 self.arm_expiry();
+                if let Some(changed) = &changed
+                    && self.is_conflated()
+                    && let Some(state) = self.state()
+                {
+                    state.note_tail(changed);
+                }
                 for waiter in waiters {
                     let wrote = changed.as_ref().map(|changed| (&*changed.key, changed.version));
                     self.published(&waiter, Some(offset), level, wrote);

@@ -120,24 +120,28 @@ impl Scene<'_> {
     fn send_page(&mut self, to: Address, nonce: u16, begin: Begin, count: usize) {
         let Begin { mut start, mut gap, mut snapshot, reply } = begin;
         let mut events = Vec::new();
+        let tail = self.tail();
         if let Some(all) = &snapshot {
             // It says all that there is, so nothing is missing.
             (start, gap) = (all.offset, None);
             if let [page] = &*all.pages
                 && count > 0
+                && tail.is_none()
             {
                 events.push(page.clone());
                 snapshot = None;
             }
         }
-        let mut next = Some(start);
+        // Where values may be skipped it is live from there, and behind: nothing waits in history.
+        let mut next = tail.is_none().then_some(start);
         if snapshot.is_none() {
             let page = self.channel.history.page_after(start, count, self.limits.page_bytes);
             events.extend(page.events);
             next = (page.end < self.channel.last).then_some(page.end);
         }
         let channel = self.channel.name.clone();
-        let page = PageReply { to: to.session, channel, nonce, reply, gap, snapshot, events, next };
+        let page =
+            PageReply { to: to.session, channel, nonce, reply, gap, snapshot, tail, events, next };
         self.out.post(to.shard, Message::Page(Box::new(page)));
     }
 }

@@ -94,27 +94,34 @@ impl Engine {
         let (readers, out) = (&mut self.readers, &mut self.out);
         let session = self.sessions.get_mut(key.slot as usize);
         let Some(session) = session.filter(|session| session.serial == key.serial) else { return };
-        let (mut due, mut reads) = (Vec::new(), 0);
+        let (mut due, mut reads, mut is_behind) = (Vec::new(), 0, false);
         let room = PAGES_UNDER_WAY.saturating_sub(session.pages_under_way());
         for sub in &mut session.subscriptions {
             if due.len() + reads >= room {
                 break;
             }
-            let Stage::Page(after) = sub.stage else { continue };
-            match readers.get_mut(&(key, sub.topic)).and_then(Reader::next) {
-                Some(text) => {
-                    reads += 1;
-                    out.effects.push(Effect::Send { session: key, text });
-                }
-                None => {
-                    readers.remove(&(key, sub.topic));
+            let reader = readers.get_mut(&(key, sub.topic));
+            let reads_on = reader.is_some();
+            if let Some(text) = reader.and_then(Reader::next) {
+                reads += 1;
+                out.effects.push(Effect::Send { session: key, text });
+                continue;
+            }
+            readers.remove(&(key, sub.topic));
+            match sub.stage {
+                Stage::Live(_) => is_behind |= reads_on,
+                Stage::Page(after) => {
                     sub.stage = Stage::Waiting;
                     due.push((sub.topic, RequestBody::NextPage { nonce: sub.nonce, after }));
                 }
+                _ => {}
             }
         }
         if reads > 0 {
             out.effects.push(Effect::Drain { session: key });
+        }
+        if is_behind {
+            self.probe(key);
         }
         for (topic, body) in due {
             let channel = self.topics.channel(topic).clone();
@@ -208,6 +215,7 @@ impl Engine {
     /// Events for whoever is subscribed here.
     pub(super) fn events(&mut self, channel: &str, batch: Arc<[Delivery]>) {
         let Some(topic) = self.topics.find(channel) else { return };
+        self.note_changes(topic, &batch);
         for (session, presence) in self.topics.paging(topic) {
             let at = Address { shard: self.config.shard, session: *session };
             let theirs = |delivery: &&Delivery| {
@@ -226,7 +234,7 @@ impl Engine {
 
     /// A subscription begins or goes on.
     pub(super) fn page(&mut self, page: PageReply) {
-        let PageReply { to, channel, nonce, reply, gap, snapshot, events, next } = page;
+        let PageReply { to, channel, nonce, reply, gap, snapshot, tail, events, next } = page;
         let Some(topic) = self.topics.find(&channel) else { return };
         let Some(session) = self.session(to) else { return };
         let Some(sub) = session.by_nonce(topic, nonce) else { return };
@@ -263,9 +271,18 @@ impl Engine {
             return;
         }
         self.topics.stop_paging(topic, to);
-        let place = self.topics.join(topic, Subscriber { slot: to.slot, presence });
+        let held = snapshot.is_some();
+        let place = self.topics.join(topic, Subscriber { slot: to.slot, presence, held });
         if let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) {
             sub.stage = Stage::Live(place);
+        }
+        if let Some(tail) = &tail {
+            self.topics.conflate(topic);
+            if let Some(snapshot) = snapshot {
+                self.begin_behind(to, topic, snapshot.offset, tail);
+                self.readers.insert((to, topic), Reader { snapshot, sent: 0 });
+                self.out.effects.push(Effect::Drain { session: to });
+            }
         }
         self.go_on_paging(to);
     }
@@ -297,8 +314,12 @@ impl Engine {
 
     /// Asks for the next page of those that waited for another subscription's to be done.
     fn go_on_paging(&mut self, key: SessionKey) {
-        let Some(session) = self.session(key) else { return };
-        if session.subscriptions.iter().any(|sub| matches!(sub.stage, Stage::Page(_))) {
+        let readers = &self.readers;
+        let session = self.sessions.get(key.slot as usize);
+        let Some(session) = session.filter(|session| session.serial == key.serial) else { return };
+        let waits =
+            |topic, stage| matches!(stage, Stage::Page(_)) || readers.contains_key(&(key, topic));
+        if session.subscriptions.iter().any(|sub| waits(sub.topic, sub.stage)) {
             self.out.effects.push(Effect::Drain { session: key });
         }
     }
@@ -308,6 +329,10 @@ impl Engine {
         if matches!(stage, Stage::Page(_) | Stage::Waiting) {
             self.topics.stop_paging(topic, key);
             self.readers.remove(&(key, topic));
+        }
+        if matches!(stage, Stage::Live(_)) {
+            self.readers.remove(&(key, topic));
+            self.forget_behind(key, topic);
         }
         if let Stage::Live(place) = stage
             && let Some(moved) = self.topics.part(topic, place)
@@ -358,6 +383,7 @@ impl Engine {
         }
         let session = self.take_out(key);
         self.farewells.remove(&key);
+        self.probing.remove(&key);
         self.forget_consulting(key);
         self.config.crowd.leaves(self.config.shard);
         let Some(identity) = session.identity else { return };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::conflating::Newest;
 use super::types::{SessionKey, TopicKey};
 
 /// A live subscriber: an entry of the list that a fan-out goes through.
@@ -14,6 +15,8 @@ pub struct Subscriber {
     pub slot: u32,
     /// Whether it asked for presence.
     pub presence: bool,
+    /// It is behind: what is in history is not sent to it, see [`Engine::lag`](super::Engine::lag).
+    pub held: bool,
 }
 
 /// A channel that sessions of this shard are subscribed to.
@@ -26,6 +29,8 @@ struct Topic {
     paging: Vec<(SessionKey, bool)>,
     /// Subscriptions of any stage: the topic lives as long as there is one.
     holders: u32,
+    /// Where values may be skipped.
+    newest: Option<Box<Newest>>,
 }
 
 /// All of them.
@@ -67,7 +72,8 @@ impl Topics {
             return key;
         }
         let (channel, subscribers, paging) = (channel.clone(), Vec::new(), Vec::new());
-        let topic = Topic { channel: channel.clone(), subscribers, paging, holders: 1 };
+        let (name, newest) = (channel.clone(), None);
+        let topic = Topic { channel: name, subscribers, paging, holders: 1, newest };
         // A slab of more than 2^32 topics does not fit into any memory.
         let key = TopicKey(u32::try_from(self.topics.insert(topic)).unwrap_or(u32::MAX));
         self.by_name.insert(channel, key);
@@ -92,6 +98,39 @@ impl Topics {
         let list = &mut self.topics[key.0 as usize].subscribers;
         list.push(subscriber);
         u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn newest(&self, key: TopicKey) -> Option<&Newest> {
+        self.topics.get(key.0 as usize)?.newest.as_deref()
+    }
+
+    pub(super) fn newest_mut(&mut self, key: TopicKey) -> Option<&mut Newest> {
+        self.topics.get_mut(key.0 as usize)?.newest.as_deref_mut()
+    }
+
+    pub(super) fn newest_and_channel(&mut self, key: TopicKey) -> Option<(&mut Newest, &str)> {
+        let topic = self.topics.get_mut(key.0 as usize)?;
+        Some((topic.newest.as_deref_mut()?, &topic.channel))
+    }
+
+    pub(super) fn all_newest(&mut self) -> impl Iterator<Item = (&str, &mut Newest)> {
+        self.topics.iter_mut().filter_map(|(_, topic)| {
+            let Topic { channel, newest, .. } = topic;
+            Some((&**channel, newest.as_deref_mut()?))
+        })
+    }
+
+    /// Values may be skipped there.
+    pub(super) fn conflate(&mut self, key: TopicKey) -> &mut Newest {
+        self.topics[key.0 as usize].newest.get_or_insert_default()
+    }
+
+    /// Whether what is in history is kept from a subscriber.
+    pub(super) fn hold_back(&mut self, key: TopicKey, place: u32, held: bool) {
+        let list = &mut self.topics[key.0 as usize].subscribers;
+        if let Some(subscriber) = list.get_mut(place as usize) {
+            subscriber.held = held;
+        }
     }
 
     /// Sessions that are still reading pages of a channel, and whether they asked for presence.

@@ -169,6 +169,11 @@ pub enum Effect {
         /// Whose.
         session: SessionKey,
     },
+    /// Call [`Engine::received`](super::Engine::received) once all sent to it has arrived.
+    Probe {
+        /// Whose.
+        session: SessionKey,
+    },
     /// Read again.
     Resume {
         /// Whose.
@@ -293,6 +298,8 @@ pub struct PageReply {
     pub(crate) gap: Option<Bytes>,
     /// What comes in front of the events: the session's shard sends it bit by bit.
     pub(crate) snapshot: Option<Arc<Snapshot>>,
+    /// What has changed since the snapshot, where values may be skipped; `None`: they may not.
+    pub(crate) tail: Option<Vec<Arc<Changed>>>,
     pub(crate) events: Vec<Bytes>,
     /// Where the next page begins; `None`: live from here.
     pub(crate) next: Option<u64>,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
-use tidings_core::engine::{Config, Crowd, Effect, Engine, Now, SessionKey, ShardId};
+use tidings_core::engine::{Config, Crowd, Effect, Engine, Now, SessionKey, ShardId, Subscriber};
 use tidings_core::identity::{Authority, Identity, TokenError};
 use tidings_core::policy::{
     Access, HistoryPolicy, Kind, Namespace, NamespacePolicy, Overflow, Policy, StatePolicy,
@@ -43,6 +43,9 @@ pub(crate) struct Desk {
     by_slot: HashMap<u32, SessionKey>,
     pub(crate) stalled: Vec<SessionKey>,
     drains: Vec<SessionKey>,
+    /// Whose links take what they are sent only when a story says so.
+    pub(crate) slow_links: Vec<SessionKey>,
+    pub(crate) probes: Vec<SessionKey>,
 }
 
 impl Desk {
@@ -63,6 +66,8 @@ impl Desk {
             by_slot: HashMap::new(),
             stalled: Vec::new(),
             drains: Vec::new(),
+            slow_links: Vec::new(),
+            probes: Vec::new(),
         }
     }
 
@@ -83,6 +88,14 @@ impl Desk {
     /// Sends a command; all that came of it is carried out.
     pub(crate) fn say(&mut self, who: SessionKey, command: &Value) {
         self.engine.receive(self.now, who, &command.to_string());
+        self.run();
+    }
+
+    /// Sends commands in one flight.
+    pub(crate) fn say_all(&mut self, who: SessionKey, commands: &[Value]) {
+        for command in commands {
+            self.engine.receive(self.now, who, &command.to_string());
+        }
         self.run();
     }
 
@@ -116,6 +129,14 @@ impl Desk {
                 Some(_) => Err(StoreError::OutOfOrder),
             };
             self.engine.stored(self.now, &append.channel, &outcome);
+        }
+        self.run();
+    }
+
+    /// All has arrived at whoever has a slow link, which takes so much more now.
+    pub(crate) fn arrive(&mut self, budget: usize, quick: bool) {
+        for key in std::mem::take(&mut self.probes) {
+            self.engine.received(self.now, key, budget, quick);
         }
         self.run();
     }
@@ -157,17 +178,22 @@ impl Desk {
                 self.drains.push(session);
             }
             Effect::Drain { session } => self.engine.drained(self.now, session),
+            Effect::Probe { session } if self.slow_links.contains(&session) => {
+                self.probes.push(session);
+            }
+            Effect::Probe { session } => {
+                self.engine.received(self.now, session, 64 << 10, true);
+            }
             Effect::Send { session, text } => self.hear(session, &text),
             Effect::Fanout { topic, upto, batch } => {
-                let slots: Vec<_> =
-                    self.engine.subscribers(topic)[..upto].iter().map(|s| s.slot).collect();
-                for slot in slots {
-                    for delivery in batch.iter() {
+                let list = self.engine.subscribers(topic)[..upto].to_vec();
+                for Subscriber { slot, held, .. } in list {
+                    for delivery in batch.iter().filter(|delivery| !held || !delivery.kept) {
                         self.hear(self.by_slot[&slot], &delivery.text);
                     }
                 }
             }
-            Effect::Pause { .. } | Effect::Resume { .. } => {}
+            Effect::Close { .. } | Effect::Pause { .. } | Effect::Resume { .. } => {}
             other => panic!("{other:?}"),
         }
     }

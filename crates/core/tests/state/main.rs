@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "stories, told briefly")]
 
+mod conflating;
 mod desk;
 mod joining;
 mod writing;

@@ -59,11 +59,14 @@ async fn with_subscriptions(call: &Call<'_>, found: Vec<ChannelInfo>) -> Vec<Cha
 
 pub(super) async fn info(call: &Call<'_>) -> Result<Answer, Problem> {
     let counts = call.shard.on_all(|shard| shard.engine().counts()).await;
+    let settings = call.shard.settings();
+    let namespaces = settings.policy.namespaces.values();
     Ok(json(&Info {
         version: env!("CARGO_PKG_VERSION"),
         connections: call.shard.node.connections(),
         sessions: counts.iter().map(|counts| counts.sessions).sum(),
         channels: counts.iter().map(|counts| counts.channels).sum(),
+        kinds: namespaces.map(|found| (found.name.to_string(), found.policy.kind)).collect(),
     }))
 }
 

@@ -34,8 +34,9 @@ pub(crate) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Box<str>>,
     /// `conflict`: the version that the key has, 0 if it is absent.
+    // Boxed: it is rare, and all else of the API returns one of these.
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<u64>,
+    version: Option<Box<u64>>,
 }
 
 impl Problem {
@@ -92,7 +93,7 @@ impl Problem {
         Some(Self {
             path: frame.path.as_ref().map(|path| (**path).into()),
             limit: frame.limit.as_ref().map(|limit| (**limit).into()),
-            version: frame.version,
+            version: frame.version.map(Box::new),
             ..Self::new(*code, detail.unwrap_or_default())
         })
     }

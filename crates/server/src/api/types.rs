@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tidings_core::policy::Kind;
 
 use super::problem::Problem;
 
@@ -424,4 +425,6 @@ pub(super) struct Info {
     pub(super) sessions: usize,
     /// Channels in memory.
     pub(super) channels: usize,
+    /// What the channels of each namespace are.
+    pub(super) kinds: BTreeMap<String, Kind>,
 }

@@ -25,7 +25,9 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tidings_core::policy::{Access, HistoryPolicy, NamespacePolicy, PresencePolicy};
+use tidings_core::policy::{
+    Access, HistoryPolicy, Kind, NamespacePolicy, Overflow, PresencePolicy, StatePolicy,
+};
 use tidings_core::{Limits, Period};
 
 pub use api::{Api, ApiKey, Scope};
@@ -100,7 +102,8 @@ impl Config {
         Ok(config)
     }
 
-    /// What `tidings dev` runs: a chat and a cast that are open to anyone, and the demo page.
+    /// What `tidings dev` runs: a chat, a cast and a ticker that are open to anyone, and the demo
+    /// page.
     pub fn dev() -> Self {
         let open = |history: HistoryPolicy| NamespacePolicy {
             subscribe: Access::Anyone,
@@ -112,10 +115,17 @@ impl Config {
         let month = Period::millis(30 * 86_400_000);
         let chat =
             HistoryPolicy { size: 1000, ttl: month, durable: true, ..HistoryPolicy::default() };
+        let cast = open(HistoryPolicy::default());
+        // Many values that change all the time: who is slow gets the newest of each.
+        let ticker = NamespacePolicy {
+            kind: Kind::State,
+            state: StatePolicy { overflow: Overflow::Conflate, ..StatePolicy::default() },
+            ..cast.clone()
+        };
         Self {
             server: Server { page: true, ..Server::default() },
             auth: Auth { anonymous: true, ..Auth::default() },
-            namespace: [("chat", open(chat)), ("cast", open(HistoryPolicy::default()))]
+            namespace: [("chat", open(chat)), ("cast", cast), ("ticker", ticker)]
                 .map(|(name, policy)| (name.to_owned(), policy))
                 .into(),
             ..Self::default()

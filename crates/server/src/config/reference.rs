@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 use tidings_core::Limits;
-use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
+use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy, StatePolicy};
 
 use super::outline::{Row, Section, section};
 use super::{
@@ -41,6 +41,7 @@ fn sections() -> Vec<Section> {
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),
+        section::<StatePolicy>("namespace.NAME.state", false),
         section::<Telemetry>("telemetry", false),
         section::<TelemetryHeader>("telemetry.header", true),
         section::<Limits>("limits", false),
@@ -120,7 +121,7 @@ pub fn example() -> String {
             None => table(&mut out, &section, section.path, dev.pointer(&pointer(section.path))),
         }
     }
-    for (index, name) in ["chat", "cast"].into_iter().enumerate() {
+    for (index, name) in ["chat", "cast", "ticker"].into_iter().enumerate() {
         for section in &mut explained {
             let path = section.path.replace("NAME", name);
             let value = dev.pointer(&pointer(&path)).cloned();

@@ -8,6 +8,7 @@ use tidings_core::engine::SessionKey;
 use tidings_websocket::{CloseHandshake, Decoder, Role};
 
 use super::moving::Departure;
+use super::pacing::Pace;
 use super::wire::Wire;
 use crate::hooks::Shown;
 use crate::node::Seat;
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) paused: Cell<bool>,
     /// The engine wants to know when all is written.
     pub(crate) drain: Cell<bool>,
+    /// What is known of its link, while it follows live data that conflates.
+    pub(crate) pace: RefCell<Option<Box<Pace>>>,
     /// Nothing more is read or written: the task ends.
     pub(crate) ended: Cell<bool>,
     /// It moves to another shard when its task has ended.
@@ -77,6 +80,7 @@ impl Connection {
             blocked: Cell::new(false),
             paused: Cell::new(false),
             drain: Cell::new(false),
+            pace: RefCell::new(None),
             ended: Cell::new(false),
             leaving: RefCell::new(None),
             shown: RefCell::new(None),
@@ -85,6 +89,9 @@ impl Connection {
 
     /// Queues a frame, which is encoded already.
     pub(crate) fn push(&self, frame: Bytes) {
+        if let Some(pace) = self.pace.borrow_mut().as_mut() {
+            pace.sent(frame.len());
+        }
         self.queue.borrow_mut().push(frame);
     }
 

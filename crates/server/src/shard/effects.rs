@@ -49,6 +49,9 @@ impl Shard {
                 }
                 Effect::Notice(notice) => self.node.storage.notice(notice),
                 Effect::Pause { session } => self.with(session, |c| c.paused.set(true)),
+                Effect::Probe { session } => {
+                    self.with(session, |connection| self.probe(connection));
+                }
                 Effect::Resume { session } => self.with(session, |connection| {
                     // It has begun, perhaps by its ticket, without a question.
                     connection.shown.replace(None);
@@ -66,6 +69,7 @@ impl Shard {
             }
         }
         self.engine.borrow_mut().recycle(effects);
+        self.settle_paces();
     }
 
     pub(super) fn with(&self, session: SessionKey, act: impl FnOnce(&Rc<Connection>)) {
@@ -130,9 +134,18 @@ impl Shard {
         let mut delivered = 0;
         let has_presence = batch.iter().any(|delivery| delivery.presence);
         let plain = batch.iter().filter(|delivery| !delivery.presence).count();
+        let conflates = engine.conflates(topic);
         let has_spared = batch.iter().any(|delivery| delivery.except.is_some());
         for subscriber in subscribers {
             let Some(Some(connection)) = by_slot.get(subscriber.slot as usize) else { continue };
+            if subscriber.held {
+                let mine = |d: &&Delivery| !d.kept && (subscriber.presence || !d.presence);
+                for delivery in batch.iter().filter(mine) {
+                    connection.push(self.frame(connection, &delivery.text));
+                    self.touch(connection);
+                }
+                continue;
+            }
             let me = connection.session.get().map(|session| Address { shard: self.id, session });
             let spared = has_spared && batch.iter().any(|delivery| delivery.except == me);
             let frames = if spared {
@@ -151,6 +164,9 @@ impl Shard {
             if !frames.is_empty() {
                 connection.push(frames);
                 self.touch(connection);
+                if let Some(key) = connection.session.get().filter(|_| conflates) {
+                    self.watch_pace(connection, key);
+                }
             }
         }
         self.tally.delivered(delivered as u64);

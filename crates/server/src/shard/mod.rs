@@ -12,6 +12,7 @@ mod effects;
 mod entry;
 pub(crate) mod mailbox;
 mod moving;
+mod pacing;
 mod reading;
 pub(crate) mod requests;
 mod service;
@@ -76,6 +77,9 @@ pub(crate) struct Shard {
     by_slot: RefCell<Vec<Option<Rc<Connection>>>>,
     /// Those to write to at the end of the turn.
     touched: RefCell<Vec<Rc<Connection>>>,
+    /// Who does not keep up, and whom to ask, as of the effects that are carried out.
+    lagging: RefCell<Vec<SessionKey>>,
+    looks: RefCell<Vec<Rc<Connection>>>,
     /// Mail to other shards, sent at the end of the turn.
     outgoing: RefCell<Vec<Vec<Mail>>>,
     incoming: RefCell<Vec<Mail>>,
@@ -118,6 +122,8 @@ impl Shard {
             connections: RefCell::default(),
             by_slot: RefCell::default(),
             touched: RefCell::default(),
+            lagging: RefCell::default(),
+            looks: RefCell::default(),
             outgoing: RefCell::new((0..shards).map(|_| Vec::new()).collect()),
             incoming: RefCell::default(),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),

@@ -78,7 +78,7 @@ impl Shard {
                 }
                 Ok(Some(Item::Binary(_))) => self.dismiss(connection, CloseCode::BadFrame),
                 Ok(Some(Item::Ping(payload))) => self.pong(connection, payload),
-                Ok(Some(Item::Pong(_))) => {}
+                Ok(Some(Item::Pong(payload))) => self.ponged(connection, payload),
                 Ok(Some(Item::Close(close))) => {
                     self.closed_by_peer(connection, close);
                     break;

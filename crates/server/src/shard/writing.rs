@@ -125,6 +125,7 @@ impl Shard {
         {
             self.engine.borrow_mut().drained(self.node.clock.now(), key);
         }
+        self.flushed_http(connection);
     }
 
     /// A consumer that falls too far behind is told so and has to come back.

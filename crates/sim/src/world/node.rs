@@ -171,6 +171,12 @@ impl World {
                     self.links[link].paused = true;
                 }
             }
+            // Links of a world have no room below: what was written has arrived.
+            Effect::Probe { session } => {
+                let now = self.engine_now();
+                let engine = &mut self.node.engines[usize::from(shard)];
+                engine.received(now, session, 64 << 10, true);
+            }
             Effect::Resume { session } => {
                 if let Some(link) = self.link_of(shard, session) {
                     self.links[link].paused = false;

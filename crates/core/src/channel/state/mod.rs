@@ -21,6 +21,7 @@ use tidings_proto::{Text, Timestamp};
 pub(crate) use patch::{diff, merge};
 pub(crate) use snapshot::Snapshot;
 
+use crate::engine::Changed;
 use crate::policy::StatePolicy;
 use crate::reject::Reject;
 
@@ -64,6 +65,8 @@ pub(crate) struct State {
     keys_ahead: usize,
     bytes_ahead: usize,
     snapshot: Option<Arc<Snapshot>>,
+    /// What has changed since the snapshot, where values may be skipped.
+    tail: Vec<Arc<Changed>>,
     /// Bytes of all changes so far.
     logged: usize,
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tidings_proto::{Frame, Held, Timestamp};
 
 use super::State;
+use crate::engine::Changed;
 
 /// Bytes of keys in one frame.
 const PAGE: usize = 64 << 10;
@@ -44,7 +45,21 @@ impl State {
         }
         let snapshot = Arc::new(self.encode(channel, last));
         self.snapshot = Some(snapshot.clone());
+        self.tail = Vec::new();
         snapshot
+    }
+
+    /// A change behind the snapshot, if there is one that somebody may share.
+    pub(crate) fn note_tail(&mut self, changed: &Arc<Changed>) {
+        if self.snapshot.as_ref().is_some_and(|snapshot| self.is_fresh(snapshot)) {
+            self.tail.push(changed.clone());
+        } else {
+            (self.snapshot, self.tail) = (None, Vec::new());
+        }
+    }
+
+    pub(crate) fn tail(&self) -> &[Arc<Changed>] {
+        &self.tail
     }
 
     fn is_fresh(&self, snapshot: &Snapshot) -> bool {
@@ -54,7 +69,7 @@ impl State {
     /// A snapshot that nobody will share is not kept.
     pub(crate) fn tidy(&mut self, unused: bool) {
         if unused || self.snapshot.as_ref().is_some_and(|snapshot| !self.is_fresh(snapshot)) {
-            self.snapshot = None;
+            (self.snapshot, self.tail) = (None, Vec::new());
         }
     }
 

@@ -60,7 +60,7 @@ fn some_value(rng: &mut Rng, depth: u32) -> Value {
         3 => json!([1, null, { "x": null }]),
         _ => {
             let names = ["a", "b", "c", "with \"quotes\"", "e"];
-            let some = names.iter().filter(|_| rng.next() % 2 == 0).collect::<Vec<_>>();
+            let some = names.iter().filter(|_| rng.next().is_multiple_of(2)).collect::<Vec<_>>();
             some.into_iter().map(|name| ((*name).to_owned(), some_value(rng, depth + 1))).collect()
         }
     }
@@ -100,7 +100,7 @@ fn random(seed: u64) -> (Vec<Bytes>, State, Map) {
     let (mut state, mut events, mut model) = (State::default(), Vec::new(), Map::new());
     for offset in 1..=200 {
         let key = format!("k{}", rng.next() % 6);
-        let ttl = (rng.next() % 4 == 0).then(|| 1 + rng.next() % 100_000);
+        let ttl = (rng.next().is_multiple_of(4)).then(|| 1 + rng.next() % 100_000);
         let value = some_value(&mut rng, 0);
         let write = match rng.next() % 5 {
             0 => None,
@@ -121,7 +121,7 @@ fn random(seed: u64) -> (Vec<Bytes>, State, Map) {
         let text = log(&mut state, offset, &key, write, ttl);
         // Some wait at the store for a while.
         events.push(text);
-        if rng.next() % 3 == 0 || offset == 200 {
+        if rng.next().is_multiple_of(3) || offset == 200 {
             let stored = events.len() - state.ahead.len();
             for (index, event) in events.iter().enumerate().skip(stored) {
                 state.commit(index as u64 + 1, event);

@@ -1,0 +1,288 @@
+//! Who keeps up with live data that conflates, and how much a link takes.
+//!
+//! What has been written has not arrived: below a socket there is room for many seconds of a slow
+//! link, and values in there grow old. So a WebSocket Ping goes behind what such a subscriber is
+//! sent, and its Pong says when all in front of it has been read. Over HTTP nothing comes back;
+//! there only the queue is looked at.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tidings_core::engine::SessionKey;
+use tidings_websocket::encode;
+
+use super::Shard;
+use super::connection::Connection;
+
+/// A subscriber has fallen behind when what it was sent has not arrived after this, beside the time
+/// that its link takes for a single byte.
+const LATE_US: u64 = 250_000;
+
+/// Looked at this often, or after half of what may be under way.
+const LOOK_US: u64 = 200_000;
+
+/// What may be under way while nothing is known of the link: less than two seconds of a bad one.
+const LEAST_UNDER_WAY: usize = 8 << 10;
+
+/// What may wait for a connection that is spoken in HTTP requests.
+const HTTP_QUEUE: usize = 32 << 10;
+
+/// What a link is given at once, when half a second's worth is not within these.
+const LEAST_BUDGET: usize = 1 << 10;
+const MOST_BUDGET: usize = 64 << 10;
+
+/// What is known of a connection's link.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// The number of the last Ping.
+    last: u64,
+    /// Pings without a Pong: number, when, and the bytes in front of it since the one before.
+    under_way: VecDeque<(u64, u64, usize)>,
+    /// Bytes behind the last Ping.
+    behind: usize,
+    /// When the last Ping went out.
+    looked_us: u64,
+    /// The engine wants to know when this Ping is answered; over HTTP, when all is written.
+    wanted: Option<u64>,
+    /// The shortest time that a Ping took.
+    shortest_us: u64,
+    /// Bytes a second.
+    rate: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            last: 0,
+            under_way: VecDeque::new(),
+            behind: 0,
+            looked_us: 0,
+            wanted: None,
+            shortest_us: u64::MAX,
+            rate: 0,
+        }
+    }
+}
+
+impl Pace {
+    /// So much more is sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.behind += bytes;
+    }
+
+    fn shortest(&self) -> u64 {
+        if self.shortest_us == u64::MAX { 0 } else { self.shortest_us }
+    }
+
+    /// How much may be under way.
+    fn most_under_way(&self) -> usize {
+        let takes = self.rate.saturating_mul(LATE_US + self.shortest()) / 1_000_000;
+        usize::try_from(takes).unwrap_or(usize::MAX).max(LEAST_UNDER_WAY)
+    }
+
+    fn is_late(&self, now_us: u64) -> bool {
+        let bytes: usize = self.under_way.iter().map(|(_, _, bytes)| bytes).sum();
+        let oldest = self.under_way.front().map_or(now_us, |(_, at_us, _)| *at_us);
+        now_us.saturating_sub(oldest) > LATE_US + self.shortest()
+            || bytes + self.behind > self.most_under_way()
+    }
+
+    fn wants_look(&self, now_us: u64) -> bool {
+        let long = now_us.saturating_sub(self.looked_us) >= LOOK_US;
+        self.under_way.is_empty()
+            && self.behind > 0
+            && (long || self.behind >= self.most_under_way() / 2)
+    }
+
+    /// A Ping goes out: its number.
+    fn look(&mut self, now_us: u64) -> u64 {
+        self.last += 1;
+        self.looked_us = now_us;
+        self.under_way.push_back((self.last, now_us, std::mem::take(&mut self.behind)));
+        self.last
+    }
+
+    /// A Ping was answered. `Some`: the engine waits for it; whether it came quickly.
+    fn answered(&mut self, number: u64, now_us: u64) -> Option<bool> {
+        let (mut bytes, mut began_us) = (0, None);
+        while let Some((first, at_us, more)) = self.under_way.front().copied()
+            && first <= number
+        {
+            self.under_way.pop_front();
+            bytes += more;
+            began_us = Some(began_us.unwrap_or(at_us));
+        }
+        let took_us = now_us.saturating_sub(began_us?);
+        self.shortest_us = self.shortest_us.min(took_us);
+        let beyond_us = took_us - self.shortest_us;
+        if bytes >= LEAST_BUDGET / 2 {
+            // On a free link no time passes beyond that of a byte: it may take four times as much.
+            let rate = (bytes as u64).saturating_mul(1_000_000) / took_us.max(1);
+            let free = beyond_us <= LATE_US / 8;
+            self.rate = if free { rate.max(self.rate).saturating_mul(2) } else { rate };
+            self.rate = self.rate.min(1 << 30);
+        }
+        let is_wanted = self.wanted.is_some_and(|wanted| wanted <= number);
+        is_wanted.then(|| {
+            self.wanted = None;
+            beyond_us <= LATE_US
+        })
+    }
+
+    /// What the link takes in half a second.
+    fn budget(&self) -> usize {
+        usize::try_from(self.rate / 2).unwrap_or(MOST_BUDGET).clamp(LEAST_BUDGET, MOST_BUDGET)
+    }
+}
+
+impl Shard {
+    /// The engine wants to know when all that was sent has arrived.
+    pub(super) fn probe(&self, connection: &Rc<Connection>) {
+        let number = self.send_look(connection);
+        let mut pace = connection.pace.borrow_mut();
+        pace.get_or_insert_default().wanted = Some(number);
+        drop(pace);
+        self.touch(connection);
+    }
+
+    /// Sends a Ping that asks whether all in front of it has arrived; its number.
+    fn send_look(&self, connection: &Rc<Connection>) -> u64 {
+        if connection.wire.is_http() {
+            return 0;
+        }
+        let now_us = self.node.clock.mono_us();
+        let number = connection.pace.borrow_mut().get_or_insert_default().look(now_us);
+        let mut frame = Vec::with_capacity(10);
+        // invariant: eight bytes fit into a Ping.
+        if encode::put_ping(&mut frame, &number.to_be_bytes(), None).is_ok() {
+            connection.push(frame.into());
+        }
+        number
+    }
+
+    /// A subscriber was sent changes of live data that conflates. Who does not keep up is noted.
+    pub(super) fn watch_pace(&self, connection: &Rc<Connection>, key: SessionKey) {
+        let waiting = connection.queue.borrow().bytes();
+        if connection.wire.is_http() {
+            if waiting > HTTP_QUEUE {
+                self.lagging.borrow_mut().push(key);
+            }
+            return;
+        }
+        let now_us = self.node.clock.mono_us();
+        let mut pace = connection.pace.borrow_mut();
+        let pace = pace.get_or_insert_default();
+        if pace.is_late(now_us) || waiting > MOST_BUDGET {
+            self.lagging.borrow_mut().push(key);
+        } else if pace.wants_look(now_us) {
+            self.looks.borrow_mut().push(connection.clone());
+        }
+    }
+
+    /// What was noted while a batch went out.
+    pub(super) fn settle_paces(&self) {
+        for connection in self.looks.take() {
+            self.send_look(&connection);
+            self.touch(&connection);
+        }
+        let lagging = self.lagging.take();
+        if lagging.is_empty() {
+            return;
+        }
+        for key in lagging {
+            self.engine.borrow_mut().lag(key);
+        }
+        self.carry_out();
+    }
+
+    /// A Pong came.
+    pub(super) fn ponged(&self, connection: &Rc<Connection>, payload: &[u8]) {
+        let Ok(number) = payload.try_into().map(u64::from_be_bytes) else { return };
+        let now_us = self.node.clock.mono_us();
+        let answered = {
+            let mut pace = connection.pace.borrow_mut();
+            let Some(pace) = pace.as_mut() else { return };
+            pace.answered(number, now_us).map(|quick| (quick, pace.budget()))
+        };
+        if let Some((quick, budget)) = answered {
+            self.arrived(connection, budget, quick);
+        }
+    }
+
+    /// All has been written: over HTTP that has to do.
+    pub(super) fn flushed_http(&self, connection: &Rc<Connection>) {
+        let wanted = match connection.pace.borrow_mut().as_mut() {
+            Some(pace) if connection.wire.is_http() => pace.wanted.take(),
+            _ => None,
+        };
+        if wanted.is_some() {
+            self.arrived(connection, MOST_BUDGET, true);
+        }
+    }
+
+    fn arrived(&self, connection: &Connection, budget: usize, quick: bool) {
+        let Some(key) = connection.session.get() else { return };
+        self.engine.borrow_mut().received(self.node.clock.now(), key, budget, quick);
+        self.carry_out();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A link with a delay each way and a rate: what was sent, and when the Pong comes.
+    fn answer(
+        pace: &mut Pace,
+        at_us: &mut u64,
+        bytes: usize,
+        delay_us: u64,
+        rate: u64,
+    ) -> Option<bool> {
+        pace.sent(bytes);
+        let number = pace.look(*at_us);
+        pace.wanted = Some(number);
+        *at_us += delay_us + bytes as u64 * 1_000_000 / rate;
+        pace.answered(number, *at_us)
+    }
+
+    #[test]
+    fn a_slow_link_is_given_half_a_second_s_worth() {
+        let (mut pace, mut at_us) = (Pace::default(), 0);
+        answer(&mut pace, &mut at_us, 4, 20_000, 5000);
+        for _ in 0..10 {
+            let bytes = pace.budget();
+            answer(&mut pace, &mut at_us, bytes, 20_000, 5000);
+        }
+        assert!((1500..=2600).contains(&pace.budget()), "{pace:?}");
+        assert_eq!(answer(&mut pace, &mut at_us, 2500, 20_000, 5000), Some(false));
+    }
+
+    #[test]
+    fn a_link_that_is_only_long_is_not_slow() {
+        let (mut pace, mut at_us) = (Pace::default(), 0);
+        answer(&mut pace, &mut at_us, 4, 600_000, 10_000_000);
+        for _ in 0..20 {
+            let bytes = pace.budget();
+            let quick = answer(&mut pace, &mut at_us, bytes, 600_000, 10_000_000);
+            assert_eq!(quick, Some(true));
+        }
+        assert_eq!(pace.budget(), MOST_BUDGET, "{pace:?}");
+    }
+
+    #[test]
+    fn who_has_too_much_under_way_or_for_too_long_is_late() {
+        let mut pace = Pace::default();
+        pace.sent(LEAST_UNDER_WAY);
+        assert!(!pace.is_late(0) && pace.wants_look(0));
+        pace.look(0);
+        assert!(!pace.is_late(LATE_US) && pace.is_late(LATE_US + 1));
+        assert!(!pace.wants_look(LOOK_US), "one is under way");
+        pace.sent(1);
+        assert!(pace.is_late(0));
+        pace.answered(1, 1000);
+        assert!(!pace.is_late(LATE_US + 1));
+        assert_eq!(pace.answered(1, 1000), None, "nobody asked");
+        assert_eq!(pace.answered(77, 1000), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! Who cannot keep up with live data that conflates.
+
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::{PATIENCE, Server, Setup, frame, request};
+use crate::map::{Map, held, set, setup};
+
+/// Reads some bytes a second of a socket and answers Pings.
+struct Thin {
+    tcp: std::net::TcpStream,
+    bytes: Vec<u8>,
+}
+
+impl Thin {
+    fn subscribe(server: &Server, channel: &str) -> Self {
+        use std::io::Write;
+        let mut tcp = server.tcp();
+        tcp.write_all(request("").as_bytes()).unwrap();
+        let mut head = [0];
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"\r\n\r\n") {
+            tcp.read_exact(&mut head).unwrap();
+            seen.push(head[0]);
+        }
+        let subscribe = json!({ "type": "subscribe", "id": 1, "channel": channel }).to_string();
+        tcp.write_all(&frame(0x81, subscribe.as_bytes())).unwrap();
+        Self { tcp, bytes: Vec::new() }
+    }
+
+    /// Reads so much; the frames that are whole.
+    fn read(&mut self, most: usize) -> Vec<Value> {
+        use std::io::Write;
+        let mut buffer = vec![0; most];
+        let read = self.tcp.read(&mut buffer).unwrap();
+        self.bytes.extend_from_slice(&buffer[..read]);
+        let mut frames = Vec::new();
+        while self.bytes.len() >= 2 {
+            let short = usize::from(self.bytes[1]);
+            let (head, length) = match short {
+                126 if self.bytes.len() >= 4 => {
+                    (4, usize::from(u16::from_be_bytes([self.bytes[2], self.bytes[3]])))
+                }
+                127 if self.bytes.len() >= 10 => {
+                    let length = self.bytes[2..10].try_into().unwrap();
+                    (10, usize::try_from(u64::from_be_bytes(length)).unwrap())
+                }
+                126 | 127 => break,
+                _ => (2, short),
+            };
+            if self.bytes.len() < head + length {
+                break;
+            }
+            let whole: Vec<u8> = self.bytes.drain(..head + length).collect();
+            match whole[0] {
+                0x89 => self.tcp.write_all(&frame(0x8a, &whole[head..])).unwrap(),
+                0x81 => frames.push(serde_json::from_slice(&whole[head..]).unwrap()),
+                other => panic!("a frame of kind {other:x}"),
+            }
+        }
+        frames
+    }
+}
+
+/// When a value was written, as a client that has it can tell.
+fn age(value: &Value, began: Instant) -> Duration {
+    began.elapsed().saturating_sub(Duration::from_micros(value.as_u64().unwrap()))
+}
+
+#[test]
+fn a_slow_reader_holds_values_of_the_last_seconds_while_others_see_each_change() {
+    let server = Server::start(&Setup { server: "shards = 2", ..setup() });
+    let (began, done) = (Instant::now(), AtomicBool::new(false));
+    let stamp = || json!(u64::try_from(began.elapsed().as_micros()).unwrap());
+    let mut ada = server.connect();
+    for n in 0..100 {
+        set(&mut ada, "feed:main", &format!("k{n:02}"), stamp());
+    }
+    let mut thin = Thin::subscribe(&server, "feed:main");
+    let mut fast = Thin::subscribe(&server, "feed:main");
+    let memory = server.memory();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = 0_u64;
+            while !done.load(Ordering::Relaxed) {
+                n += 1;
+                set(&mut ada, "feed:main", &format!("k{:02}", n % 100), stamp());
+            }
+        });
+        let reading = scope.spawn(|| {
+            let mut map = Map { conflated: true, ..Map::default() };
+            while !map.keys.contains_key("last") {
+                for frame in fast.read(65_536) {
+                    if frame["type"] == "subscribed" {
+                        assert_eq!(frame["conflated"], true);
+                    } else {
+                        map.hear(&frame);
+                    }
+                }
+            }
+            map
+        });
+        // 8 KB a second, where changes come with ten times as much.
+        let (mut map, mut oldest) = (Map { conflated: true, ..Map::default() }, Duration::ZERO);
+        while began.elapsed() < Duration::from_secs(9) {
+            for frame in thin.read(400) {
+                if frame["type"] == "subscribed" {
+                    continue;
+                }
+                map.hear(&frame);
+                // The first seconds are those in which the server learns how slow it is.
+                if began.elapsed() > Duration::from_secs(4) && frame["type"] == "values" {
+                    let values = frame["values"].as_object().unwrap().values();
+                    oldest = oldest.max(values.map(|v| age(v, began)).max().unwrap_or_default());
+                }
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        done.store(true, Ordering::Relaxed);
+        let last = set(&mut server.connect(), "feed:main", "last", stamp());
+        assert!(map.seen["values"] > 5, "{:?}", map.seen);
+        assert!(oldest < Duration::from_secs(3), "{oldest:?}");
+        let all = reading.join().unwrap();
+        assert!(all.seen["state"] > 4 * map.seen.get("state").copied().unwrap_or(0));
+        // It ends with what there is.
+        while map.offset < last["offset"].as_u64().unwrap() {
+            assert!(began.elapsed() < PATIENCE, "{} of {last}", map.offset);
+            for frame in thin.read(4096) {
+                map.hear(&frame);
+            }
+        }
+        assert!(map.keys == held(&server, "feed:main"));
+    });
+    let grown = server.memory().saturating_sub(memory);
+    assert!(grown < 8 << 20, "{grown} bytes");
+}
