@@ -180,7 +180,7 @@ pub enum Changer {
 pub enum Reacter {
     /// Whoever may publish.
     Publish,
-    /// Whoever may subscribe.
+    /// Whoever has a token and may subscribe; others if they may publish.
     Subscribe,
     /// Nobody.
     Nobody,

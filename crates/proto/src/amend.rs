@@ -156,6 +156,23 @@ pub fn renew(event: &[u8], says: Says<'_>, reactions: &[Reaction<'_>]) -> Option
     Some([head, &behind[1..]].concat().into())
 }
 
+/// What stands in the place of a change that says something nobody is to read any more: its offset
+/// alone, so that offsets stay dense. `None`: it is no change.
+pub fn hide(change: &[u8]) -> Option<Bytes> {
+    #[derive(Deserialize, Serialize)]
+    #[serde(tag = "type")]
+    enum Place<'a> {
+        #[serde(rename = "hidden", alias = "edited")]
+        Hidden {
+            #[serde(borrow)]
+            channel: Text<'a>,
+            offset: u64,
+        },
+    }
+    let place: Place<'_> = serde_json::from_slice(change).ok()?;
+    serde_json::to_vec(&place).ok().map(Into::into)
+}
+
 fn by_name<S: serde::Serializer>(all: &&[Reaction<'_>], to: S) -> Result<S::Ok, S::Error> {
     to.collect_map(all.iter().map(|one| (one.name, one)))
 }
@@ -214,5 +231,14 @@ mod tests {
         assert!(value.get("reactions").is_none() && value.get("edited").is_none());
         assert_eq!(value["offset"], 1);
         assert!(renew(b"{}", Says::Nothing, &[]).is_none());
+    }
+
+    #[test]
+    fn a_hidden_change_has_its_offset_alone() {
+        let edited =
+            br#"{"type":"edited","channel":"a:\"b","offset":7,"user":"ada","target":1,"data":"secret"}"#;
+        let hidden = br#"{"type":"hidden","channel":"a:\"b","offset":7}"#;
+        assert_eq!(&hide(edited).unwrap()[..], hidden);
+        assert!(hide(br#"{"type":"event","channel":"a:b","offset":7}"#).is_none());
     }
 }

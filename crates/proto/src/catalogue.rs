@@ -151,7 +151,7 @@ pub const COMMANDS: &[CommandSpec] = &[
             SEQ,
         ],
         examples: &[
-            r#"{"type":"edit","id":16,"channel":"chat:lobby","offset":44,"data":{"text":"Hello!"}}"#,
+            r#"{"type":"edit","id":16,"channel":"chat:lobby","offset":44,"data":{"text":"Hi!"}}"#,
         ],
     },
     CommandSpec {
@@ -292,6 +292,7 @@ pub const FRAMES: &[(&str, &str)] = &[
     ("event", "An event of a channel"),
     ("expiring", "The session's token expires soon"),
     ("gap", "Events of a channel are missing"),
+    ("hidden", "What stood at this offset is told nobody any more"),
     ("history", "A page of a channel's history"),
     ("left", "The user is not present in the channel any more"),
     ("members", "Who is present in a channel"),

@@ -19,7 +19,7 @@ mod encode;
 mod text;
 mod values;
 
-pub use amend::{Amended, Amendment, Logged, Reaction, Says, author, renew};
+pub use amend::{Amended, Amendment, Logged, Reaction, Says, author, hide, renew};
 pub use catalogue::{COMMANDS, CommandSpec, FRAMES, FieldKind, FieldSpec, catalogue};
 pub use channel::{ChannelName, InvalidChannelName};
 pub use client::{DecodeServerFrameError, ServerFrame, command};

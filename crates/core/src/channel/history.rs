@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use tidings_proto::{Amendment, Logged, Says, author, renew};
+use tidings_proto::{Amendment, Logged, Says, author, hide, renew};
 
 use super::tally::Tally;
 use crate::limits::CHANGES_PER_EVENT;
@@ -20,6 +20,8 @@ pub(crate) struct History {
     changes: usize,
     /// Reactions, by the offset of the event that they are to.
     tallies: BTreeMap<u64, Tally>,
+    /// The newest edit of each event, by the event's offset: others say what was taken back.
+    edits: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug)]
@@ -65,24 +67,28 @@ impl History {
         };
         self.bytes += frame.len();
         self.changes += usize::from(is == Is::Change);
-        let author = hash(author(&frame));
+        let (author, offset) = (hash(author(&frame)), event.offset);
         self.events.push_back(Kept { stored: event, author, is, stale: false });
         if is == Is::Change
             && let Some(change) = Amendment::read(&frame)
         {
-            self.apply(logged, &change);
+            self.apply(logged, offset, &change);
         }
     }
 
-    fn apply(&mut self, logged: Logged, change: &Amendment<'_>) {
+    fn apply(&mut self, logged: Logged, offset: u64, change: &Amendment<'_>) {
         let Some(index) = self.index_of(change.target) else { return };
         match (logged, change.data, change.reaction.as_deref()) {
             (Logged::Deleted, ..) => {
                 self.tallies.remove(&change.target);
+                self.hide(self.edits.get(&change.target).copied());
+                self.edits.remove(&change.target);
                 self.renew(index, Says::Nothing);
                 self.events[index].is = Is::Deleted;
             }
             (Logged::Edited, Some(data), _) => {
+                let earlier = self.edits.insert(change.target, offset);
+                self.hide(earlier);
                 self.renew(index, Says::New(data, &change.timestamp));
             }
             (Logged::Reacted, _, Some(reaction)) => {
@@ -92,6 +98,17 @@ impl History {
             }
             _ => {}
         }
+    }
+
+    /// What an edit said is not given out any more.
+    fn hide(&mut self, edit: Option<u64>) {
+        let Some((edit, first)) = edit.zip(self.first()) else { return };
+        // It is younger than its event, which is here.
+        let index = usize::try_from(edit - first).unwrap_or(usize::MAX);
+        let Some(kept) = self.events.get_mut(index) else { return };
+        let Some(hidden) = hide(&kept.stored.event) else { return };
+        self.bytes = self.bytes - kept.stored.event.len() + hidden.len();
+        kept.stored.event = hidden;
     }
 
     /// Puts an event's newest version in its place.
@@ -167,6 +184,7 @@ impl History {
             self.bytes = rest;
             self.changes -= usize::from(oldest.is == Is::Change);
             self.tallies.remove(&oldest.stored.offset);
+            self.edits.remove(&oldest.stored.offset);
             self.events.pop_front();
         }
         // Bursts leave big buffers behind; what is kept for idle channels is what they need.

@@ -29,14 +29,18 @@ impl Engine {
     ) -> Result<(), Reject> {
         let target = self.find_target(&asked.channel)?;
         let moderates = self.require(key, &target, Action::Moderate).is_ok();
-        let right = right(&target.namespace.policy.changes, &asked.what, moderates)?;
+        let mut right = right(&target.namespace.policy.changes, &asked.what, moderates)?;
+        let Some(session) = self.session(key) else { return Ok(()) };
+        let (session, identity) = (session.id, session.identity.clone());
+        let Some(identity) = identity else { return Ok(()) };
+        if identity.anonymous && right == Action::Subscribe {
+            // Else a page that all may read were one that all may write to.
+            right = Action::Publish;
+        }
         self.require(key, &target, right)?;
         if right == Action::Subscribe {
             self.check_inside(key, &target)?;
         }
-        let Some(session) = self.session(key) else { return Ok(()) };
-        let (session, identity) = (session.id, session.identity.clone());
-        let Some(identity) = identity else { return Ok(()) };
         let author = Author { user: &identity.user, scope: identity.scope(), session };
         let publish = self.make_amend(now, &author, &target, asked, right)?;
         self.submit(key, id, target, &identity, publish)

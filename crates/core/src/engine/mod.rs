@@ -57,7 +57,7 @@ use session::Session;
 use sessions::Reader;
 use topics::Topics;
 
-pub use consulting::{About, Advice, Denial, Draft, Occasion, Verdict};
+pub use consulting::{About, Advice, Denial, Draft, DraftChange, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use notices::{Attendee, Happened, Notice, Wants};

@@ -20,8 +20,8 @@ pub(super) const SERVICE: SessionKey = SessionKey { slot: u32::MAX, serial: 0 };
 const SCOPE: &str = "\0api";
 
 impl Engine {
-    /// Carries out `publish`, `edit`, `delete`, `react`, `history`, `presence`, `get`, `set`, `patch` or `remove`; its
-    /// [`Effect::Answer`] has the same `id`.
+    /// Carries out `publish`, `edit`, `delete`, `react`, `history`, `presence`, `get`, `set`,
+    /// `patch` or `remove`; its [`Effect::Answer`] has the same `id`.
     /// `author` is the user that an event is said to be from.
     pub fn serve(&mut self, now: Now, author: &Arc<str>, command: Command<'_>) {
         let Command { id, body } = command;

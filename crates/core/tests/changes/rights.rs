@@ -1,7 +1,7 @@
 //! Who may change what.
 
 use serde_json::json;
-use tidings_core::policy::{Changer, Hook, Reacter};
+use tidings_core::policy::{Access, Changer, Hook, Reacter};
 use tidings_sim::World;
 
 use super::{LOBBY, data_of, delete, edit, history, lobby, react};
@@ -85,4 +85,22 @@ fn there_is_nothing_to_edit_where_there_are_keys() {
     for command in [edit(1, "x"), delete(1), react(1, "+1")] {
         assert_eq!(w.ask(ada, command)["code"], "bad_request");
     }
+}
+
+#[test]
+fn a_page_that_all_may_read_is_none_that_all_may_react_on() {
+    let mut w = World::with(37, |setup| {
+        setup.namespace("chat", |policy| policy.subscribe = Access::Anyone);
+        setup.namespace("open", |policy| {
+            (policy.subscribe, policy.publish) = (Access::Anyone, Access::Anyone);
+        });
+    });
+    let (ada, anybody) = (w.user("ada"), w.anonymous());
+    w.say(ada, LOBBY, "one");
+    w.join(anybody, LOBBY);
+    assert_eq!(w.ask(anybody, react(1, "+1"))["code"], "forbidden");
+    w.say(ada, "open:room", "one");
+    let mut command = react(1, "+1");
+    command["channel"] = "open:room".into();
+    assert_eq!(w.ask(anybody, command)["type"], "published");
 }

@@ -5,9 +5,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::trace::SECONDS_MAX;
 use super::types::{
-    Broadcast, BroadcastBody, Channel, Channels, Connections, DisconnectBody, Disconnected, Held,
-    History, Info, Members, PatchBody, PublishBody, Published, RemoveBody, RevokeBody, Revoked,
-    SetBody, Ticket, TicketBody, UnsubscribeBody, Unsubscribed, Users, Written,
+    Broadcast, BroadcastBody, Channel, Channels, Connections, DeleteBody, DisconnectBody,
+    Disconnected, EditBody, Held, History, Info, Members, PatchBody, PublishBody, Published,
+    ReactBody, RemoveBody, RevokeBody, Revoked, SetBody, Ticket, TicketBody, UnsubscribeBody,
+    Unsubscribed, Users, Written,
 };
 use crate::config::Scope;
 use crate::metrics::Stats;
@@ -19,11 +20,14 @@ pub(super) enum Operation {
     Channel,
     Channels,
     Connections,
+    Delete,
     Disconnect,
+    Edit,
     History,
     Info,
     Presence,
     Publish,
+    React,
     Revoke,
     State,
     StatePatch,
@@ -157,7 +161,7 @@ const fn get(
 }
 
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 19] = [
+pub(super) static ENDPOINTS: [Endpoint; 22] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -171,6 +175,27 @@ pub(super) static ENDPOINTS: [Endpoint; 19] = [
         "Publish an event to many channels; each succeeds or fails alone",
         (schema::<BroadcastBody>, schema::<Broadcast>),
         &[413],
+    ),
+    post(
+        Operation::Edit,
+        ("edit", "/edit", Scope::Publish),
+        "Give an event that is in history other data, whoever published it",
+        (schema::<EditBody>, schema::<Published>),
+        &[404, 409, 413, 422, 429, 503],
+    ),
+    post(
+        Operation::Delete,
+        ("delete", "/delete", Scope::Publish),
+        "Delete an event that is in history, whoever published it",
+        (schema::<DeleteBody>, schema::<Published>),
+        &[404, 409, 413, 429, 503],
+    ),
+    post(
+        Operation::React,
+        ("react", "/react", Scope::Publish),
+        "React to an event that is in history, or take that back, in a user's name",
+        (schema::<ReactBody>, schema::<Published>),
+        &[404, 409, 413, 429, 503],
     ),
     get(
         Operation::Channels,

@@ -42,7 +42,7 @@ impl World {
         let frame: Value = parsed.unwrap_or_default();
         match frame["type"].as_str().unwrap_or_default() {
             "event" => self.hear_event(client, &frame),
-            "edited" | "deleted" | "reacted" => self.hear_change(client, &frame),
+            "edited" | "deleted" | "reacted" | "hidden" => self.hear_change(client, &frame),
             "gap" => self.hear_gap(client, &frame),
             "presence" => self.hear_presence(client, &frame),
             "expiring" => {}
@@ -187,9 +187,11 @@ impl World {
         self.note(Op::Delivered { subscription, channel, offset, data });
     }
 
-    /// A change has a key that says which it is.
+    /// A change has a key that says which it is, unless it is hidden.
     fn hear_change(&mut self, client: usize, frame: &Value) {
-        let (channel, key) = (text(frame, "channel"), frame["key"].to_string());
+        let channel = text(frame, "channel");
+        let key = frame["key"].as_str().map(|key| Value::from(key).to_string());
+        let key = key.unwrap_or_default();
         let offset = frame["offset"].as_u64();
         let epoch = self.epochs.get(&(client, channel.clone())).cloned().unwrap_or_default();
         let sub = self.clients[client].subs.entry(channel.clone()).or_default();
