@@ -28,6 +28,12 @@ const FILES = [['index.ts', 'tidings.js'], ['live/index.ts', 'tidings-live.js']]
 // Of these, what the other files use of the core's objects; they may call their own members as the core calls its.
 const SHARED = ['call', 'last', 'link', 'plugin', 'tell']
 
+// `instanceof TidingsError` holds for theirs, too.
+const ONE_ERROR = {
+  name: 'one-error',
+  setup: build => build.onResolve({ filter: /\/error\.js$/ }, () => ({ path: './tidings.js', external: true })),
+}
+
 const here = fileURLToPath(new URL('.', import.meta.url))
 process.chdir(here)
 
@@ -55,6 +61,7 @@ if (process.argv.includes('--tests')) {
     const { outputFiles: [out], mangleCache: names } = await build({
       entryPoints: [`src/${entry}`], bundle: true, minify: true, format: 'esm', target: 'es2022', legalComments: 'none',
       logLevel: 'warning', mangleProps: new RegExp(`^(${internal.join('|')})$`), mangleCache, write: false,
+      plugins: entry === 'index.ts' ? [] : [ONE_ERROR],
     })
     mangleCache = names
     // It knows a few more tricks than esbuild does: 3 %.

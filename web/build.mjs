@@ -23,6 +23,7 @@ await build({
   legalComments: 'none',
   // The SDK from its sources, so that it need not be published first; and one React for both.
   alias: {
+    'tidings/live': join(sdk, 'src/live/index.ts'),
     'tidings/react': join(sdk, 'src/react/index.ts'),
     'tidings/live': join(sdk, 'src/live/index.ts'),
     'tidings/outbox-indexeddb': join(sdk, 'src/outbox-indexeddb.ts'),
@@ -33,13 +34,16 @@ await build({
 await copyFile(join(web, 'src/index.html'), join(dist, 'index.html'))
 await copyFile(join(web, 'src/console/index.html'), join(dist, 'console.html'))
 
-const bundle = join(sdk, 'dist/tidings.js')
-await access(bundle).catch(() => {
-  throw new Error(`${bundle} is missing; build the SDK first: cd sdk && npm ci && npm run build`)
-})
-await copyFile(bundle, join(dist, 'tidings.js'))
+const SDK = ['tidings.js', 'tidings-live.js']
+for (const name of SDK) {
+  const bundle = join(sdk, 'dist', name)
+  await access(bundle).catch(() => {
+    throw new Error(`${bundle} is missing; build the SDK first: cd sdk && npm ci && npm run build`)
+  })
+  await copyFile(bundle, join(dist, name))
+}
 
-const FILES = ['index.html', 'chat.js', 'chat.css', 'console.html', 'console.js', 'console.css', 'tidings.js']
+const FILES = ['index.html', 'chat.js', 'chat.css', 'console.html', 'console.js', 'console.css', ...SDK]
 for (const file of FILES) {
   const bytes = await readFile(join(dist, file))
   console.log(`${file.padEnd(12)} ${bytes.length} bytes, ${gzipSync(bytes, { level: 9 }).length} gzip`)

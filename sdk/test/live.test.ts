@@ -34,6 +34,23 @@ async function board(values: object = { title: 'Plan' }) {
   return { ...world, up: world.up, one, line }
 }
 
+test('who only listens, and never looks, is told once per turn', async () => {
+  const { client, up } = fake()
+  const one = live<Board>(client, BOARD)
+  const told: unknown[] = []
+  one.value.subscribe(value => told.push(value))
+  one.subscribe()
+  client.connect()
+  const line = await up()
+  line.subscribed(BOARD, 10)
+  snapshot(line, 10, { a: 1 })
+  await settle()
+  state(line, 11, 'a', { value: 2 })
+  state(line, 12, 'a', { value: 3 })
+  await settle()
+  assert.deepEqual(told, [{ a: 1 }, { a: 3 }])
+})
+
 test('a late joiner gets the snapshot in pages, then the changes, with nothing between', async () => {
   const { client, up } = fake()
   const one = live<Board>(client, BOARD)

@@ -69,9 +69,10 @@ pub(crate) fn asset(name: &str) -> Option<Answer> {
     Some(answer)
 }
 
-/// The SDK in one file, for pages of any origin that have no bundler.
-pub(crate) fn sdk() -> Answer {
-    let Some(mut answer) = asset("tidings.js") else {
+/// The SDK in one file, or what a page can have besides: for pages of any origin that have no
+/// bundler.
+pub(crate) fn sdk(name: &str) -> Answer {
+    let Some(mut answer) = asset(name) else {
         let why = "the SDK was not built before this server was: run `cargo xtask dev`, which \
                    builds both\n";
         return text(StatusCode::NOT_FOUND, why);

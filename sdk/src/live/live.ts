@@ -29,6 +29,8 @@ export class LiveImpl<T extends object> implements LiveState<T> {
   /** In the order in which they were made. */
   #writes: Write[] = []
   #view: Values<T> | null = null
+  /** Listeners will be told in this turn. */
+  #due = false
 
   constructor(channel: ChannelImpl<any, any>, host: Host) {
     this.#channel = channel
@@ -167,8 +169,13 @@ export class LiveImpl<T extends object> implements LiveState<T> {
 
   /** Listeners are told once per turn; `current` is right at once. */
   #changed(): void {
-    // Without a listener nothing is read before somebody looks: thousands of changes a second cost no copy each.
-    if (this.#view !== null && this.#listeners.size) queueMicrotask(() => this.#listeners.tell(this.value.current))
     this.#view = null
+    // Without a listener nothing is read before somebody looks: thousands of changes a second cost no copy each.
+    if (this.#due || !this.#listeners.size) return
+    this.#due = true
+    queueMicrotask(() => {
+      this.#due = false
+      this.#listeners.tell(this.value.current)
+    })
   }
 }

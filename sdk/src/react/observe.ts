@@ -4,6 +4,8 @@ import type { Channel, Observable, Unsubscribe } from '../types.js'
 export const EMPTY: readonly never[] = []
 export const noop = (): void => {}
 
+export const endAll = (ends: readonly Unsubscribe[]): Unsubscribe => () => ends.forEach(end => end())
+
 /** The value of now. While a server renders, and while its page is taken over, it is `initial`. */
 export function useObservable<T>(source: Observable<T> | undefined, initial: T): T {
   return useSyncExternalStore(

@@ -1,7 +1,7 @@
 import { useEffect, useMemo } from 'react'
 import type { Channel, Member, Presence } from '../types.js'
 import { useNamed } from './channel.js'
-import { createStore, EMPTY, join, noop, useObservable } from './observe.js'
+import { createStore, endAll, EMPTY, join, noop, useObservable } from './observe.js'
 
 /** What `usePresence` returns. */
 export interface PresenceView<P> {
@@ -42,7 +42,7 @@ function follow<P>(channel: Channel<unknown, P>) {
     changed => {
       const ends = [join(channel), members.subscribe(changed), count.subscribe(changed)]
       changed()
-      return () => ends.forEach(end => end())
+      return endAll(ends)
     },
   )
 }

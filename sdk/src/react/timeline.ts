@@ -3,7 +3,7 @@ import type { Channel, ChannelStatus, Client, Gap, Message, OutboxEntry, Publish
   from '../types.js'
 import type { TidingsError } from '../error.js'
 import { UNJOINED } from './channel.js'
-import { createStore, EMPTY, noop, type Store } from './observe.js'
+import { createStore, endAll, EMPTY, noop, type Store } from './observe.js'
 
 /** What `useMessages` takes. */
 export interface MessagesOptions {
@@ -105,7 +105,7 @@ export function createTimeline<M>(
     ]
     catchUp()
     changed()
-    return () => ends.forEach(end => end())
+    return endAll(ends)
   })
 
   function append(message: Message<M>) {

@@ -36,3 +36,32 @@ story('dist/tidings.js publishes, recovers, is present and reads history', async
   bob.disconnect()
   proxy.close()
 })
+
+story('dist/tidings-live.js works with the client of dist/tidings.js', async ({ server, transport }) => {
+  const load = (name: string) => import(pathToFileURL(fromSdk(`dist/${name}`)).href)
+  const { createClient, TidingsError } = await load('tidings.js') as typeof import('../../src/index.js')
+  const { live } = await load('tidings-live.js') as typeof import('../../src/live/index.js')
+  const client = createClient<any>({ url: server.url, transports: [transport], runtime })
+  const board = live<Record<string, unknown>>(client, 'board:main')
+  board.subscribe()
+  client.connect()
+  const { version } = await board.set('title', 'Plan')
+  await board.patch('card', { x: 1 })
+  await until(() => board.entry('card'), 'both keys')
+  assert.deepEqual(board.value.current, { title: 'Plan', card: { x: 1 } })
+  const late = await board.set('title', 'Late', { ifVersion: version - 1 }).catch(error => error)
+  assert.ok(late instanceof TidingsError)
+  assert.deepEqual([late.code, late.version], ['conflict', version])
+  assert.equal(board.value.current!.title, 'Plan')
+  const loop: any = {}
+  loop.loop = loop
+  assert.ok(await board.set('title', loop).catch(error => error) instanceof TidingsError)
+  client.disconnect()
+}, `
+[auth]
+anonymous = true
+[namespace.board]
+kind = "state"
+subscribe = "anyone"
+publish = "anyone"
+`)

@@ -13,6 +13,7 @@ import * as channels from '../../../examples/guide/channels.js'
 import * as connection from '../../../examples/guide/connection.js'
 import { connectTo } from '../../../examples/guide/node.js'
 import * as outbox from '../../../examples/guide/outbox.js'
+import * as livedata from '../../../examples/guide/live.js'
 import * as presence from '../../../examples/guide/presence.js'
 import { installDocument } from '../react-support.js'
 import { fromSdk } from '../support/paths.js'
@@ -160,6 +161,25 @@ example('channels: a gap, a refusal, and who is typing', async ({ connect }) => 
   await heard.shows(`${user} is typing`)
   assert.equal(heard.lines.length, 1, 'not to herself')
 })
+
+example('live data: watch, write, compare and set', async ({ connect }) => {
+  const { show, shows, lines } = screen()
+  const board = livedata.watch(connect(), show)
+  const others = livedata.watch(connect(), () => {})
+  await livedata.write(board)
+  await shows('Plan: 2 done')
+  await until(() => others.entry('done')?.version === board.entry('done')?.version, 'both have it')
+  assert.deepEqual(board.value.current, { title: 'Plan', done: { count: 2 } })
+  await Promise.all([livedata.compare(board, show), livedata.compare(others, show)])
+  assert.equal(lines.filter(line => line === 'somebody was faster').length, 1)
+}, `
+[auth]
+anonymous = true
+[namespace.board]
+kind = "state"
+subscribe = "anyone"
+publish = "anyone"
+`)
 
 example('presence: enter, watch, ask, leave', async ({ connect }) => {
   const { show, shows } = screen()

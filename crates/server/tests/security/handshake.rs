@@ -126,6 +126,7 @@ fn t3_a_token_in_a_url_is_nowhere_to_be_found() {
         "/ready",
         "/metrics",
         "/tidings.js",
+        "/tidings-live.js",
         "/nothing",
         "/api/v1/info",
         "/api/openapi.json",
