@@ -9,6 +9,22 @@ use crate::Period;
 /// be a date with four digits of a year.
 pub(crate) const STATE_TTL_MS: u64 = 10 * 365 * 86_400_000;
 
+/// Bytes of a reaction: an emoji of families and skins, or a short word.
+pub(crate) const REACTION_BYTES: usize = 64;
+
+/// Different reactions to one event: what fits under a message.
+pub(crate) const REACTIONS_PER_EVENT: usize = 20;
+
+/// Users who are named behind a reaction; more are counted.
+pub(crate) const REACTIONS_NAMED: usize = 50;
+
+/// Bytes of all names behind the reactions to one event: it is sent to everybody who reads it.
+pub(crate) const REACTIONS_NAMES_BYTES: usize = 8 << 10;
+
+/// Edits, deletions and reactions that a history keeps for each event that it may keep: they do not
+/// push events out before there are so many.
+pub(crate) const CHANGES_PER_EVENT: usize = 10;
+
 /// What one client, one channel or one node may use. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -128,6 +128,8 @@ pub struct NamespacePolicy {
     pub hooks: Vec<Hook>,
     /// What is kept.
     pub history: HistoryPolicy,
+    /// Where `kind` is `events`: who may change what was published.
+    pub changes: ChangesPolicy,
     /// Who sees who is here.
     pub presence: PresencePolicy,
     /// Where `kind` is `state`: how much its channels hold.
@@ -148,6 +150,7 @@ impl Default for NamespacePolicy {
             publish: Access::Token,
             hooks: Vec::new(),
             history: HistoryPolicy::default(),
+            changes: ChangesPolicy::default(),
             presence: PresencePolicy::default(),
             state: StatePolicy::default(),
             inbox: InboxPolicy::default(),
@@ -163,6 +166,7 @@ pub struct HistoryPolicy {
     /// Who may read history, recover and rewind, once they may subscribe.
     pub read: Access,
     /// The newest this many events of a channel are kept; 0: none, and clients cannot recover.
+    /// Edits, deletions and reactions are kept beside them, up to ten for each.
     pub size: u32,
     /// Events older than this are dropped.
     pub ttl: Period,
@@ -188,6 +192,47 @@ impl HistoryPolicy {
     /// As the store is told.
     pub fn retention(&self) -> Retention {
         Retention { size: self.size, ttl_ms: self.ttl.ms, dedup_ms: self.dedup_window.ms }
+    }
+}
+
+/// Who may change an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Changer {
+    /// Whoever published it, as long as they may publish.
+    Author,
+    /// Nobody but moderators.
+    Nobody,
+}
+
+/// Who may react to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reacter {
+    /// Whoever may publish.
+    Publish,
+    /// Whoever has a token and may subscribe; others if they may publish.
+    Subscribe,
+    /// Nobody.
+    Nobody,
+}
+
+/// Changes of events in a namespace. Whoever has a token that grants `moderate` for the channel may
+/// edit and delete everybody's events, and so may the API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChangesPolicy {
+    /// Who may edit an event.
+    pub edit: Changer,
+    /// Who may delete an event.
+    pub delete: Changer,
+    /// Who may react to events.
+    pub react: Reacter,
+}
+
+impl Default for ChangesPolicy {
+    fn default() -> Self {
+        Self { edit: Changer::Author, delete: Changer::Author, react: Reacter::Subscribe }
     }
 }
 
@@ -285,6 +330,7 @@ impl Namespace {
         }
         let access = match action {
             Action::History => self.policy.history.read,
+            Action::Moderate => Access::Token,
             Action::Presence => self.policy.presence.access,
             Action::Publish => self.policy.publish,
             Action::Subscribe => self.policy.subscribe,

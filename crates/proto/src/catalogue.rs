@@ -80,6 +80,11 @@ const TTL: FieldSpec = may(
     "Removes the key so many milliseconds later, if nobody sets it",
 );
 
+const TARGET: FieldSpec = must("offset", FieldKind::Count(0), "The event's offset");
+
+const CHANGE_KEY: FieldSpec =
+    may("key", FieldKind::Text, "A second change with the same key is the same change");
+
 const PRODUCER: FieldSpec =
     may("producer", FieldKind::Text, "Who counts its writes with `seq`: exactly once");
 
@@ -140,6 +145,44 @@ pub const COMMANDS: &[CommandSpec] = &[
             r#"{"type":"publish","id":4,"channel":"chat:lobby","event":"paid","data":17,"key":"order-17"}"#,
             r#"{"type":"publish","id":4,"channel":"chat:lobby","data":null,"producer":"p-7f31","seq":1}"#,
             r#"{"type":"publish","id":4,"channel":"chat:lobby","event":"typing","data":{},"ephemeral":true,"echo":false}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "edit",
+        summary: "Gives an event of one's own other data; answered when that is stored",
+        fields: &[
+            CHANNEL,
+            TARGET,
+            must("data", FieldKind::Any, "What the event says from now on: any JSON"),
+            CHANGE_KEY,
+            PRODUCER,
+            SEQ,
+        ],
+        examples: &[
+            r#"{"type":"edit","id":16,"channel":"chat:lobby","offset":44,"data":{"text":"Hi!"}}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "delete",
+        summary: "Deletes an event of one's own: what it said is given to nobody again",
+        fields: &[CHANNEL, TARGET, CHANGE_KEY, PRODUCER, SEQ],
+        examples: &[r#"{"type":"delete","id":17,"channel":"chat:lobby","offset":44}"#],
+    },
+    CommandSpec {
+        kind: "react",
+        summary: "Reacts to an event, or takes that back",
+        fields: &[
+            CHANNEL,
+            TARGET,
+            must("reaction", FieldKind::Text, "The reaction, 1 to 64 bytes"),
+            may("remove", FieldKind::Boolean, "Take it back"),
+            CHANGE_KEY,
+            PRODUCER,
+            SEQ,
+        ],
+        examples: &[
+            r#"{"type":"react","id":18,"channel":"chat:lobby","offset":44,"reaction":"👍"}"#,
+            r#"{"type":"react","id":18,"channel":"chat:lobby","offset":44,"reaction":"👍","remove":true}"#,
         ],
     },
     CommandSpec {
@@ -261,6 +304,8 @@ pub const FRAMES: &[(&str, &str)] = &[
     ("bye", "The server closes the session, and whether to come back"),
     ("cursor", "The user has read further in a channel"),
     ("cursors", "How far the user has read in channels"),
+    ("deleted", "An event was deleted"),
+    ("edited", "An event says something else now"),
     ("entered", "The user is present in the channel now"),
     ("error", "A command was refused, or a subscription ended"),
     ("event", "An event of a channel"),
@@ -268,7 +313,7 @@ pub const FRAMES: &[(&str, &str)] = &[
     ("expiring", "The session's token expires soon"),
     ("followed", "The user follows a topic now"),
     ("gap", "Events of a channel are missing"),
-    ("hidden", "Something has happened in an inbox that is told nobody"),
+    ("hidden", "What stands at this offset is told nobody, or nobody any more"),
     ("history", "A page of a channel's history"),
     ("inbox", "A page of the user's inbox"),
     ("left", "The user is not present in the channel any more"),
@@ -282,6 +327,7 @@ pub const FRAMES: &[(&str, &str)] = &[
     ("push_subscribed", "A browser gets pushes"),
     ("push_unsubscribed", "A browser gets no pushes any more"),
     ("read", "How far the user has read in a channel"),
+    ("reacted", "Somebody reacts to an event, or does not any more"),
     ("refreshed", "The new token was taken"),
     ("snapshot", "Keys of a state channel and what they hold, as of an offset"),
     ("state", "A key of a state channel has changed"),

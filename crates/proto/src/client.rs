@@ -60,6 +60,16 @@ pub struct ServerFrame<'a> {
     pub entries: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     pub values: Option<&'a RawValue>,
+    /// The offset of the event that was changed.
+    pub target: Option<u64>,
+    #[serde(borrow)]
+    pub reaction: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub edited: Option<Text<'a>>,
+    #[serde(default)]
+    pub deleted: bool,
+    #[serde(borrow)]
+    pub reactions: Option<&'a RawValue>,
     #[serde(borrow)]
     pub item: Option<&'a RawValue>,
     #[serde(borrow)]

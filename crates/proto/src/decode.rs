@@ -29,6 +29,8 @@ pub struct Since<'a> {
 #[expect(missing_docs, reason = "the fields are those of the protocol document")]
 pub enum CommandBody<'a> {
     Cursors,
+    /// `edit`, `delete` or `react`.
+    Amend(Amend<'a>),
     Enter {
         channel: Text<'a>,
         data: Option<&'a RawValue>,
@@ -136,6 +138,26 @@ pub struct Write<'a> {
     pub idempotency_key: Option<Text<'a>>,
 }
 
+/// What an event shall be changed to.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct Amend<'a> {
+    pub channel: Text<'a>,
+    pub offset: u64,
+    pub what: Amending<'a>,
+    pub key: Option<Text<'a>>,
+    pub producer: Option<(Text<'a>, u64)>,
+}
+
+/// How an event is changed.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub enum Amending<'a> {
+    Delete,
+    Edit { data: &'a RawValue },
+    React { reaction: Text<'a>, remove: bool },
+}
+
 /// A frame that is not a command, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DecodeError {
@@ -180,9 +202,12 @@ struct Fields<'a> {
     value: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     patch: Option<&'a RawValue>,
+    offset: Option<u64>,
+    #[serde(borrow)]
+    reaction: Option<Text<'a>>,
+    remove: Option<bool>,
     if_version: Option<u64>,
     ttl: Option<u64>,
-    offset: Option<u64>,
     ids: Option<Vec<u64>>,
     upto: Option<u64>,
     #[serde(rename = "as")]
@@ -239,6 +264,11 @@ impl<'a> Fields<'a> {
         Ok(match kind {
             "cursors" | "follow" | "inbox" | "mark" | "push_subscribe" | "push_unsubscribe"
             | "read" | "unfollow" | "unread" => return self.into_inbox(),
+            "delete" => B::Amend(self.into_amend(Amending::Delete)?),
+            "edit" => {
+                let data = self.data.ok_or("missing field `data`")?;
+                B::Amend(self.into_amend(Amending::Edit { data })?)
+            }
             "enter" => B::Enter { channel: self.channel.ok_or_else(no_channel)?, data: self.data },
             "get" => B::Get {
                 channel: self.channel.ok_or_else(no_channel)?,
@@ -269,6 +299,11 @@ impl<'a> Fields<'a> {
                 ephemeral: self.ephemeral.unwrap_or(false),
                 echo: self.echo.unwrap_or(true),
             },
+            "react" => {
+                let reaction = self.reaction.clone().ok_or("missing field `reaction`")?;
+                let remove = self.remove.unwrap_or(false);
+                B::Amend(self.into_amend(Amending::React { reaction, remove })?)
+            }
             "refresh" => B::Refresh { token: self.token.ok_or("missing field `token`")? },
             "remove" => B::Remove(self.into_write(RawValue::NULL)?),
             "set" => {
@@ -294,6 +329,16 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    fn into_amend(self, what: Amending<'a>) -> Result<Amend<'a>, String> {
+        Ok(Amend {
+            channel: self.channel.ok_or("missing field `channel`")?,
+            offset: self.offset.ok_or("missing field `offset`")?,
+            what,
+            key: self.key,
+            producer: pair(self.producer, self.seq)?,
+        })
+    }
+
     fn into_write(self, data: &'a RawValue) -> Result<Write<'a>, String> {
         Ok(Write {
             channel: self.channel.ok_or("missing field `channel`")?,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::amend::Amended;
 use crate::{CloseCode, CursorView, Epoch, ErrorCode, Hidden, Level, MarkAs, Timestamp};
 
 /// `{epoch, offset}`.
@@ -115,6 +116,8 @@ pub enum Frame<'a> {
         id: u64,
         cursors: &'a [CursorView<'a>],
     },
+    Deleted(Amended<'a>),
+    Edited(Amended<'a>),
     Entered {
         id: u64,
         channel: &'a str,
@@ -268,6 +271,7 @@ pub enum Frame<'a> {
         channel: &'a str,
         offset: u64,
     },
+    Reacted(Amended<'a>),
     Refreshed {
         id: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -385,6 +389,6 @@ fn map<S: serde::Serializer>(
     serializer.collect_map(pairs.iter().copied())
 }
 
-fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{value:016x}"))
 }

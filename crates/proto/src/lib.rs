@@ -9,6 +9,7 @@
 //!
 //! `docs/protocol.md` is the normative text. No I/O, no async, no clock.
 
+mod amend;
 mod catalogue;
 mod channel;
 mod client;
@@ -20,12 +21,14 @@ mod inbox_catalogue;
 mod text;
 mod values;
 
+pub use amend::{Amended, Amendment, Logged, Reaction, Says, author, hide, renew};
 pub use catalogue::{COMMANDS, CommandSpec, FRAMES, FieldKind, FieldSpec, catalogue};
 pub use channel::{ChannelName, InvalidChannelName};
 pub use client::{DecodeServerFrameError, ServerFrame, command};
 pub use codes::{CloseCode, ErrorCode};
 pub use decode::{
-    Command, CommandBody, DecodeError, InboxQuery, Since, Write, decode, depth_exceeds,
+    Amend, Amending, Command, CommandBody, DecodeError, InboxQuery, Since, Write, decode,
+    depth_exceeds,
 };
 pub use encode::{Change, Event, Frame, Held, MemberView, Position, WelcomeLimits};
 pub use inbox::{Browser, BrowserKeys, CursorView, Hidden, Mark, MarkAs, Secret};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tidings_proto::{COMMANDS, CommandBody, FRAMES, FieldSpec, ServerFrame, decode};
+use tidings_proto::{Amending, COMMANDS, CommandBody, FRAMES, FieldSpec, ServerFrame, decode};
 
 const DOCUMENT: &str = include_str!("../../../docs/protocol.md");
 
@@ -31,6 +31,11 @@ fn every_command_in_the_document_is_a_command() {
         let command = decode(frame).unwrap_or_else(|e| panic!("{frame}: {}", e.message));
         kinds.insert(match command.body {
             CommandBody::Cursors => "cursors",
+            CommandBody::Amend(amend) => match amend.what {
+                Amending::Delete => "delete",
+                Amending::Edit { .. } => "edit",
+                Amending::React { .. } => "react",
+            },
             CommandBody::Enter { .. } => "enter",
             CommandBody::Follow { .. } => "follow",
             CommandBody::Get { .. } => "get",

@@ -143,7 +143,8 @@ impl Engine {
             let Held { id, channel, publish, .. } = held;
             let kind = publish.kind();
             // Its rights may have gone while it waited.
-            let outcome = outcome.and_then(|()| self.target(key, &channel, Action::Publish));
+            let right = publish.right();
+            let outcome = outcome.and_then(|()| self.target(key, &channel, right));
             match outcome {
                 Ok(target) => self.send_publish(key, id, target, publish),
                 Err(reject) => {
@@ -208,6 +209,7 @@ impl Engine {
             key: key.as_deref().filter(|_| data.is_ok()).map(scoped),
             data,
             write: None,
+            amend: None,
             producer: producer.map(|(name, seq)| (scoped(&name), seq)),
             ephemeral,
             echo,

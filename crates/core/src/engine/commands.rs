@@ -142,6 +142,7 @@ impl Engine {
             | B::Read { .. }
             | B::Unfollow { .. }
             | B::Unread { .. }) => self.inbox_command(key, id, body),
+            B::Amend(amend) => self.amend_command(now, key, id, &amend),
             B::Set(write) => self.write_command(now, key, id, Verb::Set, &write),
             B::Patch(write) => self.write_command(now, key, id, Verb::Patch, &write),
             B::Remove(write) => self.write_command(now, key, id, Verb::Remove, &write),
@@ -196,7 +197,12 @@ impl Engine {
         Ok(Target { channel: name.as_str().into(), namespace })
     }
 
-    fn require(&self, key: SessionKey, at: &Target, action: Action) -> Result<(), Reject> {
+    pub(super) fn require(
+        &self,
+        key: SessionKey,
+        at: &Target,
+        action: Action,
+    ) -> Result<(), Reject> {
         if let Some(session) = self.sessions.get(key.slot as usize)
             && session.serial == key.serial
             && let Some(who) = &session.identity
@@ -207,6 +213,7 @@ impl Engine {
         }
         Err(Reject::forbidden(match action {
             Action::History => "this user may not read the channel's history",
+            Action::Moderate => "this user may not moderate the channel",
             Action::Presence => "this user may not see or enter the channel's presence",
             Action::Publish => "this user may not publish to the channel",
             Action::Subscribe => "this user may not subscribe to the channel",
@@ -422,6 +429,7 @@ fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {
         | B::Unread { channel }
         | B::Unsubscribe { channel }
         | B::Update { channel, .. } => channel,
+        B::Amend(amend) => &amend.channel,
         B::Patch(write) | B::Remove(write) | B::Set(write) => &write.channel,
         B::Cursors
         | B::Follow { .. }

@@ -1,7 +1,7 @@
 //! What an engine has counted since it was made. Plain fields: a driver reads them when somebody
 //! asks.
 
-use tidings_proto::{CommandBody, ErrorCode};
+use tidings_proto::{Amending, CommandBody, ErrorCode};
 
 use super::types::RequestBody;
 
@@ -26,6 +26,8 @@ macro_rules! kinds {
 
 kinds! {
     Cursors = "cursors",
+    Delete = "delete",
+    Edit = "edit",
     Enter = "enter",
     Follow = "follow",
     Followers = "followers",
@@ -44,6 +46,7 @@ kinds! {
     PushSubscribe = "push_subscribe",
     PushUnsubscribe = "push_unsubscribe",
     Read = "read",
+    React = "react",
     Refresh = "refresh",
     Remove = "remove",
     Set = "set",
@@ -58,6 +61,11 @@ impl CommandKind {
     pub(crate) fn of(body: &CommandBody<'_>) -> Self {
         match body {
             CommandBody::Cursors => Self::Cursors,
+            CommandBody::Amend(amend) => match amend.what {
+                Amending::Delete => Self::Delete,
+                Amending::Edit { .. } => Self::Edit,
+                Amending::React { .. } => Self::React,
+            },
             CommandBody::Enter { .. } => Self::Enter,
             CommandBody::Follow { .. } => Self::Follow,
             CommandBody::Get { .. } => Self::Get,

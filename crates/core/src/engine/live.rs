@@ -175,6 +175,7 @@ impl Scene<'_> {
                 key: None,
                 except: None,
                 changed: Some(changed),
+                amend: None,
                 waiters: SmallVec::new(),
             });
         }

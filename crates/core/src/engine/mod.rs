@@ -9,6 +9,7 @@
 //! answer comes back as a [`Message`]. Requests, answers and events between two shards keep their
 //! order, which is what makes attaching a subscriber and capturing the channel's position one step.
 
+mod amending;
 mod authoring;
 mod checkpoints;
 mod commands;
@@ -58,7 +59,7 @@ use session::Session;
 use sessions::Reader;
 use topics::Topics;
 
-pub use consulting::{About, Advice, Denial, Draft, Occasion, Verdict};
+pub use consulting::{About, Advice, Denial, Draft, DraftChange, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
 pub use inbox::{Inquiry, Notify};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};

@@ -30,10 +30,13 @@ impl Scene<'_> {
         if self.channel.failing {
             return self.refuse_publish(&waiter, &Reject::unavailable());
         }
-        let planned = if waiter.duplicate { Ok(None) } else { self.plan(&publish) };
+        let planned = match waiter.duplicate {
+            true => Ok(None),
+            false => self.plan_amend(&mut publish).and_then(|()| self.plan(&publish)),
+        };
         match planned {
             Ok(planned) => self.append(waiter, publish, planned),
-            Err(reject) if publish.producer.is_some() && !reject.code.retryable() => {
+            Err(reject) if publish.producer.is_some() && !publish.keeps_number(&reject) => {
                 publish.refuse(reject);
                 self.append(waiter, publish, None);
             }
@@ -160,15 +163,17 @@ impl Scene<'_> {
                 let wrote = publish.write.as_ref().map(|wish| wish.key.clone());
                 Err(UsedUp::Known(key.clone(), wrote))
             }
-            (Ok(data), None) => Ok(match &planned {
-                Some(planned) => self.encode_change(planned, &publish.user, offset),
-                None => self.encode(&publish, data, Some(offset)),
+            (Ok(data), None) => Ok(match (&planned, &publish.amend) {
+                (Some(planned), _) => self.encode_change(planned, &publish.user, offset),
+                (_, Some(amend)) => self.encode_amend(&publish, amend, data, offset),
+                _ => self.encode(&publish, data, Some(offset)),
             }),
             (Err(reject), _) => Err(UsedUp::Refused(reject.clone())),
         };
         self.channel.assigned = offset;
-        let Publish { key, producer, echo, .. } = publish;
+        let Publish { key, producer, echo, amend, .. } = publish;
         let key = key.filter(|_| event.is_ok());
+        let amend = amend.filter(|_| event.is_ok());
         self.channel.dedup.assign(producer.as_ref(), key.as_ref());
         let except = (!echo).then_some(waiter.at);
         let changed = planned.as_ref().map(|planned| planned.changed(offset));
@@ -185,6 +190,7 @@ impl Scene<'_> {
             key,
             except,
             changed,
+            amend,
             waiters,
         });
     }
@@ -195,6 +201,7 @@ impl Scene<'_> {
         if !self.channel.namespace.policy.history.durable {
             return self.commit(pending, Level::Memory);
         }
+        self.channel.amends += usize::from(pending.amend.is_some());
         self.out.effects.push(Effect::Append(Append {
             channel: self.channel.name.clone(),
             epoch: self.channel.epoch,
@@ -210,6 +217,7 @@ impl Scene<'_> {
 
     pub(super) fn stored(&mut self, outcome: &Result<Level, StoreError>) {
         let Some(pending) = self.channel.pending.pop_front() else { return };
+        self.channel.amends -= usize::from(pending.amend.is_some());
         match outcome {
             Ok(level) => self.commit(pending, *level),
             Err(error) => {
@@ -236,7 +244,7 @@ impl Scene<'_> {
 
     /// A publish is as safe as it will be: it is history now, and all are told.
     fn commit(&mut self, pending: Pending, level: Level) {
-        let Pending { offset, at_ms, event, producer, key, except, changed, waiters } = pending;
+        let Pending { offset, at_ms, event, producer, key, except, changed, waiters, .. } = pending;
         let stored = event.is_ok().then_some(offset);
         self.channel.dedup.commit(producer.as_ref(), key.as_ref(), stored, at_ms);
         match event {

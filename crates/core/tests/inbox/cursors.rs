@@ -49,6 +49,23 @@ fn what_others_said_behind_the_cursor_is_unread() {
 }
 
 #[test]
+fn what_was_deleted_or_only_changed_is_not_unread() {
+    let mut desk = Desk::new();
+    let (ada, bob) = (desk.user("ada"), desk.user("bob"));
+    publish(&mut desk, bob);
+    publish(&mut desk, bob);
+    for change in [
+        json!({ "type": "edit", "id": 5, "channel": "chat:a", "offset": 1, "data": 2 }),
+        json!({ "type": "react", "id": 5, "channel": "chat:a", "offset": 1, "reaction": "+1" }),
+        json!({ "type": "delete", "id": 5, "channel": "chat:a", "offset": 2 }),
+    ] {
+        assert_eq!(desk.ask(bob, &change)["type"], "published", "{change}");
+    }
+    let unread = desk.ask(ada, &json!({ "type": "unread", "id": 3, "channel": "chat:a" }));
+    assert_eq!((&unread["count"], &unread["first"]), (&json!(1), &json!(1)));
+}
+
+#[test]
 fn a_cursor_of_another_history_says_nothing_of_this_one() {
     let mut desk = Desk::new();
     let (ada, bob) = (desk.user("ada"), desk.user("bob"));

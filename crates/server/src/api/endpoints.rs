@@ -8,9 +8,10 @@ use super::inbox_types::{
 };
 use super::trace::SECONDS_MAX;
 use super::types::{
-    Broadcast, BroadcastBody, Channel, Channels, Connections, DisconnectBody, Disconnected, Held,
-    History, Info, Members, PatchBody, PublishBody, Published, RemoveBody, RevokeBody, Revoked,
-    SetBody, Ticket, TicketBody, UnsubscribeBody, Unsubscribed, Users, Written,
+    Broadcast, BroadcastBody, Channel, Channels, Connections, DeleteBody, DisconnectBody,
+    Disconnected, EditBody, Held, History, Info, Members, PatchBody, PublishBody, Published,
+    ReactBody, RemoveBody, RevokeBody, Revoked, SetBody, Ticket, TicketBody, UnsubscribeBody,
+    Unsubscribed, Users, Written,
 };
 use crate::config::Scope;
 use crate::metrics::Stats;
@@ -26,6 +27,8 @@ pub(super) enum Operation {
     Disconnect,
     Follow,
     Followers,
+    Delete,
+    Edit,
     History,
     Inbox,
     Info,
@@ -33,6 +36,7 @@ pub(super) enum Operation {
     Notify,
     Presence,
     Publish,
+    React,
     Revoke,
     State,
     StatePatch,
@@ -189,7 +193,7 @@ const fn get(
 }
 
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 25] = [
+pub(super) static ENDPOINTS: [Endpoint; 28] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -248,6 +252,27 @@ pub(super) static ENDPOINTS: [Endpoint; 25] = [
         "Have users follow a topic, or follow it no more",
         (schema::<FollowBody>, schema::<Followed>),
         &[413, 429, 503],
+    ),
+    post(
+        Operation::Edit,
+        ("edit", "/edit", Scope::Publish),
+        "Give an event that is in history other data, whoever published it",
+        (schema::<EditBody>, schema::<Published>),
+        &[404, 409, 413, 422, 429, 503],
+    ),
+    post(
+        Operation::Delete,
+        ("delete", "/delete", Scope::Publish),
+        "Delete an event that is in history, whoever published it",
+        (schema::<DeleteBody>, schema::<Published>),
+        &[404, 409, 413, 429, 503],
+    ),
+    post(
+        Operation::React,
+        ("react", "/react", Scope::Publish),
+        "React to an event that is in history, or take that back, in a user's name",
+        (schema::<ReactBody>, schema::<Published>),
+        &[404, 409, 413, 429, 503],
     ),
     get(
         Operation::Channels,

@@ -66,7 +66,7 @@ pub enum Scope {
     Notify,
     /// See who is present.
     Presence,
-    /// Publish, and write live data.
+    /// Publish, change what was published, and write live data.
     Publish,
     /// See what the server holds and has counted.
     Stats,

@@ -56,7 +56,7 @@ macro_rules! command_rates {
 use tidings_core::engine::CommandKind;
 
 command_rates! {
-    publish Publish "Publishes.";
+    publish Publish "Publishes; edits, deletions and reactions count as such.";
     subscribe Subscribe "Subscriptions: after a lost connection an app asks for all of its own again.";
     unsubscribe Unsubscribe "Ends of subscriptions.";
     set Set "Writes of live data: `set`.";

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 use tidings_core::Limits;
-use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy, StatePolicy};
+use tidings_core::policy::{
+    ChangesPolicy, HistoryPolicy, NamespacePolicy, PresencePolicy, StatePolicy,
+};
 
 use super::outline::{Row, Section, section};
 use super::{
@@ -41,6 +43,7 @@ fn sections() -> Vec<Section> {
         section::<Webhook>("webhook", true),
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
+        section::<ChangesPolicy>("namespace.NAME.changes", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),
         section::<StatePolicy>("namespace.NAME.state", false),
         section::<Telemetry>("telemetry", false),

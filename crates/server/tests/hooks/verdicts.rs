@@ -204,3 +204,33 @@ fn a_reload_asks_another_and_one_that_changes_nothing_forgets_nothing() {
         2.0
     );
 }
+
+#[test]
+fn changes_are_asked_about_and_say_what_they_are() {
+    let backend = Backend::start(|question| match question["change"].as_str() {
+        Some("edit") => Act::Say(json!({"allow": true, "data": "moderated", "event": "ignored"})),
+        Some("delete") => no(),
+        Some("react") if question["reaction"] == "💩" => no(),
+        Some("react") => Act::Say(json!({"allow": true, "data": "ignored"})),
+        _ => yes(),
+    });
+    let server = server(&["publish"], backend.port, "");
+    let mut ada = server.connect();
+    ada.subscribe("room:a");
+    ada.publish("room:a", json!("one"));
+    ada.event();
+    let mut change = |kind: &str, field: &str, value: &str| {
+        ada.ask(json!({"type": kind, "channel": "room:a", "offset": 1, field: value}))
+    };
+    assert_eq!(change("edit", "data", "damn")["type"], "published");
+    assert_eq!(change("delete", "x", "")["code"], "forbidden");
+    assert_eq!(change("react", "reaction", "💩")["code"], "forbidden");
+    assert_eq!(change("react", "reaction", "👍")["type"], "published");
+    let told = (ada.push(), ada.push());
+    assert_eq!((&told.0["data"], &told.1["reaction"]), (&json!("moderated"), &json!("👍")));
+    let asked: Vec<Value> = backend.asked().iter().map(|asked| asked.body.clone()).collect();
+    assert_eq!((&asked[1]["target"], &asked[1]["data"]), (&json!(1), &json!("damn")));
+    assert_eq!((&asked[2]["change"], &asked[2]["data"]), (&json!("delete"), &Value::Null));
+    assert_eq!(asked[4]["reaction"], "👍");
+    assert!(asked[0].get("change").is_none() && asked[4].get("remove").is_none());
+}

@@ -136,6 +136,9 @@ impl<'a> Channels<'a, '_> {
         offset: Option<u64>,
         data: &'a str,
     ) {
+        if data.is_empty() {
+            return;
+        }
         let sent = self.by_data.get(&(channel, data)).and_then(|publish| self.sent.get(publish));
         let allowed =
             sent.is_some_and(|sent| !sent.refused_for_good && sent.ephemeral == offset.is_none());

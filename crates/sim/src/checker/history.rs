@@ -30,7 +30,8 @@ pub enum Op {
         /// How many events are kept for sure at the end of the run.
         keeps: u64,
     },
-    /// A publish is sent for the first time. `data` is different for each publish of the run.
+    /// A publish is sent for the first time. `data` is different for each publish of the run: of a
+    /// change of an event it is its key.
     Publish {
         /// Its number.
         publish: u64,
@@ -86,7 +87,7 @@ pub enum Op {
         channel: String,
         /// Its offset; `None`: ephemeral.
         offset: Option<u64>,
-        /// Its data.
+        /// Its data, or the key of a change; empty: the event was changed since it was published.
         data: String,
     },
     /// A `gap` came.
@@ -138,7 +139,7 @@ pub enum Op {
         channel: String,
         /// Its position.
         at: Pos,
-        /// Its events: offset and data, oldest first.
+        /// Its events and changes: offset and data as in [`Op::Delivered`], oldest first.
         events: Vec<(u64, String)>,
     },
     /// Who is there, after everything has come to rest: users and their numbers of sessions.

@@ -122,7 +122,10 @@ impl World {
         let asked = match frame["type"].as_str().unwrap_or_default() {
             "enter" => Asked::Enter { channel, data: frame["data"].clone() },
             "leave" => Asked::Leave { channel },
-            "publish" => {
+            "publish" | "edit" | "delete" | "react" => {
+                if frame["type"] != "publish" && frame["key"].is_null() {
+                    frame["key"] = self.change_key();
+                }
                 let outbox = frame.as_object_mut().and_then(|map| map.remove("outbox"));
                 let outbox = outbox.and_then(|name| name.as_str().map(ToOwned::to_owned));
                 let publish = self.publish_number(&frame, connection(link));
@@ -143,10 +146,17 @@ impl World {
         Some(id)
     }
 
+    /// A key by which a change is known when it is seen.
+    pub(crate) fn change_key(&mut self) -> Value {
+        self.changes += 1;
+        format!("change-{}", self.changes).into()
+    }
+
     /// Numbers a publish; the same data in the same channel is the same publish.
     fn publish_number(&mut self, frame: &Value, connection: u64) -> u64 {
         let channel = text(frame, "channel");
-        let data = frame["data"].to_string();
+        let named = if frame["type"] == "publish" { "data" } else { "key" };
+        let data = frame[named].to_string();
         let key = (channel.clone(), data.clone());
         if let Some(number) = self.publishes.get(&key) {
             return *number;

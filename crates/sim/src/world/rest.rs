@@ -10,6 +10,7 @@ use crate::checker::{Op, Pos};
 impl World {
     /// Ends all faults and lets everything come to rest.
     pub fn heal(&mut self) {
+        self.setup.backend_fails = 0;
         self.disk_space(None);
         self.disk.fs.fail_writes(0);
         self.disk.fs.fail_syncs(0);

@@ -104,6 +104,7 @@ impl Scene<'_> {
             key,
             except: None,
             changed: None,
+            amend: None,
             waiters,
         });
     }

@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-use tidings_proto::{Epoch, Frame, Position, Text, Timestamp};
+use tidings_proto::{Epoch, Frame, Position, Timestamp};
 
 use super::home::Asked;
 use super::{Ask, Producer, user_of};
@@ -17,17 +16,6 @@ use crate::reject::Reject;
 
 /// Where a user's inbox is.
 type Inbox = (Arc<str>, ShardId);
-
-/// As much of an event as it takes to count it.
-#[derive(Deserialize)]
-struct Counted<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    user: Option<Text<'a>>,
-    #[serde(default)]
-    deleted: bool,
-}
 
 impl Scene<'_> {
     fn pass_on(&mut self, asked: Asked, channel: Arc<str>, home: ShardId, ask: Ask) {
@@ -108,16 +96,7 @@ impl Scene<'_> {
         let Position { epoch, offset: last } = self.channel.position();
         // What was read of another history says nothing of this one.
         let read = cursor.filter(|(of, _)| *of == epoch).map_or(0, |(_, offset)| offset.min(last));
-        let user = user_of(&inbox);
-        let (mut count, mut first) = (0, None);
-        for (offset, event) in self.channel.history.after(read) {
-            let Ok(event) = serde_json::from_slice::<Counted<'_>>(event) else { continue };
-            let others = event.user.is_some_and(|from| *from != *user);
-            if &*event.kind == "event" && others && !event.deleted {
-                count += 1;
-                first = first.or(Some(offset));
-            }
-        }
+        let (count, first) = self.channel.history.unread(read, user_of(&inbox));
         let (id, channel) = (asked.id, &*self.channel.name);
         let frame = Frame::Unread { id, channel, read, offset: last, count, first };
         self.out.reply(asked.kind, asked.from, frame.encode());
