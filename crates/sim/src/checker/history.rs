@@ -43,6 +43,9 @@ pub enum Op {
         ephemeral: bool,
         /// The connection that does not get it (`echo: false`).
         except: Option<u64>,
+        /// It changes an event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<Changed>,
     },
     /// A publish was acknowledged.
     Ok {
@@ -139,8 +142,11 @@ pub enum Op {
         channel: String,
         /// Its position.
         at: Pos,
-        /// Its events and changes: offset and data as in [`Op::Delivered`], oldest first.
+        /// Its events: offset and data as in [`Op::Delivered`], oldest first.
         events: Vec<(u64, String)>,
+        /// What those of its events say that were changed: offset and data.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<(u64, String)>,
     },
     /// Who is there, after everything has come to rest: users and their numbers of sessions.
     Present {
@@ -158,6 +164,15 @@ pub enum Op {
         /// The users.
         users: BTreeMap<String, u64>,
     },
+}
+
+/// A change of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The event's offset.
+    pub target: u64,
+    /// What it says then, as JSON: `null` if it is deleted; `None`: what it said.
+    pub says: Option<String>,
 }
 
 /// Something that happened, and when.

@@ -78,8 +78,8 @@ impl World {
             Some(Asked::Unsubscribe { channel }) if !failed => {
                 self.subscription_over(client, &channel);
             }
-            Some(Asked::Publish { publish, outbox }) => {
-                self.hear_published(client, publish, outbox, failed, frame);
+            Some(Asked::Publish { publish, outbox, change }) => {
+                self.hear_published(client, (publish, change), outbox, failed, frame);
             }
             Some(Asked::Enter { channel, data }) if !failed => {
                 self.clients[client].entered.insert(channel, data);
@@ -100,13 +100,16 @@ impl World {
     fn hear_published(
         &mut self,
         client: usize,
-        publish: u64,
+        (publish, change): (u64, bool),
         outbox: Option<String>,
         failed: bool,
         frame: &Value,
     ) {
         if !failed {
             let (at, duplicate) = (pos(frame), frame["duplicate"] == true);
+            if let (false, Some(Pos { offset, .. })) = (change, &at) {
+                self.stored.push((client, text(frame, "channel"), *offset));
+            }
             self.note(Op::Ok { publish, at, duplicate });
             if let Some(channel) = outbox {
                 self.posted(client, &channel, publish, None, None);
@@ -115,7 +118,7 @@ impl World {
         }
         let code = text(frame, "code");
         let certain = FOR_GOOD.contains(&&*code);
-        self.note(Op::Fail { publish, code, certain });
+        self.note(Op::Fail { publish, code, certain: certain && !change });
         if let Some(channel) = outbox {
             let retry = (!certain).then(|| frame["retry_after"].as_u64().unwrap_or(1000));
             self.posted(client, &channel, publish, retry, frame["expected"].as_u64());

@@ -46,6 +46,8 @@ pub struct World {
     pub(crate) publishes: BTreeMap<(String, String), u64>,
     /// How many changes of events were sent.
     pub(crate) changes: u64,
+    /// Events that were acknowledged: the client, the channel and the offset.
+    pub(crate) stored: Vec<(usize, String, u64)>,
     pub(crate) subscriptions: u64,
     /// The epoch that each client's subscription to a channel is in.
     pub(crate) epochs: BTreeMap<(usize, String), String>,
@@ -110,6 +112,7 @@ impl World {
             history: History::default(),
             publishes: BTreeMap::new(),
             changes: 0,
+            stored: Vec::new(),
             subscriptions: 0,
             epochs: BTreeMap::new(),
             suspect: false,
