@@ -14,6 +14,7 @@ mod error;
 mod hooks;
 mod outline;
 mod policy;
+mod push;
 mod rate;
 pub mod reference;
 mod sections;
@@ -34,6 +35,7 @@ use error::Source;
 pub use error::{ConfigError, Place, Problem};
 pub(crate) use hooks::CallRules;
 pub use hooks::{CommandHook, ConnectHook, Hooks, Tokens};
+pub use push::Push;
 pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Acme, Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 pub use telemetry::{Telemetry, TelemetryHeader};
@@ -57,6 +59,8 @@ pub struct Config {
     pub hooks: Hooks,
     /// Calls the application's backend when something has happened.
     pub webhook: Vec<Webhook>,
+    /// Tells browsers of notifications while their user is away.
+    pub push: Push,
     /// How fast somebody may ask.
     pub rate: Rates,
     /// Traces and logs for a collector.

@@ -10,7 +10,7 @@ use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy};
 use super::outline::{Row, Section, section};
 use super::{
     Acme, Api, ApiKey, Auth, CommandHook, CommandRates, Config, ConnectHook, Egress, Hooks, Key,
-    Rates, Server, Store, Telemetry, TelemetryHeader, Tls, Webhook,
+    Push, Rates, Server, Store, Telemetry, TelemetryHeader, Tls, Webhook,
 };
 
 /// A whole file that works, as a start.
@@ -35,6 +35,7 @@ fn sections() -> Vec<Section> {
         section::<ConnectHook>("hooks.connect", false),
         section::<CommandHook>("hooks.subscribe", false),
         section::<CommandHook>("hooks.publish", false),
+        section::<Push>("push", false),
         section::<Rates>("rate", false),
         section::<CommandRates>("rate.command", false),
         section::<Webhook>("webhook", true),

@@ -23,7 +23,7 @@ use tidings_proto::{CloseCode, ErrorCode};
 use tokio::sync::oneshot;
 
 pub(crate) use counted::{COMMIT_MICROS, Histogram};
-pub(crate) use counted::{Dropped, End, HookTally, Refusal, Sample, StoreTally, Tally};
+pub(crate) use counted::{DROPPED, Dropped, End, HookTally, Refusal, Sample, StoreTally, Tally};
 use page::Page;
 use process::Process;
 pub(crate) use stats::Stats;
@@ -100,6 +100,7 @@ fn text(node: &Node, sum: &Sample) -> String {
     hooks(&mut page, node);
     page.one(&table::QUESTIONS, sum.counts.questions);
     webhooks(&mut page, node);
+    pushes(&mut page, node);
     page.each(&table::RELOADS, node.operations.reloads());
     page.each(&table::TELEMETRY, telemetry::exports());
     process(&mut page, node.clock.started_wall_ms());
@@ -183,11 +184,20 @@ fn webhooks(page: &mut Page, node: &Node) {
     page.each(&table::HOOK_FAILED, names().zip(failed));
     let mut dropped = page.metric(&table::HOOK_DROPPED);
     for (name, _, tally) in &hooks {
-        for (reason, count) in counted::DROPPED.iter().zip(&tally.dropped) {
+        for (reason, count) in DROPPED.iter().zip(&tally.dropped) {
             dropped.put(&[&**name, *reason], count.load(Relaxed));
         }
     }
     page.one(&table::NOTICES_DROPPED, node.storage.tally.unnoticed.load(Relaxed));
+}
+
+fn pushes(page: &mut Page, node: &Node) {
+    let Some(pushes) = &node.pushes else { return };
+    let tally = &pushes.sender.tally;
+    page.one(&table::PUSH_QUEUE, pushes.sender.waiting());
+    page.each(&table::PUSH_CALLS, tally.calls().into_iter());
+    page.each(&table::PUSH_SPARED, tally.not_called().into_iter());
+    page.each(&table::PUSH_DROPPED, tally.lost().into_iter());
 }
 
 fn process(page: &mut Page, started_ms: u64) {
