@@ -49,6 +49,8 @@ pub(crate) enum Need {
     History,
     /// Every event on the disk before it is acknowledged.
     Durable,
+    /// Values by their keys.
+    Live,
 }
 
 /// A server to measure.
@@ -60,7 +62,23 @@ pub(crate) struct Target {
     /// Unless the server is on another machine.
     pub(crate) process: Option<Process>,
     /// Ends with the target.
-    _spawned: Option<Spawned>,
+    spawned: Option<Spawned>,
+}
+
+impl Target {
+    /// The secret of a server that was started here; also its key of the API.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        self.spawned.as_ref().map(Spawned::secret)
+    }
+
+    /// Kills a server that was started here, and starts it again with its data.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        if let Some(spawned) = &mut self.spawned {
+            spawned.restart()?;
+            self.process = Some(spawned.process());
+        }
+        Ok(())
+    }
 }
 
 impl ServerArgs {
@@ -71,13 +89,14 @@ impl ServerArgs {
             let fitting = match need {
                 Need::History => "bench",
                 Need::Durable => "durable",
+                Need::Live => "live",
             };
             return Ok(Target {
                 url: Url::parse(&spawned.url())?,
                 tokens: Tokens::from_secret(spawned.secret()),
                 namespace: self.namespace.clone().unwrap_or_else(|| fitting.to_owned()),
                 process: Some(spawned.process()),
-                _spawned: Some(spawned),
+                spawned: Some(spawned),
             });
         }
         let url = Url::parse(&self.url)?;
@@ -92,6 +111,6 @@ impl ServerArgs {
             None => None,
         };
         let namespace = self.namespace.clone().unwrap_or_else(|| "chat".to_owned());
-        Ok(Target { url, tokens, namespace, process, _spawned: None })
+        Ok(Target { url, tokens, namespace, process, spawned: None })
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     carry: Vec<u8>,
     /// What the socket did not take; else empty, without an allocation.
     unsent: Vec<u8>,
+    /// It is read only by [`Swarm::read_some`].
+    sips: bool,
 }
 
 impl Peer {
@@ -86,9 +88,19 @@ impl Peer {
         }
     }
 
+    fn closed() -> Self {
+        let (socket, phase) = (None, Phase::Closed);
+        Self { socket, phase, carry: Vec::new(), unsent: Vec::new(), sips: false }
+    }
+
+    /// From now on it is a slow reader, see [`Swarm::read_some`].
+    pub(crate) fn sip(&mut self) {
+        self.sips = true;
+    }
+
     /// Ends the connection with a reset: nothing is said, no port is left in TIME_WAIT.
     pub(crate) fn cut(&mut self) {
-        *self = Self { socket: None, phase: Phase::Closed, carry: Vec::new(), unsent: Vec::new() };
+        *self = Self::closed();
     }
 }
 
@@ -138,8 +150,7 @@ impl Swarm {
     /// Opens one more; answers its index.
     pub(crate) fn connect(&mut self) -> Result<usize> {
         let index = self.peers.len();
-        let (socket, phase, carry) = (None, Phase::Closed, Vec::new());
-        self.peers.push(Peer { socket, phase, carry, unsent: Vec::new() });
+        self.peers.push(Peer::closed());
         self.reconnect(index)?;
         Ok(index)
     }
@@ -205,8 +216,11 @@ impl Swarm {
         } else if !peer.unsent.is_empty() {
             peer.flush();
         }
+        if peer.sips {
+            return;
+        }
         let busy = matches!(peer.phase, Phase::Upgrading);
-        let end = self.read(index, behaviour);
+        let end = self.read(index, usize::MAX, behaviour);
         let peer = &mut self.peers[index];
         if busy && (end.is_some() || peer.phase != Phase::Upgrading) {
             self.upgrading -= 1;
@@ -217,12 +231,26 @@ impl Swarm {
         }
     }
 
-    /// Reads until nothing is left. Answers why the connection has ended, if it has.
-    fn read(&mut self, index: usize, behaviour: &mut impl Behaviour) -> Option<String> {
-        loop {
+    /// Reads at most so many bytes of a slow reader.
+    pub(crate) fn read_some(&mut self, index: usize, max: usize, behaviour: &mut impl Behaviour) {
+        if let Some(why) = self.read(index, max, behaviour) {
+            self.peers[index].cut();
+            behaviour.closed(index, &why);
+        }
+    }
+
+    /// Reads until nothing is left, or `max` bytes. Answers why the connection has ended, if so.
+    fn read(
+        &mut self,
+        index: usize,
+        mut max: usize,
+        behaviour: &mut impl Behaviour,
+    ) -> Option<String> {
+        while max > 0 {
+            let room = self.scratch.len().min(max);
             let peer = &mut self.peers[index];
             let socket = peer.socket.as_ref()?;
-            let got = rustix::net::recv(socket, &mut self.scratch[..], RecvFlags::empty());
+            let got = rustix::net::recv(socket, &mut self.scratch[..room], RecvFlags::empty());
             let size = match got {
                 Ok((0, _)) => return Some("closed the connection".to_owned()),
                 Ok((size, _)) => size,
@@ -236,10 +264,12 @@ impl Swarm {
                 return Some(why);
             }
             // With edge-triggering a short read means that nothing is left.
-            if size < self.scratch.len() {
+            if size < room {
                 return None;
             }
+            max -= size;
         }
+        None
     }
 }
 

@@ -121,7 +121,7 @@ impl Reader {
     }
 }
 
-fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub(crate) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let end = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
     let value = bytes[..end]
         .iter()
@@ -156,6 +156,16 @@ pub(crate) fn publish(out: &mut String, channel: &str, number: u64, at_ns: u64, 
     let _ = write!(out, r#"{{"type":"publish","id":{id},"channel":"{channel}","data":"#);
     data(out, number, at_ns, pad);
     out.push('}');
+}
+
+/// `set`: a number as the value of a key with this number.
+pub(crate) fn set(out: &mut String, channel: &str, number: u64, key: usize) {
+    out.clear();
+    let id = PUBLISH + number;
+    let _ = write!(
+        out,
+        r#"{{"type":"set","id":{id},"channel":"{channel}","key":"S{key:03}","value":{number}}}"#
+    );
 }
 
 fn data(out: &mut String, number: u64, at_ns: u64, pad: usize) {

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Period;
 
+/// The longest `ttl` of a key, in milliseconds: ten years. Longer is for ever, and its end has to
+/// be a date with four digits of a year.
+pub(crate) const STATE_TTL_MS: u64 = 10 * 365 * 86_400_000;
+
 /// What one client, one channel or one node may use. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -22,6 +26,8 @@ pub struct Limits {
     pub event_name: usize,
     /// A caller's own idempotency key.
     pub key: usize,
+    /// A key of live data.
+    pub state_key: usize,
     /// The name of a producer: a UUID and some.
     pub producer: usize,
     /// A token: proxies allow headers of 8 KiB.
@@ -110,6 +116,7 @@ impl Default for Limits {
             channel_name: 255,
             event_name: 64,
             key: 128,
+            state_key: 128,
             producer: 64,
             token: 8 << 10,
             depth: 64,

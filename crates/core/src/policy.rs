@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tidings_proto::ErrorCode;
 
 use crate::engine::Wants;
 use crate::identity::{Action, Identity};
+use crate::reject::Reject;
 use crate::store::Retention;
 use crate::{Meter, Period, PushService};
 
@@ -85,8 +87,8 @@ pub struct Hooks {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NamespacePolicy {
-    /// What its channels are.
-    #[serde(skip)]
+    /// What its channels are: `events`, one after the other, or `state`, values by their keys. A
+    /// channel that has something stored stays what it is.
     pub kind: Kind,
     /// Who may subscribe.
     pub subscribe: Access,
@@ -101,6 +103,8 @@ pub struct NamespacePolicy {
     pub history: HistoryPolicy,
     /// Who sees who is here.
     pub presence: PresencePolicy,
+    /// Where `kind` is `state`: how much its channels hold.
+    pub state: StatePolicy,
     /// A JSON Schema that `data` must fit: a file, relative to this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_file: Option<String>,
@@ -115,6 +119,7 @@ impl Default for NamespacePolicy {
             hooks: Vec::new(),
             history: HistoryPolicy::default(),
             presence: PresencePolicy::default(),
+            state: StatePolicy::default(),
             schema_file: None,
         }
     }
@@ -180,6 +185,38 @@ impl Default for PresencePolicy {
     }
 }
 
+/// What becomes of a subscriber that cannot keep up with changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Overflow {
+    /// It is sent the newest value of each key when it can take it, and never an old one.
+    Conflate,
+    /// Its connection is closed at `limits.backlog`, and it comes back and recovers: it sees each
+    /// change.
+    #[default]
+    Disconnect,
+}
+
+/// Live data in a namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StatePolicy {
+    /// Keys of one channel.
+    pub keys: usize,
+    /// Bytes of the keys and values of one channel. In memory it takes up to three times as much,
+    /// on disk too.
+    pub bytes: usize,
+    /// What becomes of a subscriber that cannot keep up: `disconnect` makes it recover, `conflate`
+    /// skips values that are old already.
+    pub overflow: Overflow,
+}
+
+impl Default for StatePolicy {
+    fn default() -> Self {
+        Self { keys: 10_000, bytes: 16 << 20, overflow: Overflow::Disconnect }
+    }
+}
+
 /// Why `data` does not fit its namespace's schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFault {
@@ -224,6 +261,15 @@ impl Namespace {
             Access::Token => false,
         };
         open || who.grants(action, channel)
+    }
+
+    /// Whether `data` looks as the namespace wants it.
+    pub(crate) fn check(&self, data: &str) -> Result<(), Reject> {
+        let Some(schema) = &self.schema else { return Ok(()) };
+        schema.check(data).map_err(|fault| {
+            let why = format!("data does not fit the namespace's schema: {}", fault.reason);
+            Reject { path: Some(fault.path.into()), ..Reject::new(ErrorCode::InvalidData, why) }
+        })
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Reject {
     pub limit: Option<&'static str>,
     /// The sequence number that would follow.
     pub expected: Option<u64>,
+    /// The version that a key has.
+    pub version: Option<u64>,
     /// Milliseconds after which it may succeed.
     pub retry_after: Option<u64>,
 }
@@ -30,6 +32,7 @@ impl Reject {
             path: None,
             limit: None,
             expected: None,
+            version: None,
             retry_after: None,
         }
     }
@@ -50,6 +53,12 @@ impl Reject {
     pub(crate) fn limit(what: &str, limit: &'static str, max: usize) -> Self {
         let message = format!("{what}: the limit is {max}");
         Self { limit: Some(limit), ..Self::new(ErrorCode::LimitExceeded, message) }
+    }
+
+    /// Somebody was faster; `version`: what the key has now, 0 if it is absent.
+    pub(crate) fn conflict(version: u64) -> Self {
+        let message = "the key has changed since `if_version`";
+        Self { version: Some(version), ..Self::new(ErrorCode::Conflict, message) }
     }
 
     pub(crate) fn unavailable() -> Self {
@@ -77,6 +86,7 @@ impl Reject {
             path: self.path.as_deref(),
             limit: self.limit,
             expected: self.expected,
+            version: self.version,
             retry_after: self.retry_after,
         }
         .encode()

@@ -58,6 +58,26 @@ const CHANNEL: FieldSpec = must("channel", FieldKind::Text, "The channel: `names
 
 const MEMBER: FieldSpec = may("data", FieldKind::Any, "What others see of the member");
 
+const KEY: FieldSpec = must("key", FieldKind::Text, "The key, 1 to 128 bytes");
+
+const IF_VERSION: FieldSpec = may(
+    "if_version",
+    FieldKind::Count(0),
+    "Only if the key has not changed since; 0: only if it is absent",
+);
+
+const TTL: FieldSpec = may(
+    "ttl",
+    FieldKind::Count(1),
+    "Removes the key so many milliseconds later, if nobody sets it",
+);
+
+const PRODUCER: FieldSpec =
+    may("producer", FieldKind::Text, "Who counts its writes with `seq`: exactly once");
+
+const SEQ: FieldSpec =
+    may("seq", FieldKind::Count(1), "The producer's number of this write: 1, 2, 3 …");
+
 /// Every command, in the order in which the document explains them.
 pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -129,6 +149,59 @@ pub const COMMANDS: &[CommandSpec] = &[
         ],
     },
     CommandSpec {
+        kind: "set",
+        summary: "Gives a key of a state channel its value; answered when it is stored",
+        fields: &[
+            CHANNEL,
+            KEY,
+            must("value", FieldKind::Any, "Any JSON, `null` too"),
+            IF_VERSION,
+            TTL,
+            PRODUCER,
+            SEQ,
+        ],
+        examples: &[
+            r#"{"type":"set","id":12,"channel":"board:main","key":"title","value":"Plan"}"#,
+            r#"{"type":"set","id":12,"channel":"board:main","key":"lock","value":"ada","if_version":0,"ttl":30000}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "patch",
+        summary: "Changes parts of a key's value: JSON Merge Patch (RFC 7396)",
+        fields: &[
+            CHANNEL,
+            KEY,
+            must("patch", FieldKind::Any, "The merge patch: `null` removes a member"),
+            IF_VERSION,
+            TTL,
+            PRODUCER,
+            SEQ,
+        ],
+        examples: &[
+            r#"{"type":"patch","id":13,"channel":"board:main","key":"card-7","patch":{"done":1}}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "remove",
+        summary: "Removes a key of a state channel",
+        fields: &[CHANNEL, KEY, IF_VERSION, PRODUCER, SEQ],
+        examples: &[r#"{"type":"remove","id":14,"channel":"board:main","key":"card-7"}"#],
+    },
+    CommandSpec {
+        kind: "get",
+        summary: "Reads a key of a state channel, or a page of all of them by their order",
+        fields: &[
+            CHANNEL,
+            may("key", FieldKind::Text, "This key alone"),
+            may("after", FieldKind::Text, "The keys that follow this one"),
+            may("limit", FieldKind::Count(1), "How many keys at most"),
+        ],
+        examples: &[
+            r#"{"type":"get","id":15,"channel":"board:main","key":"card-7"}"#,
+            r#"{"type":"get","id":15,"channel":"board:main","after":"card-7","limit":100}"#,
+        ],
+    },
+    CommandSpec {
         kind: "presence",
         summary: "Asks who is present in a channel",
         fields: &[CHANNEL],
@@ -181,10 +254,14 @@ pub const FRAMES: &[(&str, &str)] = &[
     ("presence", "Somebody entered, changed or left; or only how many there are"),
     ("published", "An event is as safe as `level` says"),
     ("refreshed", "The new token was taken"),
+    ("snapshot", "Keys of a state channel and what they hold, as of an offset"),
+    ("state", "A key of a state channel has changed"),
     ("subscribed", "A subscription begins, and where"),
     ("unsubscribed", "A subscription has ended"),
     ("updated", "What others see of the member was changed"),
+    ("values", "The newest values of keys that have changed, for a client that falls behind"),
     ("welcome", "The session is open"),
+    ("written", "A write is as safe as `level` says"),
 ];
 
 impl CommandSpec {

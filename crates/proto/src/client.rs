@@ -39,6 +39,26 @@ pub struct ServerFrame<'a> {
     pub key: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "crate::decode::present")]
     pub data: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "crate::decode::present")]
+    pub value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub patch: Option<&'a RawValue>,
+    /// `true` in a change, keys in `values`.
+    #[serde(borrow)]
+    pub removed: Option<&'a RawValue>,
+    pub version: Option<u64>,
+    #[serde(borrow)]
+    pub expires_at: Option<Text<'a>>,
+    #[serde(default)]
+    pub expired: bool,
+    #[serde(default)]
+    pub conflated: bool,
+    #[serde(default)]
+    pub first: bool,
+    #[serde(borrow)]
+    pub entries: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    pub values: Option<&'a RawValue>,
     #[serde(borrow)]
     pub events: Option<Vec<&'a RawValue>>,
     pub more: Option<bool>,

@@ -33,6 +33,8 @@ error_codes! {
     AlreadySubscribed = "already_subscribed", retryable: false;
     /// Not JSON, an unknown `type`, a field missing or of the wrong kind.
     BadRequest = "bad_request", retryable: false;
+    /// The key has changed since `if_version`; `version` is its present one, 0 if it is absent.
+    Conflict = "conflict", retryable: false;
     /// This user may not do this here.
     Forbidden = "forbidden", retryable: false;
     /// `data` does not fit the namespace's schema; `path` says where.

@@ -32,6 +32,12 @@ pub enum CommandBody<'a> {
         channel: Text<'a>,
         data: Option<&'a RawValue>,
     },
+    Get {
+        channel: Text<'a>,
+        key: Option<Text<'a>>,
+        after: Option<Text<'a>>,
+        limit: Option<u64>,
+    },
     Hello {
         token: Option<Text<'a>>,
         client: Option<Text<'a>>,
@@ -46,6 +52,7 @@ pub enum CommandBody<'a> {
     Leave {
         channel: Text<'a>,
     },
+    Patch(Write<'a>),
     Ping,
     Presence {
         channel: Text<'a>,
@@ -62,6 +69,8 @@ pub enum CommandBody<'a> {
     Refresh {
         token: Text<'a>,
     },
+    Remove(Write<'a>),
+    Set(Write<'a>),
     Subscribe {
         channel: Text<'a>,
         since: Option<Since<'a>>,
@@ -75,6 +84,22 @@ pub enum CommandBody<'a> {
         channel: Text<'a>,
         data: Option<&'a RawValue>,
     },
+}
+
+/// A change of one key of a state channel.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct Write<'a> {
+    pub channel: Text<'a>,
+    pub key: Text<'a>,
+    /// The `value` or the `patch`; `null` of a removal.
+    pub data: &'a RawValue,
+    pub if_version: Option<u64>,
+    /// Milliseconds.
+    pub ttl: Option<u64>,
+    pub producer: Option<(Text<'a>, u64)>,
+    /// The caller's own key against doubles: the HTTP API has it, frames do not.
+    pub idempotency_key: Option<Text<'a>>,
 }
 
 /// A frame that is not a command, and why.
@@ -113,8 +138,16 @@ struct Fields<'a> {
     rewind: Option<u64>,
     presence: Option<bool>,
     before: Option<u64>,
-    after: Option<u64>,
+    /// An offset of `history`, a key of `get`.
+    #[serde(borrow)]
+    after: Option<&'a RawValue>,
     limit: Option<u64>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    value: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    patch: Option<&'a RawValue>,
+    if_version: Option<u64>,
+    ttl: Option<u64>,
     #[serde(borrow)]
     token: Option<Text<'a>>,
     #[serde(borrow)]
@@ -155,14 +188,24 @@ impl<'a> Fields<'a> {
         let no_channel = || "missing field `channel`".to_owned();
         Ok(match kind {
             "enter" => B::Enter { channel: self.channel.ok_or_else(no_channel)?, data: self.data },
+            "get" => B::Get {
+                channel: self.channel.ok_or_else(no_channel)?,
+                key: self.key,
+                after: read(self.after)?,
+                limit: self.limit,
+            },
             "hello" => B::Hello { token: self.token, client: self.client, session: self.session },
             "history" => B::History {
                 channel: self.channel.ok_or_else(no_channel)?,
                 before: self.before,
-                after: self.after,
+                after: read(self.after)?,
                 limit: self.limit,
             },
             "leave" => B::Leave { channel: self.channel.ok_or_else(no_channel)? },
+            "patch" => {
+                let patch = self.patch.ok_or("missing field `patch`")?;
+                B::Patch(self.into_write(patch)?)
+            }
             "ping" => B::Ping,
             "presence" => B::Presence { channel: self.channel.ok_or_else(no_channel)? },
             "publish" => B::Publish {
@@ -175,6 +218,11 @@ impl<'a> Fields<'a> {
                 echo: self.echo.unwrap_or(true),
             },
             "refresh" => B::Refresh { token: self.token.ok_or("missing field `token`")? },
+            "remove" => B::Remove(self.into_write(RawValue::NULL)?),
+            "set" => {
+                let value = self.value.ok_or("missing field `value`")?;
+                B::Set(self.into_write(value)?)
+            }
             "subscribe" => B::Subscribe {
                 channel: self.channel.ok_or_else(no_channel)?,
                 since: self.since,
@@ -191,6 +239,28 @@ impl<'a> Fields<'a> {
             }
         })
     }
+}
+
+impl<'a> Fields<'a> {
+    fn into_write(self, data: &'a RawValue) -> Result<Write<'a>, String> {
+        Ok(Write {
+            channel: self.channel.ok_or("missing field `channel`")?,
+            key: self.key.ok_or("missing field `key`")?,
+            data,
+            if_version: self.if_version,
+            ttl: self.ttl,
+            producer: pair(self.producer, self.seq)?,
+            idempotency_key: None,
+        })
+    }
+}
+
+/// A field whose kind depends on the command.
+fn read<'a, T: Deserialize<'a>>(after: Option<&'a RawValue>) -> Result<Option<T>, String> {
+    let read = |raw: &'a RawValue| {
+        serde_json::from_str(raw.get()).map_err(|e| format!("`after`: {}", describe(&e)))
+    };
+    after.map(read).transpose()
 }
 
 fn pair<'a>(name: Option<Text<'a>>, seq: Option<u64>) -> Result<Option<(Text<'a>, u64)>, String> {

@@ -35,6 +35,39 @@ pub struct Event<'a> {
     pub data: &'a RawValue,
 }
 
+/// A change of one key, as subscribers get it and as it is stored.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct Change<'a> {
+    pub channel: &'a str,
+    pub offset: u64,
+    pub timestamp: Timestamp,
+    pub user: &'a str,
+    pub key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
+    pub version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
+}
+
+/// A key and what it holds.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct Held<'a> {
+    pub key: &'a str,
+    pub value: &'a RawValue,
+    pub version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
 /// A member of a channel, as others see it.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the protocol document")]
@@ -88,6 +121,8 @@ pub enum Frame<'a> {
         limit: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         expected: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
     },
@@ -146,12 +181,28 @@ pub enum Frame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in: Option<u64>,
     },
+    Snapshot {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+        channel: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<Epoch>,
+        offset: u64,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        first: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
+        entries: &'a [Held<'a>],
+    },
+    State(Change<'a>),
     Subscribed {
         id: u64,
         channel: &'a str,
         #[serde(flatten)]
         position: Position,
         recovered: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        conflated: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         members: Option<&'a [MemberView<'a>]>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,6 +216,14 @@ pub enum Frame<'a> {
         id: u64,
         channel: &'a str,
     },
+    Values {
+        channel: &'a str,
+        offset: u64,
+        #[serde(serialize_with = "map")]
+        values: &'a [(&'a str, &'a RawValue)],
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        removed: &'a [&'a str],
+    },
     Welcome {
         id: u64,
         session: &'a str,
@@ -177,6 +236,18 @@ pub enum Frame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in: Option<u64>,
         limits: WelcomeLimits,
+    },
+    Written {
+        id: u64,
+        channel: &'a str,
+        key: &'a str,
+        epoch: Epoch,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        offset: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
+        level: Level,
+        duplicate: bool,
     },
 }
 
@@ -199,6 +270,14 @@ impl<'a> Frame<'a> {
         serde_json::to_writer(&mut out, self).expect("a frame is always JSON");
         out.into()
     }
+}
+
+/// Pairs as one object: a key is in it once.
+fn map<S: serde::Serializer>(
+    pairs: &&[(&str, &RawValue)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().copied())
 }
 
 fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {

@@ -22,10 +22,10 @@ pub use catalogue::{COMMANDS, CommandSpec, FRAMES, FieldKind, FieldSpec, catalog
 pub use channel::{ChannelName, InvalidChannelName};
 pub use client::{DecodeServerFrameError, ServerFrame, command};
 pub use codes::{CloseCode, ErrorCode};
-pub use decode::{Command, CommandBody, DecodeError, Since, decode, depth_exceeds};
-pub use encode::{Event, Frame, MemberView, Position, WelcomeLimits};
+pub use decode::{Command, CommandBody, DecodeError, Since, Write, decode, depth_exceeds};
+pub use encode::{Change, Event, Frame, Held, MemberView, Position, WelcomeLimits};
 pub use text::Text;
-pub use values::{Epoch, Level, Timestamp};
+pub use values::{Epoch, InvalidTimestamp, Level, Timestamp};
 
 /// The WebSocket subprotocol: JSON text frames, version 1.
 pub const SUBPROTOCOL: &str = "tidings.v1";

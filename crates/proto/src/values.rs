@@ -69,6 +69,46 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+    /// Reads what [`Display`](fmt::Display) has written.
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let part = |range: std::ops::Range<usize>| {
+            let digits = s.get(range).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+            digits.and_then(|digits| digits.parse::<u64>().ok()).ok_or(InvalidTimestamp)
+        };
+        let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
+        let (hour, minute) = (part(11..13)?, part(14..16)?);
+        let (second, ms) = (part(17..19)?, part(20..23)?);
+        let seconds = (hour * 60 + minute) * 60 + second;
+        let days = days(year, month, day).ok_or(InvalidTimestamp)?;
+        let read = Timestamp(days * 86_400_000 + seconds * 1000 + ms);
+        // Whatever else is wrong with it is not written like this.
+        if read.to_string() == s { Ok(read) } else { Err(InvalidTimestamp) }
+    }
+}
+
+/// Not a moment as the server writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidTimestamp;
+
+impl fmt::Display for InvalidTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a moment as in 2026-05-01T12:00:00.123Z")
+    }
+}
+
+impl std::error::Error for InvalidTimestamp {}
+
+/// The inverse of [`civil`] (`days_from_civil`); `None` before 1970.
+fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    let shifted_year = year.checked_sub(u64::from(month <= 2))?;
+    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).checked_sub(719_468)
+}
+
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -88,6 +128,22 @@ mod tests {
             (4_102_444_799_999, "2099-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(Timestamp(ms).to_string(), text);
+            assert_eq!(text.parse(), Ok(Timestamp(ms)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_not_read_as_one() {
+        for text in [
+            "",
+            "now",
+            "2026-02-30T00:00:00.000Z",
+            "1969-12-31T23:59:59.999Z",
+            "2026-05-01T12:00:00.123",
+            "2026-00-01T12:00:00.123Z",
+            "2026-05-01T25:00:00.123Z",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text}");
         }
     }
 

@@ -31,13 +31,17 @@ fn every_command_in_the_document_is_a_command() {
         let command = decode(frame).unwrap_or_else(|e| panic!("{frame}: {}", e.message));
         kinds.insert(match command.body {
             CommandBody::Enter { .. } => "enter",
+            CommandBody::Get { .. } => "get",
             CommandBody::Hello { .. } => "hello",
             CommandBody::History { .. } => "history",
             CommandBody::Leave { .. } => "leave",
+            CommandBody::Patch(_) => "patch",
             CommandBody::Ping => "ping",
             CommandBody::Presence { .. } => "presence",
             CommandBody::Publish { .. } => "publish",
             CommandBody::Refresh { .. } => "refresh",
+            CommandBody::Remove(_) => "remove",
+            CommandBody::Set(_) => "set",
             CommandBody::Subscribe { .. } => "subscribe",
             CommandBody::Unsubscribe { .. } => "unsubscribe",
             CommandBody::Update { .. } => "update",

@@ -10,6 +10,8 @@ use crate::store::{Scoped, StoredEvent};
 #[derive(Debug, Default)]
 pub(crate) struct History {
     events: VecDeque<StoredEvent>,
+    /// Of all events.
+    bytes: usize,
 }
 
 /// A piece of history.
@@ -23,20 +25,26 @@ pub(crate) struct Page {
 
 impl History {
     pub(crate) fn restore(events: Vec<StoredEvent>) -> Self {
-        Self { events: events.into() }
+        let bytes = events.iter().map(|event| event.event.len()).sum();
+        Self { events: events.into(), bytes }
     }
 
     /// Adds the next event.
     pub(crate) fn push(&mut self, event: StoredEvent) {
         debug_assert!(self.events.back().is_none_or(|last| last.offset + 1 == event.offset));
+        self.bytes += event.event.len();
         self.events.push_back(event);
     }
 
-    /// Drops all but the newest `size` and those older than `ttl_ms`.
-    pub(crate) fn trim(&mut self, now_ms: u64, size: u32, ttl_ms: u64) {
-        let over = self.events.len().saturating_sub(size as usize);
-        self.events.drain(..over);
-        while self.events.front().is_some_and(|e| e.at_ms.saturating_add(ttl_ms) <= now_ms) {
+    /// Drops all but the newest `size` and those older than `ttl_ms`, as long as `kept` bytes stay.
+    pub(crate) fn trim(&mut self, now_ms: u64, (size, kept): (u32, usize), ttl_ms: u64) {
+        while let Some(oldest) = self.events.front() {
+            let is_old = oldest.at_ms.saturating_add(ttl_ms) <= now_ms;
+            let rest = self.bytes - oldest.event.len();
+            if (!is_old && self.events.len() <= size as usize) || (rest < kept && kept > 0) {
+                break;
+            }
+            self.bytes = rest;
             self.events.pop_front();
         }
         // Bursts leave big buffers behind; what is kept for idle channels is what they need.
@@ -171,14 +179,25 @@ mod tests {
     }
 
     #[test]
+    fn what_joiners_may_need_is_kept_however_old_it_is() {
+        let mut history = history(1..=10);
+        history.trim(5000, (4, 24), 1000);
+        assert_eq!((history.first(), history.len()), (Some(5), 6), "six of four bytes");
+        history.trim(5000, (8, 8), 1000);
+        assert_eq!(history.len(), 2);
+        history.trim(5000, (8, 0), 1000);
+        assert_eq!((history.len(), history.bytes), (0, 0));
+    }
+
+    #[test]
     fn what_is_old_or_too_much_is_dropped() {
         let mut history = history(1..=10);
-        history.trim(0, 4, 1000);
+        history.trim(0, (4, 0), 1000);
         assert_eq!(history.first(), Some(7));
-        history.trim(1080, 4, 1000);
+        history.trim(1080, (4, 0), 1000);
         assert_eq!(history.first(), Some(9));
         assert!(history.reaches_back_to(8, 10) && !history.reaches_back_to(7, 10));
-        history.trim(5000, 4, 1000);
+        history.trim(5000, (4, 0), 1000);
         assert!(history.first().is_none() && history.reaches_back_to(10, 10));
         assert!(!history.reaches_back_to(9, 10));
     }

@@ -6,6 +6,7 @@ mod fold;
 mod history;
 mod presence;
 mod publish;
+pub(crate) mod state;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub(crate) use dedup::{Dedup, Seen};
 pub(crate) use fold::Fold;
 pub(crate) use history::History;
 pub(crate) use presence::{Change, Entry, Presence};
-pub(crate) use publish::{Pending, Publish, UsedUp, Waiter};
+pub(crate) use publish::{Pending, Publish, UsedUp, Verb, Waiter, Wish};
 
 use crate::engine::{Delivery, ShardId};
 use crate::policy::Namespace;
@@ -54,6 +55,8 @@ pub(crate) struct Channel {
     pub(crate) presence: Option<Box<Presence>>,
     /// The level that the store reached last: what a duplicate is told.
     pub(crate) level: Level,
+    /// When the next of its keys is looked at that go by themselves: steady milliseconds.
+    pub(crate) armed_ms: Option<u64>,
     /// When it was last used: monotonic milliseconds.
     pub(crate) used_ms: u64,
 }
@@ -79,6 +82,7 @@ impl Channel {
             shards: SmallVec::new(),
             presence: None,
             level: Level::Os,
+            armed_ms: None,
             used_ms: 0,
         }
     }
@@ -140,7 +144,9 @@ impl Channel {
     /// Drops the events that have expired at `steady_ms`.
     pub(crate) fn expire_history(&mut self, steady_ms: u64) {
         let history = &self.namespace.policy.history;
-        self.history.trim(steady_ms, history.size, history.ttl.ms);
+        // Whoever reads a snapshot of a fold finds behind it what has changed meanwhile.
+        let kept = if self.shards.is_empty() { 0 } else { self.fold.log_bytes() };
+        self.history.trim(steady_ms, (history.size, kept), history.ttl.ms);
     }
 
     /// Drops all that has expired at `steady_ms`.
@@ -148,6 +154,7 @@ impl Channel {
         self.expire_history(steady_ms);
         let window_ms = self.namespace.policy.history.dedup_window.ms;
         self.dedup.expire(steady_ms, window_ms);
+        self.fold.tidy(self.shards.is_empty());
     }
 
     /// Whether nothing would be lost by forgetting it (a durable one is read again from the store).
@@ -157,6 +164,7 @@ impl Channel {
             && self.pending.is_empty()
             && self.checkpoints.as_ref().is_none_or(|checkpoints| !checkpoints.is_writing())
             && self.outgoing.is_empty()
+            && (policy.durable || self.fold.is_empty())
             && self.presence.as_ref().is_none_or(|presence| presence.is_empty());
         // A channel in memory takes its epoch with it, so it stays for as long as a client could
         // want to recover. The epoch of one that never had an event is derived: see `Homes`.

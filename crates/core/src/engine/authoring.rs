@@ -10,10 +10,12 @@ use super::Engine;
 use super::commands::{Target, check_size};
 use super::consulting::{About, Advice, Pending};
 use super::counters::CommandKind;
+use super::live::wrong_kind;
 use super::types::{Now, SessionKey, own};
+use super::writing::check_written;
 use crate::channel::Publish;
-use crate::identity::Action;
-use crate::policy::{Hook, Namespace};
+use crate::identity::{Action, Identity};
+use crate::policy::{Hook, Kind, Namespace};
 use crate::reject::Reject;
 use crate::store::Scoped;
 
@@ -54,6 +56,18 @@ impl Engine {
         let Some(identity) = identity else { return Ok(()) };
         let author = Author { user: &identity.user, scope: identity.scope(), session };
         let publish = self.make_publish(now, &author, &target, command)?;
+        self.submit(key, id, target, &identity, publish)
+    }
+
+    /// It goes home, when the backend has nothing against it where that has to be asked.
+    pub(super) fn submit(
+        &mut self,
+        key: SessionKey,
+        id: u64,
+        target: Target,
+        identity: &Identity,
+        publish: Publish,
+    ) -> Result<(), Reject> {
         // What is refused for good needs no advice.
         let asks = target.namespace.policy.hooks.contains(&Hook::Publish) && publish.data.is_ok();
         if !asks && !self.consulting.lanes.contains_key(&key) {
@@ -62,7 +76,7 @@ impl Engine {
             return Ok(());
         }
         let question = if asks {
-            let about = About::publish(&target.channel, &identity, &publish);
+            let about = About::publish(&target.channel, identity, &publish);
             self.consult(key, about, Pending::Publish(key))?
         } else {
             0
@@ -88,7 +102,10 @@ impl Engine {
         let verdict = verdict.and_then(|mut advice| {
             // A namespace that is gone refuses it below.
             if let (Some(data), Some(namespace)) = (&advice.data, namespace) {
-                advice.data = Some(check_data(data, limits.data, limits.depth, namespace)?);
+                advice.data = Some(match &held.publish.write {
+                    Some(wish) => check_written(wish.verb, data, &limits, namespace)?,
+                    None => check_data(data, limits.data, limits.depth, Some(namespace))?,
+                });
             }
             Ok(advice)
         });
@@ -124,12 +141,13 @@ impl Engine {
                 break;
             };
             let Held { id, channel, publish, .. } = held;
+            let kind = publish.kind();
             // Its rights may have gone while it waited.
             let outcome = outcome.and_then(|()| self.target(key, &channel, Action::Publish));
             match outcome {
                 Ok(target) => self.send_publish(key, id, target, publish),
                 Err(reject) => {
-                    self.answer_refused(CommandKind::Publish, key, (id, &channel), &reject);
+                    self.answer_refused(kind, key, (id, &channel), &reject);
                 }
             }
         }
@@ -159,6 +177,9 @@ impl Engine {
         else {
             return Err(Reject::bad_request("this is no publish"));
         };
+        if target.namespace.policy.kind == Kind::State {
+            return Err(wrong_kind(true));
+        }
         let limits = &self.config.limits;
         check_size("`producer`", "producer", producer.as_ref().map(|p| &*p.0), limits.producer)?;
         if ephemeral && (key.is_some() || producer.is_some()) {
@@ -169,7 +190,7 @@ impl Engine {
         // What is refused for good uses the producer's number up, whichever field it is about.
         let data = check_size("`event`", "event_name", event.as_deref(), limits.event_name)
             .and_then(|()| check_size("`key`", "key", key.as_deref(), limits.key))
-            .and_then(|()| check_data(data, limits.data, limits.depth, &target.namespace));
+            .and_then(|()| check_data(data, limits.data, limits.depth, Some(&target.namespace)));
         if let Err(reject) = &data
             && producer.is_none()
         {
@@ -181,6 +202,7 @@ impl Engine {
             event: event.as_deref().map(Into::into),
             key: key.as_deref().filter(|_| data.is_ok()).map(scoped),
             data,
+            write: None,
             producer: producer.map(|(name, seq)| (scoped(&name), seq)),
             ephemeral,
             echo,
@@ -190,22 +212,17 @@ impl Engine {
 }
 
 /// Whether `data` may be published: refusals that use the sequence number up.
-fn check_data(
+pub(super) fn check_data(
     data: &RawValue,
     max: usize,
     depth: usize,
-    namespace: &Namespace,
+    namespace: Option<&Namespace>,
 ) -> Result<Box<RawValue>, Reject> {
     check_size("`data`", "data", Some(data.get()), max)?;
     if depth_exceeds(data.get(), depth) {
         let why = format!("data is nested deeper than {depth}");
         return Err(Reject { limit: Some("depth"), ..Reject::new(ErrorCode::InvalidData, why) });
     }
-    if let Some(schema) = &namespace.schema {
-        schema.check(data.get()).map_err(|fault| {
-            let why = format!("data does not fit the namespace's schema: {}", fault.reason);
-            Reject { path: Some(fault.path.into()), ..Reject::new(ErrorCode::InvalidData, why) }
-        })?;
-    }
+    namespace.map_or(Ok(()), |namespace| namespace.check(data.get()))?;
     Ok(own(data))
 }

@@ -14,9 +14,9 @@ use super::counters::CommandKind;
 use super::knocking::Then;
 use super::session::Stage;
 use super::types::{Effect, Now, RequestBody, SessionKey, Subscribe, own};
-use crate::channel::Entry;
+use crate::channel::{Entry, Verb};
 use crate::identity::Action;
-use crate::policy::Namespace;
+use crate::policy::{Kind, Namespace};
 use crate::reject::Reject;
 
 /// A channel that a command named, and its rules.
@@ -133,6 +133,10 @@ impl Engine {
                 let body = self.history_body(before, after, limit)?;
                 self.ask_inside(key, id, target, body)
             }
+            B::Set(write) => self.write_command(now, key, id, Verb::Set, &write),
+            B::Patch(write) => self.write_command(now, key, id, Verb::Patch, &write),
+            B::Remove(write) => self.write_command(now, key, id, Verb::Remove, &write),
+            get @ B::Get { .. } => self.get_command(key, id, &get),
             B::Presence { channel } => {
                 let target = self.target(key, &channel, Action::Presence)?;
                 self.ask_inside(key, id, target, RequestBody::Members)
@@ -296,6 +300,10 @@ impl Engine {
             let epoch: Box<str> = since.epoch.chars().take(32).collect::<String>().into();
             (since.epoch.parse().ok(), epoch, since.offset)
         });
+        if rewind.is_some() && target.namespace.policy.kind == Kind::State {
+            let why = "a channel with keys is not rewound: it begins with what they hold";
+            return Err(Reject::bad_request(why));
+        }
         let rewind = rewind.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
         // The session fills the rest in.
         let subscribe = Subscribe { nonce: 0, since, rewind, presence, wait: false };
@@ -395,6 +403,7 @@ fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {
     use CommandBody as B;
     let channel: &Text<'_> = match body {
         B::Enter { channel, .. }
+        | B::Get { channel, .. }
         | B::History { channel, .. }
         | B::Leave { channel }
         | B::Presence { channel }
@@ -402,6 +411,7 @@ fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {
         | B::Subscribe { channel, .. }
         | B::Unsubscribe { channel }
         | B::Update { channel, .. } => channel,
+        B::Patch(write) | B::Remove(write) | B::Set(write) => &write.channel,
         B::Hello { .. } | B::Ping | B::Refresh { .. } => return None,
     };
     (channel.len() <= 255).then_some(channel)

@@ -87,6 +87,9 @@ pub struct Draft {
     pub producer: Option<(Box<str>, u64)>,
     /// It is kept nowhere.
     pub ephemeral: bool,
+    /// It is no event but does this (`set`, `patch`, `remove`) to this key; `data` is the value or
+    /// the patch.
+    pub write: Option<(&'static str, Box<str>)>,
 }
 
 impl About {
@@ -102,6 +105,7 @@ impl About {
             key: publish.key.as_ref().map(|key| key.name.clone()),
             producer: publish.producer.as_ref().map(|(who, seq)| (who.name.clone(), *seq)),
             ephemeral: publish.ephemeral,
+            write: publish.write.as_ref().map(|w| (publish.kind().as_str(), (*w.key).into())),
         }))
     }
 }

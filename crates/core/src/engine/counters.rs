@@ -26,14 +26,18 @@ macro_rules! kinds {
 
 kinds! {
     Enter = "enter",
+    Get = "get",
     Hello = "hello",
     History = "history",
     Invalid = "invalid",
     Leave = "leave",
+    Patch = "patch",
     Ping = "ping",
     Presence = "presence",
     Publish = "publish",
     Refresh = "refresh",
+    Remove = "remove",
+    Set = "set",
     Subscribe = "subscribe",
     Unsubscribe = "unsubscribe",
     Update = "update",
@@ -43,13 +47,17 @@ impl CommandKind {
     pub(crate) fn of(body: &CommandBody<'_>) -> Self {
         match body {
             CommandBody::Enter { .. } => Self::Enter,
+            CommandBody::Get { .. } => Self::Get,
             CommandBody::Hello { .. } => Self::Hello,
             CommandBody::History { .. } => Self::History,
             CommandBody::Leave { .. } => Self::Leave,
+            CommandBody::Patch(_) => Self::Patch,
             CommandBody::Ping => Self::Ping,
             CommandBody::Presence { .. } => Self::Presence,
             CommandBody::Publish { .. } => Self::Publish,
             CommandBody::Refresh { .. } => Self::Refresh,
+            CommandBody::Remove(_) => Self::Remove,
+            CommandBody::Set(_) => Self::Set,
             CommandBody::Subscribe { .. } => Self::Subscribe,
             CommandBody::Unsubscribe { .. } => Self::Unsubscribe,
             CommandBody::Update { .. } => Self::Update,
@@ -60,10 +68,11 @@ impl CommandKind {
     pub(crate) fn of_request(body: &RequestBody) -> Option<Self> {
         Some(match body {
             RequestBody::Enter(_) => Self::Enter,
+            RequestBody::Get { .. } => Self::Get,
             RequestBody::History { .. } => Self::History,
             RequestBody::Leave { answer: true, .. } => Self::Leave,
             RequestBody::Members => Self::Presence,
-            RequestBody::Publish(_) => Self::Publish,
+            RequestBody::Publish(publish) => publish.kind(),
             RequestBody::Subscribe(_) => Self::Subscribe,
             RequestBody::Update(_) => Self::Update,
             RequestBody::Back { .. }

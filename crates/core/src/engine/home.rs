@@ -26,7 +26,7 @@ pub(super) struct Scene<'a> {
 }
 
 impl Engine {
-    fn scene(&mut self, index: usize, now: Now) -> Scene<'_> {
+    pub(super) fn scene(&mut self, index: usize, now: Now) -> Scene<'_> {
         let steady_ms = self.steady_ms(now);
         Scene {
             index,
@@ -93,7 +93,9 @@ impl Engine {
                 channel.restore(loaded);
                 if channel.epoch != before.epoch && !channel.shards.is_empty() {
                     self.scene(index, now).tell_new_epoch(before);
+                    self.scene(index, now).tell_anew();
                 }
+                self.scene(index, now).arm_expiry();
                 for request in waiting {
                     self.scene(index, now).request(request);
                 }
@@ -144,6 +146,7 @@ impl Engine {
     /// Leaves that were held back, counts, and channels that nobody uses.
     pub(super) fn tick_homes(&mut self, now: Now) {
         self.expire_departures(now);
+        self.expire_keys(now);
         let agenda = &mut self.homes.agenda;
         // At most one count a second; ticks may come more often.
         let counting = if now.mono_ms >= agenda.count_after_ms && !agenda.counting.is_empty() {
@@ -192,6 +195,7 @@ fn unreadable() -> StoreError {
 fn creates(body: &RequestBody) -> bool {
     match body {
         RequestBody::Enter(_)
+        | RequestBody::Get { .. }
         | RequestBody::History { .. }
         | RequestBody::Members
         | RequestBody::Publish(_)
@@ -249,6 +253,9 @@ impl Scene<'_> {
             RequestBody::Back { user, old } => self.back(from, &user, old),
             RequestBody::Detach => self.detach(from.shard),
             RequestBody::Enter(entry) => self.enter(from, id, entry),
+            RequestBody::Get { key, after, limit } => {
+                self.get(from, id, key.as_deref(), after.as_deref(), limit);
+            }
             RequestBody::Gone { user, resumable } => self.gone(from, &user, resumable),
             RequestBody::History { before, after, limit } => {
                 self.history(from, id, before, after, limit);

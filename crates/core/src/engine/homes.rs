@@ -1,7 +1,7 @@
 //! The channels whose home is on this shard, and what is due for them.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub(super) struct Agenda {
     pub(super) dirty: Vec<usize>,
     /// Held places in presence, the next to end on top.
     pub(super) departures: BinaryHeap<Reverse<Departure>>,
+    /// When channels have keys that go by themselves (steady milliseconds): one entry each.
+    pub(super) expiries: BTreeSet<(u64, Arc<str>)>,
     /// Channels whose count of members changed while counts alone are told.
     pub(super) counting: Vec<Arc<str>>,
     /// Counts are not told again before this (monotonic milliseconds).

@@ -147,7 +147,7 @@ impl Scene<'_> {
         };
         let channel = &*self.channel.name;
         let text = Frame::Presence { channel, action, member, count }.encode();
-        self.deliver(Delivery { text, except: None, presence: true, kept: false });
+        self.deliver(Delivery::presence(text));
     }
 
     /// Tells the count of members, once for all changes since the last time.
@@ -158,6 +158,6 @@ impl Scene<'_> {
         }
         let channel = &*self.channel.name;
         let text = Frame::Presence { channel, action: "count", member: None, count }.encode();
-        self.deliver(Delivery { text, except: None, presence: true, kept: false });
+        self.deliver(Delivery::presence(text));
     }
 }

@@ -19,6 +19,7 @@ mod home;
 mod homes;
 mod inspect;
 mod knocking;
+mod live;
 mod members;
 mod metering;
 mod notices;
@@ -34,6 +35,7 @@ mod sessions;
 mod topics;
 mod types;
 mod watching;
+mod writing;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -51,6 +53,7 @@ use homes::Homes;
 use notices::Attendance;
 use resuming::Registry;
 use session::Session;
+use sessions::Reader;
 use topics::Topics;
 
 pub use consulting::{About, Advice, Denial, Draft, Occasion, Verdict};
@@ -61,7 +64,8 @@ pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
 pub use topics::Subscriber;
 pub use types::{
-    Address, Delivery, Effect, Message, Now, PageReply, Request, SessionKey, ShardId, TopicKey,
+    Address, Changed, Delivery, Effect, Message, Now, PageReply, Request, SessionKey, ShardId,
+    TopicKey,
 };
 
 /// Publishes of one turn whose time is measured: twice what the store commits at once.
@@ -118,6 +122,8 @@ pub struct Engine {
     homes: Homes,
     registry: Registry,
     consulting: Consulting,
+    /// Who reads a snapshot of which topic, and how far they are.
+    readers: HashMap<(SessionKey, TopicKey), Reader>,
     /// Sessions that end when they have their answers, and when they shall come back.
     farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
     /// The last session that ended or left, for [`Engine::who`].
@@ -158,9 +164,9 @@ impl Out {
         self.post(to.shard, Message::Reply { to: to.session, text, began_us: None });
     }
 
-    /// A publish that came at `began_us` has succeeded.
-    fn published(&mut self, to: Address, text: Bytes, began_us: u64) {
-        self.counters.command(CommandKind::Publish, None);
+    /// A publish or a write that came at `began_us` has succeeded.
+    fn published(&mut self, kind: CommandKind, to: Address, text: Bytes, began_us: u64) {
+        self.counters.command(kind, None);
         let began_us = Some(began_us);
         self.post(to.shard, Message::Reply { to: to.session, text, began_us });
     }
@@ -185,6 +191,7 @@ impl Engine {
             homes: Homes::default(),
             registry: Registry::default(),
             consulting: Consulting::default(),
+            readers: HashMap::new(),
             farewells: HashMap::new(),
             gone: None,
             here: HashMap::new(),

@@ -4,34 +4,41 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_proto::{Event, Frame, Timestamp};
 
-use super::counters::CommandKind;
 use super::home::Scene;
+use super::live::Planned;
 use super::types::{Address, Delivery, Effect};
 use crate::channel::{Pending, Publish, Seen, UsedUp, Waiter};
 use crate::reject::Reject;
 use crate::store::{Append, Level, StoreError, StoredEvent};
 
 impl Scene<'_> {
-    pub(super) fn publish(&mut self, from: Address, id: u64, publish: Publish) {
+    pub(super) fn publish(&mut self, from: Address, id: u64, mut publish: Publish) {
         if publish.ephemeral {
             return self.publish_ephemeral(from, id, &publish);
         }
-        let mut waiter = Waiter { at: from, id, duplicate: true, began_us: publish.began_us };
+        let (kind, began_us) = (publish.kind(), publish.began_us);
+        let mut waiter = Waiter { at: from, id, kind, duplicate: true, began_us };
         match self.seen(&publish) {
             Ok(Seen::New) => waiter.duplicate = false,
             // Its key is known, but its number is not: that is used up now.
             Ok(Seen::Pending | Seen::Stored(_)) if self.is_next(&publish) => {}
             Ok(Seen::Pending) => return self.wait(waiter, &publish),
-            Ok(Seen::Stored(offset)) => return self.acknowledge(&waiter, offset),
+            Ok(Seen::Stored(offset)) => return self.acknowledge(&waiter, offset, &publish),
             Ok(Seen::Refused | Seen::OutOfSequence { .. }) => return,
-            Err(reject) => {
-                return self.refuse_publish(from, id, &reject);
-            }
+            Err(reject) => return self.refuse_publish(&waiter, &reject),
         }
         if self.channel.failing {
-            return self.refuse_publish(from, id, &Reject::unavailable());
+            return self.refuse_publish(&waiter, &Reject::unavailable());
         }
-        self.append(waiter, publish);
+        let planned = if waiter.duplicate { Ok(None) } else { self.plan(&publish) };
+        match planned {
+            Ok(planned) => self.append(waiter, publish, planned),
+            Err(reject) if publish.producer.is_some() && !reject.code.retryable() => {
+                publish.refuse(reject);
+                self.append(waiter, publish, None);
+            }
+            Err(reject) => self.refuse_publish(&waiter, &reject),
+        }
     }
 
     /// Whether it has the number that follows its producer's last one.
@@ -55,7 +62,10 @@ impl Scene<'_> {
                 Seen::Refused | Seen::Stored(None) if matches!(by_key, Some(Seen::Stored(_))) => {
                     return Ok(by_key.unwrap_or(Seen::New));
                 }
-                Seen::Refused => return Err(refused_before(publish, *seq)),
+                Seen::Refused => {
+                    let as_before = publish.write.as_ref().and_then(|w| self.refused_write(w));
+                    return Err(as_before.unwrap_or_else(|| refused_before(publish, *seq)));
+                }
                 Seen::OutOfSequence { expected } => {
                     let why = format!("sequence number {seq} does not follow {}", expected - 1);
                     let reject = Reject::new(Code::OutOfSequence, why);
@@ -108,12 +118,12 @@ impl Scene<'_> {
         let data = match &publish.data {
             Ok(data) => data,
             Err(reject) => {
-                return self.refuse_publish(from, id, reject);
+                return self.out.refuse(publish.kind(), from, (id, &self.channel.name), reject);
             }
         };
         let text = self.encode(publish, data, None);
         let except = (!publish.echo).then_some(from);
-        self.deliver(Delivery { text, except, presence: false, kept: false });
+        self.deliver(Delivery::passing(text, except));
         self.out.counters.ephemeral += 1;
         let frame = Frame::Published {
             id,
@@ -123,7 +133,7 @@ impl Scene<'_> {
             level: Level::Memory,
             duplicate: false,
         };
-        self.out.published(from, frame.encode(), publish.began_us);
+        self.out.published(publish.kind(), from, frame.encode(), publish.began_us);
     }
 
     fn encode(&self, publish: &Publish, data: &RawValue, offset: Option<u64>) -> Bytes {
@@ -142,12 +152,18 @@ impl Scene<'_> {
     }
 
     /// Gives a publish its offset. In memory that is all; else the store has to confirm it.
-    fn append(&mut self, waiter: Waiter, publish: Publish) {
+    fn append(&mut self, waiter: Waiter, publish: Publish, planned: Option<Planned>) {
         let known = publish.key.as_ref().filter(|_| waiter.duplicate);
         let offset = self.channel.assigned + u64::from(publish.data.is_ok() && known.is_none());
         let event = match (&publish.data, known) {
-            (Ok(_), Some(key)) => Err(UsedUp::Known(key.clone())),
-            (Ok(data), None) => Ok(self.encode(&publish, data, Some(offset))),
+            (Ok(_), Some(key)) => {
+                let wrote = publish.write.as_ref().map(|wish| wish.key.clone());
+                Err(UsedUp::Known(key.clone(), wrote))
+            }
+            (Ok(data), None) => Ok(match &planned {
+                Some(planned) => self.encode_change(planned, &publish.user, offset),
+                None => self.encode(&publish, data, Some(offset)),
+            }),
             (Err(reject), _) => Err(UsedUp::Refused(reject.clone())),
         };
         self.channel.assigned = offset;
@@ -155,9 +171,27 @@ impl Scene<'_> {
         let key = key.filter(|_| event.is_ok());
         self.channel.dedup.assign(producer.as_ref(), key.as_ref());
         let except = (!echo).then_some(waiter.at);
+        let changed = planned.as_ref().map(|planned| planned.changed(offset));
+        if let Some(planned) = planned {
+            self.assign_write(planned, offset);
+        }
         let waiters = smallvec::smallvec![waiter];
         let at_ms = self.steady_ms;
-        let pending = Pending { offset, at_ms, event, producer, key, except, waiters };
+        self.append_pending(Pending {
+            offset,
+            at_ms,
+            event,
+            producer,
+            key,
+            except,
+            changed,
+            waiters,
+        });
+    }
+
+    /// It has its offset, and is stored.
+    pub(super) fn append_pending(&mut self, pending: Pending) {
+        let (offset, at_ms) = (pending.offset, pending.at_ms);
         if !self.channel.namespace.policy.history.durable {
             return self.commit(pending, Level::Memory);
         }
@@ -190,18 +224,19 @@ impl Scene<'_> {
         if self.channel.pending.is_empty() && self.channel.failing {
             self.channel.failing = false;
             self.channel.assigned = self.channel.last;
+            self.channel.fold.revert();
         }
     }
 
     fn answer_unavailable(&mut self, waiters: impl IntoIterator<Item = Waiter>) {
-        for Waiter { at, id, .. } in waiters {
-            self.refuse_publish(at, id, &Reject::unavailable());
+        for waiter in waiters {
+            self.refuse_publish(&waiter, &Reject::unavailable());
         }
     }
 
     /// A publish is as safe as it will be: it is history now, and all are told.
     fn commit(&mut self, pending: Pending, level: Level) {
-        let Pending { offset, at_ms, event, producer, key, except, waiters } = pending;
+        let Pending { offset, at_ms, event, producer, key, except, changed, waiters } = pending;
         let stored = event.is_ok().then_some(offset);
         self.channel.dedup.commit(producer.as_ref(), key.as_ref(), stored, at_ms);
         match event {
@@ -222,55 +257,73 @@ impl Scene<'_> {
                 });
                 self.fold_in(offset, at_ms, &text);
                 self.channel.expire_history(self.steady_ms);
-                self.deliver(Delivery { text, except, presence: false, kept: true });
+                self.arm_expiry();
                 for waiter in waiters {
-                    self.published(&waiter, Some(offset), level);
+                    let wrote = changed.as_ref().map(|changed| (&*changed.key, changed.version));
+                    self.published(&waiter, Some(offset), level, wrote);
                 }
+                self.deliver(Delivery { changed, ..Delivery::kept(text, except) });
             }
-            Err(UsedUp::Known(key)) => {
+            Err(UsedUp::Known(key, wrote)) => {
                 let window = self.channel.namespace.policy.history.dedup_window.ms;
                 let Seen::Stored(offset) = self.channel.dedup.key(&key, self.steady_ms, window)
                 else {
                     return self.answer_unavailable(waiters);
                 };
                 for waiter in waiters {
-                    self.published(&Waiter { duplicate: true, ..waiter }, offset, level);
+                    let waiter = Waiter { duplicate: true, ..waiter };
+                    let wrote = offset.zip(wrote.as_deref()).map(|(version, key)| (key, version));
+                    self.published(&waiter, offset, level, wrote);
                 }
             }
             Err(UsedUp::Refused(reject)) => {
-                for Waiter { at, id, .. } in waiters {
-                    self.refuse_publish(at, id, &reject);
+                for waiter in waiters {
+                    self.refuse_publish(&waiter, &reject);
                 }
             }
         }
     }
 
     /// Answers a publish that had been stored before.
-    fn acknowledge(&mut self, waiter: &Waiter, offset: Option<u64>) {
+    fn acknowledge(&mut self, waiter: &Waiter, offset: Option<u64>, publish: &Publish) {
         let durable = self.channel.namespace.policy.history.durable;
         let level = if durable { self.channel.level } else { Level::Memory };
-        self.published(waiter, offset, level);
+        let wrote = publish.write.as_ref().map(|wish| (&*wish.key, offset.unwrap_or(0)));
+        self.published(waiter, offset, level, wrote);
     }
 
-    fn published(&mut self, waiter: &Waiter, offset: Option<u64>, level: Level) {
-        let Waiter { at, id, duplicate, began_us } = *waiter;
+    /// `wrote`: the key, and the version that it got.
+    fn published(
+        &mut self,
+        waiter: &Waiter,
+        offset: Option<u64>,
+        level: Level,
+        wrote: Option<(&str, u64)>,
+    ) {
+        let Waiter { at, id, kind, duplicate, began_us } = *waiter;
         if self.channel.namespace.policy.history.durable {
             self.channel.level = level;
         }
-        let frame = Frame::Published {
-            id,
-            channel: &self.channel.name,
-            epoch: Some(self.channel.epoch),
-            offset,
-            level,
-            duplicate,
+        let (channel, epoch) = (&*self.channel.name, self.channel.epoch);
+        let frame = match wrote {
+            Some((key, version)) => Frame::Written {
+                id,
+                channel,
+                key,
+                epoch,
+                offset,
+                version: (version > 0).then_some(version),
+                level,
+                duplicate,
+            },
+            None => Frame::Published { id, channel, epoch: Some(epoch), offset, level, duplicate },
         };
         self.out.counters.duplicates += u64::from(duplicate);
-        self.out.published(at, frame.encode(), began_us);
+        self.out.published(kind, at, frame.encode(), began_us);
     }
 
-    fn refuse_publish(&mut self, at: Address, id: u64, why: &Reject) {
-        self.out.refuse(CommandKind::Publish, at, (id, &self.channel.name), why);
+    fn refuse_publish(&mut self, waiter: &Waiter, why: &Reject) {
+        self.out.refuse(waiter.kind, waiter.at, (waiter.id, &self.channel.name), why);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Coming back: history, and what was missed in front of what is live.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_proto::{Frame, Position};
@@ -7,6 +9,7 @@ use tidings_proto::{Frame, Position};
 use super::counters::{CommandKind, Recovery};
 use super::home::{Scene, flush};
 use super::types::{Address, Delivery, Message, PageReply, Subscribe};
+use crate::channel::state::Snapshot;
 
 impl Scene<'_> {
     pub(super) fn history(
@@ -42,6 +45,7 @@ impl Scene<'_> {
         self.channel.expire_history(self.steady_ms);
         let position = self.channel.position();
         let (start, gap, recovered) = self.start_of(subscribe);
+        let snapshot = if recovered { None } else { self.snapshot() };
         self.out.counters.command(CommandKind::Subscribe, None);
         let members = subscribe.presence.then(|| self.member_views());
         let count = subscribe.presence.then(|| self.member_count());
@@ -50,12 +54,14 @@ impl Scene<'_> {
             channel: &self.channel.name,
             position,
             recovered,
+            conflated: self.is_conflated(),
             members: members.as_ref().and_then(|views| views.as_deref()),
             count,
         };
         let reply = frame.encode();
         let count = if subscribe.wait { 0 } else { self.limits.page_events };
-        self.send_page(from, subscribe.nonce, (start, count), gap, Some(reply));
+        let begin = Begin { start, gap, snapshot, reply: Some(reply) };
+        self.send_page(from, subscribe.nonce, begin, count);
     }
 
     /// Behind which offset a subscription starts, the gap in front of it, and whether all that was
@@ -94,39 +100,57 @@ impl Scene<'_> {
     pub(super) fn tell_new_epoch(&mut self, from: Position) {
         let (channel, to) = (&*self.channel.name, self.channel.position());
         let text = Frame::Gap { channel, reason: "new_epoch", from, to }.encode();
-        self.deliver(Delivery { text, except: None, presence: false, kept: false });
+        self.deliver(Delivery::passing(text, None));
     }
 
     pub(super) fn next_page(&mut self, from: Address, nonce: u16, after: u64) {
         flush(self.channel, self.out);
         self.channel.expire_history(self.steady_ms);
         let (last, history) = (self.channel.last, &self.channel.history);
-        let (mut start, mut gap) = (after, None);
+        let (mut start, mut gap, mut snapshot) = (after, None, None);
         if !history.reaches_back_to(after, last) {
             start = history.first().map_or(last, |first| first - 1);
             let at = |offset| Position { epoch: self.channel.epoch, offset };
             let channel = &*self.channel.name;
             let (from, to) = (at(after), at(start));
             gap = Some(Frame::Gap { channel, reason: "expired", from, to }.encode());
+            snapshot = self.snapshot();
         }
         let count = self.limits.page_events;
-        self.send_page(from, nonce, (start, count), gap, None);
+        self.send_page(from, nonce, Begin { start, gap, snapshot, reply: None }, count);
     }
 
-    fn send_page(
-        &mut self,
-        to: Address,
-        nonce: u16,
-        (start, count): (u64, usize),
-        gap: Option<Bytes>,
-        reply: Option<Bytes>,
-    ) {
-        let bytes = self.limits.page_bytes;
-        let page = self.channel.history.page_after(start, count, bytes);
-        let next = (page.end < self.channel.last).then_some(page.end);
+    fn send_page(&mut self, to: Address, nonce: u16, begin: Begin, count: usize) {
+        let Begin { mut start, mut gap, mut snapshot, reply } = begin;
+        let mut events = Vec::new();
+        if let Some(all) = &snapshot {
+            // It says all that there is, so nothing is missing.
+            (start, gap) = (all.offset, None);
+            if let [page] = &*all.pages
+                && count > 0
+            {
+                events.push(page.clone());
+                snapshot = None;
+            }
+        }
+        let mut next = Some(start);
+        if snapshot.is_none() {
+            let page = self.channel.history.page_after(start, count, self.limits.page_bytes);
+            events.extend(page.events);
+            next = (page.end < self.channel.last).then_some(page.end);
+        }
         let channel = self.channel.name.clone();
-        let page =
-            PageReply { to: to.session, channel, nonce, reply, gap, events: page.events, next };
+        let page = PageReply { to: to.session, channel, nonce, reply, gap, snapshot, events, next };
         self.out.post(to.shard, Message::Page(Box::new(page)));
     }
+}
+
+/// How a page begins.
+struct Begin {
+    /// Behind this offset.
+    start: u64,
+    gap: Option<Bytes>,
+    /// Instead of the gap, where there are keys.
+    snapshot: Option<Arc<Snapshot>>,
+    reply: Option<Bytes>,
 }

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use tidings_proto::{Command, CommandBody, ErrorCode};
+use tidings_proto::{Command, CommandBody, ErrorCode, Write};
 
 use super::Engine;
 use super::authoring::Author;
+use super::commands::Target;
 use super::types::{Address, Effect, Message, Now, Request, RequestBody, SessionKey};
+use crate::channel::Verb;
 use crate::reject::Reject;
 
 /// What stands in the place of a session's key.
@@ -18,14 +20,19 @@ pub(super) const SERVICE: SessionKey = SessionKey { slot: u32::MAX, serial: 0 };
 const SCOPE: &str = "\0api";
 
 impl Engine {
-    /// Carries out `publish`, `history` or `presence`; its [`Effect::Answer`] has the same `id`.
+    /// Carries out `publish`, `history`, `presence`, `get`, `set`, `patch` or `remove`; its
+    /// [`Effect::Answer`] has the same `id`.
     /// `author` is the user that an event is said to be from.
     pub fn serve(&mut self, now: Now, author: &Arc<str>, command: Command<'_>) {
         let Command { id, body } = command;
         let channel = match &body {
             CommandBody::Publish { channel, .. }
             | CommandBody::History { channel, .. }
+            | CommandBody::Get { channel, .. }
             | CommandBody::Presence { channel } => channel.to_string(),
+            CommandBody::Patch(write) | CommandBody::Remove(write) | CommandBody::Set(write) => {
+                write.channel.to_string()
+            }
             _ => String::new(),
         };
         if let Err(reject) = self.try_serve(now, (id, &channel), author, body) {
@@ -49,6 +56,14 @@ impl Engine {
                 let author = Author { user: author, scope: SCOPE, session: 0 };
                 RequestBody::Publish(Box::new(self.make_publish(now, &author, &target, publish)?))
             }
+            CommandBody::Patch(write) => {
+                self.write_body(now, author, &target, Verb::Patch, &write)?
+            }
+            CommandBody::Remove(write) => {
+                self.write_body(now, author, &target, Verb::Remove, &write)?
+            }
+            CommandBody::Set(write) => self.write_body(now, author, &target, Verb::Set, &write)?,
+            get @ CommandBody::Get { .. } => self.get_body(&target.namespace, &get)?,
             CommandBody::History { before, after, limit, .. } => {
                 self.history_body(before, after, limit)?
             }
@@ -60,5 +75,18 @@ impl Engine {
         let channel = target.channel;
         self.out.post(home, Message::Request(Request { from, id, channel, body }));
         Ok(())
+    }
+
+    fn write_body(
+        &self,
+        now: Now,
+        author: &Arc<str>,
+        target: &Target,
+        verb: Verb,
+        write: &Write<'_>,
+    ) -> Result<RequestBody, Reject> {
+        let author = Author { user: author, scope: SCOPE, session: 0 };
+        let publish = self.make_write(now, &author, target, verb, write)?;
+        Ok(RequestBody::Publish(Box::new(publish)))
     }
 }

@@ -15,11 +15,27 @@ use super::topics::Subscriber;
 use super::types::{
     Address, Delivery, Effect, Message, Now, PageReply, Request, RequestBody, SessionKey, TopicKey,
 };
+use crate::channel::state::Snapshot;
 use crate::identity::{Action, Identity, TokenError};
 use crate::reject::Reject;
 
 /// What is said of a subscription that ends.
 const NOT_ALLOWED: &str = "the user may not subscribe to this any more";
+
+/// A subscription that gets a snapshot first.
+#[derive(Debug)]
+pub(super) struct Reader {
+    snapshot: Arc<Snapshot>,
+    sent: usize,
+}
+
+impl Reader {
+    fn next(&mut self) -> Option<Bytes> {
+        let page = self.snapshot.pages.get(self.sent)?.clone();
+        self.sent += 1;
+        Some(page)
+    }
+}
 
 impl Engine {
     /// A connection was accepted. `token` is that of its `Authorization` header, if it had one.
@@ -75,17 +91,30 @@ impl Engine {
 
     /// All that was sent to a session has been written: an [`Effect::Drain`] is done.
     pub fn drained(&mut self, now: Now, key: SessionKey) {
-        let Some(session) = self.session(key) else { return };
-        let mut due = Vec::new();
+        let (readers, out) = (&mut self.readers, &mut self.out);
+        let session = self.sessions.get_mut(key.slot as usize);
+        let Some(session) = session.filter(|session| session.serial == key.serial) else { return };
+        let (mut due, mut reads) = (Vec::new(), 0);
         let room = PAGES_UNDER_WAY.saturating_sub(session.pages_under_way());
         for sub in &mut session.subscriptions {
-            if due.len() >= room {
+            if due.len() + reads >= room {
                 break;
             }
-            if let Stage::Page(after) = sub.stage {
-                sub.stage = Stage::Waiting;
-                due.push((sub.topic, RequestBody::NextPage { nonce: sub.nonce, after }));
+            let Stage::Page(after) = sub.stage else { continue };
+            match readers.get_mut(&(key, sub.topic)).and_then(Reader::next) {
+                Some(text) => {
+                    reads += 1;
+                    out.effects.push(Effect::Send { session: key, text });
+                }
+                None => {
+                    readers.remove(&(key, sub.topic));
+                    sub.stage = Stage::Waiting;
+                    due.push((sub.topic, RequestBody::NextPage { nonce: sub.nonce, after }));
+                }
             }
+        }
+        if reads > 0 {
+            out.effects.push(Effect::Drain { session: key });
         }
         for (topic, body) in due {
             let channel = self.topics.channel(topic).clone();
@@ -197,7 +226,7 @@ impl Engine {
 
     /// A subscription begins or goes on.
     pub(super) fn page(&mut self, page: PageReply) {
-        let PageReply { to, channel, nonce, reply, gap, events, next } = page;
+        let PageReply { to, channel, nonce, reply, gap, snapshot, events, next } = page;
         let Some(topic) = self.topics.find(&channel) else { return };
         let Some(session) = self.session(to) else { return };
         let Some(sub) = session.by_nonce(topic, nonce) else { return };
@@ -224,6 +253,9 @@ impl Engine {
             self.out.effects.push(Effect::Send { session: to, text });
         }
         if next.is_some() {
+            if let Some(snapshot) = snapshot {
+                self.readers.insert((to, topic), Reader { snapshot, sent: 0 });
+            }
             if first {
                 self.topics.start_paging(topic, to, presence);
             }
@@ -275,6 +307,7 @@ impl Engine {
     fn release(&mut self, key: SessionKey, topic: TopicKey, stage: Stage) {
         if matches!(stage, Stage::Page(_) | Stage::Waiting) {
             self.topics.stop_paging(topic, key);
+            self.readers.remove(&(key, topic));
         }
         if let Stage::Live(place) = stage
             && let Some(moved) = self.topics.part(topic, place)

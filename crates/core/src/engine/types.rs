@@ -10,6 +10,7 @@ use super::consulting::About;
 use super::notices::{Attendee, Notice};
 use super::placement::Traveller;
 use super::resuming::Legacy;
+use crate::channel::state::Snapshot;
 use crate::channel::{Entry, Publish};
 use crate::push::{PushAnswer, PushDue};
 use crate::store::Append;
@@ -62,6 +63,38 @@ pub struct Delivery {
     pub presence: bool,
     /// It is in history: subscribers that are still reading pages get it from there.
     pub kept: bool,
+    /// It changes this key of a channel that has keys.
+    pub changed: Option<Arc<Changed>>,
+}
+
+impl Delivery {
+    /// Of what is in history.
+    pub(crate) fn kept(text: Bytes, except: Option<Address>) -> Self {
+        Self { text, except, presence: false, kept: true, changed: None }
+    }
+
+    /// Of what is nowhere else.
+    pub(crate) fn passing(text: Bytes, except: Option<Address>) -> Self {
+        Self { text, except, presence: false, kept: false, changed: None }
+    }
+
+    /// For those who asked for presence.
+    pub(crate) fn presence(text: Bytes) -> Self {
+        Self { text, except: None, presence: true, kept: false, changed: None }
+    }
+}
+
+/// A key that has changed, and to what: whatever the frame says, which may be less.
+#[derive(Debug)]
+pub struct Changed {
+    /// The change's.
+    pub offset: u64,
+    /// The key's.
+    pub version: u64,
+    /// Which.
+    pub key: Arc<str>,
+    /// `None`: it was removed.
+    pub value: Option<Arc<RawValue>>,
 }
 
 /// What the driver must do now, in this order, before it calls the engine again.
@@ -270,6 +303,8 @@ pub struct PageReply {
     /// The `subscribed` frame, on the first page.
     pub(crate) reply: Option<Bytes>,
     pub(crate) gap: Option<Bytes>,
+    /// What comes in front of the events: the session's shard sends it bit by bit.
+    pub(crate) snapshot: Option<Arc<Snapshot>>,
     pub(crate) events: Vec<Bytes>,
     /// Where the next page begins; `None`: live from here.
     pub(crate) next: Option<u64>,
@@ -294,6 +329,11 @@ pub(crate) enum RequestBody {
     /// The shard has no more subscriptions to the channel.
     Detach,
     Enter(Entry),
+    Get {
+        key: Option<Box<str>>,
+        after: Option<Box<str>>,
+        limit: usize,
+    },
     /// The session ended; its place in the channel is held for a while.
     Gone {
         user: Arc<str>,

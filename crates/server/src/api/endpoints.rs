@@ -5,9 +5,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::trace::SECONDS_MAX;
 use super::types::{
-    Broadcast, BroadcastBody, Channel, Channels, Connections, DisconnectBody, Disconnected,
-    History, Info, Members, PublishBody, Published, RevokeBody, Revoked, Ticket, TicketBody,
-    UnsubscribeBody, Unsubscribed, Users,
+    Broadcast, BroadcastBody, Channel, Channels, Connections, DisconnectBody, Disconnected, Held,
+    History, Info, Members, PatchBody, PublishBody, Published, RemoveBody, RevokeBody, Revoked,
+    SetBody, Ticket, TicketBody, UnsubscribeBody, Unsubscribed, Users, Written,
 };
 use crate::config::Scope;
 use crate::metrics::Stats;
@@ -25,6 +25,10 @@ pub(super) enum Operation {
     Presence,
     Publish,
     Revoke,
+    State,
+    StatePatch,
+    StateRemove,
+    StateSet,
     Stats,
     Ticket,
     Trace,
@@ -104,6 +108,13 @@ const HISTORY: [Parameter; 4] = [
     Parameter { name: "limit", about: "How many events at most", kind: Kind::Number(1, 100) },
 ];
 
+const STATE: [Parameter; 4] = [
+    Parameter { name: "channel", about: "The channel", kind: Kind::Text },
+    Parameter { name: "key", about: "This key alone", kind: Kind::Text },
+    Parameter { name: "after", about: "Only keys that follow this one", kind: Kind::Text },
+    Parameter { name: "limit", about: "How many keys at most", kind: Kind::Number(1, 1000) },
+];
+
 const LIST: [Parameter; 3] = [
     Parameter { name: "prefix", about: "Only names that begin so", kind: Kind::Text },
     Parameter { name: "after", about: "Only names that follow this one", kind: Kind::Text },
@@ -146,7 +157,7 @@ const fn get(
 }
 
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 15] = [
+pub(super) static ENDPOINTS: [Endpoint; 19] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -184,6 +195,35 @@ pub(super) static ENDPOINTS: [Endpoint; 15] = [
         &HISTORY,
         schema::<History>,
         &[404, 503],
+    ),
+    get(
+        Operation::State,
+        ("getState", "/state", Scope::History),
+        "Read what the keys of a channel of live data hold, by their order",
+        &STATE,
+        schema::<Held>,
+        &[404, 413, 503],
+    ),
+    post(
+        Operation::StateSet,
+        ("setState", "/state/set", Scope::Publish),
+        "Give a key of a channel of live data its value",
+        (schema::<SetBody>, schema::<Written>),
+        &[404, 409, 413, 422, 429, 503],
+    ),
+    post(
+        Operation::StatePatch,
+        ("patchState", "/state/patch", Scope::Publish),
+        "Change parts of a key's value: JSON Merge Patch (RFC 7396)",
+        (schema::<PatchBody>, schema::<Written>),
+        &[404, 409, 413, 422, 429, 503],
+    ),
+    post(
+        Operation::StateRemove,
+        ("removeState", "/state/remove", Scope::Publish),
+        "Remove a key of a channel of live data",
+        (schema::<RemoveBody>, schema::<Written>),
+        &[404, 409, 413, 422, 429, 503],
     ),
     get(
         Operation::Presence,

@@ -12,6 +12,7 @@ mod keys;
 mod openapi;
 mod problem;
 mod revoke;
+mod state;
 mod trace;
 mod types;
 mod users;
@@ -157,6 +158,10 @@ async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Prob
         Operation::Presence => events::presence(call).await,
         Operation::Publish => events::publish(call).await,
         Operation::Revoke => revoke::revoke(call).await,
+        Operation::State => state::get(call).await,
+        Operation::StateSet => state::set(call).await,
+        Operation::StatePatch => state::patch(call).await,
+        Operation::StateRemove => state::remove(call).await,
         Operation::Stats => channels::stats(call).await,
         Operation::Ticket => revoke::ticket(call),
         Operation::Trace => trace::trace(call).await,

@@ -33,6 +33,9 @@ pub(crate) struct Problem {
     /// `too_large`, `limit_exceeded`: which limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Box<str>>,
+    /// `conflict`: the version that the key has, 0 if it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
 }
 
 impl Problem {
@@ -47,6 +50,7 @@ impl Problem {
             retryable: code.retryable(),
             path: None,
             limit: None,
+            version: None,
         }
     }
 
@@ -88,6 +92,7 @@ impl Problem {
         Some(Self {
             path: frame.path.as_ref().map(|path| (**path).into()),
             limit: frame.limit.as_ref().map(|limit| (**limit).into()),
+            version: frame.version,
             ..Self::new(*code, detail.unwrap_or_default())
         })
     }
@@ -116,6 +121,7 @@ fn status(code: ErrorCode) -> (StatusCode, &'static str) {
             (StatusCode::CONFLICT, "Not in this state")
         }
         E::BadRequest => (StatusCode::BAD_REQUEST, "The request is not understood"),
+        E::Conflict => (StatusCode::CONFLICT, "Somebody was faster"),
         E::Forbidden => (StatusCode::FORBIDDEN, "This is not allowed"),
         E::InvalidData => (StatusCode::UNPROCESSABLE_ENTITY, "The data is refused"),
         E::LimitExceeded => (StatusCode::TOO_MANY_REQUESTS, "A limit was met"),

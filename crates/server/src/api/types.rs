@@ -114,6 +114,119 @@ pub(super) struct Members {
     count: usize,
 }
 
+/// A value for a key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetBody {
+    /// The channel.
+    #[schemars(example = "board:main", length(min = 1, max = 255))]
+    pub(super) channel: String,
+    /// The key, 1 to 128 bytes.
+    #[schemars(length(min = 1, max = 128))]
+    pub(super) key: String,
+    /// What it shall hold: any JSON.
+    #[schemars(with = "Value")]
+    pub(super) value: Box<RawValue>,
+    /// Only if the key has not changed since it had this version; 0: only if it is absent.
+    #[serde(default)]
+    pub(super) if_version: Option<u64>,
+    /// The key is removed so many milliseconds later, unless it is written again.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 315_360_000_000_u64))]
+    pub(super) ttl: Option<u64>,
+    /// The user that the change is from, instead of the API key's name.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) user: Option<String>,
+    /// A second write with the same one, within the channel's dedup window, is the same write.
+    #[serde(default)]
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// A change of a part of a value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatchBody {
+    /// The channel.
+    #[schemars(example = "board:main", length(min = 1, max = 255))]
+    pub(super) channel: String,
+    /// The key, 1 to 128 bytes.
+    #[schemars(length(min = 1, max = 128))]
+    pub(super) key: String,
+    /// The merge patch: in an object, `null` removes a member.
+    #[schemars(with = "Value")]
+    pub(super) patch: Box<RawValue>,
+    /// Only if the key has not changed since it had this version; 0: only if it is absent.
+    #[serde(default)]
+    pub(super) if_version: Option<u64>,
+    /// The key is removed so many milliseconds later, unless it is written again.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 315_360_000_000_u64))]
+    pub(super) ttl: Option<u64>,
+    /// The user that the change is from, instead of the API key's name.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) user: Option<String>,
+    /// A second write with the same one, within the channel's dedup window, is the same write.
+    #[serde(default)]
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// A key that shall go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemoveBody {
+    /// The channel.
+    #[schemars(example = "board:main", length(min = 1, max = 255))]
+    pub(super) channel: String,
+    /// The key, 1 to 128 bytes.
+    #[schemars(length(min = 1, max = 128))]
+    pub(super) key: String,
+    /// Only if the key has not changed since it had this version; 0: only if it is absent.
+    #[serde(default)]
+    pub(super) if_version: Option<u64>,
+    /// The user that the change is from, instead of the API key's name.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) user: Option<String>,
+    /// A second write with the same one, within the channel's dedup window, is the same write.
+    #[serde(default)]
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// The write is as safe as its channel asks for.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(super) struct Written {
+    /// The channel's epoch.
+    epoch: String,
+    /// The change's offset in its channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    /// The key's version: `if_version` of a write that shall follow this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    /// How safe it is: `fsync`, `os` or `memory`.
+    level: String,
+    /// It had been written before: nothing was done.
+    #[serde(default)]
+    duplicate: bool,
+}
+
+/// What keys hold, all as of one offset.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(super) struct Held {
+    /// The channel's epoch.
+    epoch: String,
+    /// The offset of its newest change.
+    offset: u64,
+    /// By the order of keys: `key`, `value`, `version`, and `expires_at` if it goes by itself.
+    #[schemars(with = "Vec<Value>")]
+    entries: Vec<Box<RawValue>>,
+    /// There are more: ask with the last key as `after`.
+    #[serde(default)]
+    more: bool,
+}
+
 /// A channel that is in memory.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Channel {

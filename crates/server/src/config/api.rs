@@ -56,13 +56,13 @@ impl Default for ApiKey {
 pub enum Scope {
     /// List channels and look at one.
     Channels,
-    /// Read history.
+    /// Read history, and what live data holds.
     History,
     /// End connections and subscriptions, and revoke.
     Manage,
     /// See who is present.
     Presence,
-    /// Publish.
+    /// Publish, and write live data.
     Publish,
     /// See what the server holds and has counted.
     Stats,

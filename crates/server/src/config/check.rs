@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
-use tidings_core::policy::{Access, Hook, NamespacePolicy, WhenDown};
+use tidings_core::policy::{Access, Hook, Kind, NamespacePolicy, WhenDown};
 
 use super::{Acme, Config, ConfigError, Problem, StoreKind, Tls, Tokens};
 use crate::acme::{NAMES_MAX, is_name};
@@ -255,6 +255,14 @@ impl Config {
                 let remedy = "add [hooks.subscribe] or [hooks.publish] with its url";
                 found.error(&key(".hooks"), why, remedy);
             }
+        }
+        if rules.kind == Kind::Inbox {
+            let remedy = "write kind = \"events\" or kind = \"state\"";
+            found.error(&key(".kind"), "no namespace can be this", remedy);
+        }
+        if rules.state.keys == 0 || rules.state.bytes == 0 {
+            let remedy = "set state.keys and state.bytes to how much a channel may hold";
+            found.error(&key(".state"), "a channel that can hold nothing", remedy);
         }
         let history = &rules.history;
         if history.durable && self.store.kind == StoreKind::Memory {

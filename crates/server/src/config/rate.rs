@@ -59,6 +59,10 @@ command_rates! {
     publish Publish "Publishes.";
     subscribe Subscribe "Subscriptions: after a lost connection an app asks for all of its own again.";
     unsubscribe Unsubscribe "Ends of subscriptions.";
+    set Set "Writes of live data: `set`.";
+    patch Patch "`patch`.";
+    remove Remove "`remove`.";
+    get Get "Reading live data.";
     history History "Pages of history.";
     presence Presence "Questions who is present.";
     enter Enter "Entering.";

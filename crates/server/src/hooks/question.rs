@@ -37,6 +37,10 @@ enum Question<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         seq: Option<u64>,
         ephemeral: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        write: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        state_key: Option<&'a str>,
     },
     Subscribe {
         session: String,
@@ -74,6 +78,8 @@ pub(super) fn encode(about: &About, transport: &'static str, shown: Option<&Show
             producer: draft.producer.as_ref().map(|(name, _)| &**name),
             seq: draft.producer.as_ref().map(|(_, seq)| *seq),
             ephemeral: draft.ephemeral,
+            write: draft.write.as_ref().map(|(verb, _)| *verb),
+            state_key: draft.write.as_ref().map(|(_, key)| &**key),
         },
         About::Subscribe { user, anonymous, session, channel } => {
             Question::Subscribe { session: hex(session), user, anonymous: *anonymous, channel }
