@@ -112,9 +112,6 @@ pub fn run(start: Start) -> Result<(), RunError> {
         threads.push(start_shard(shared, ShardId(id), identity, listener, there.clone())?);
     }
     auth::keep_fetching(&node);
-    if let Some(pushes) = &node.pushes {
-        pushes.start();
-    }
     node.operations.ready(&node);
     // Not before: the authority will come and look.
     keeper.map(Keeper::start).transpose()?;
@@ -122,10 +119,6 @@ pub fn run(start: Start) -> Result<(), RunError> {
     drop(starting);
     let mut reloader = Reloader::new(again, (config, settings), base_dir, secret);
     life.live(&node, &mut reloader);
-    // Whoever leaves now comes back elsewhere, or here: that needs no push.
-    if let Some(pushes) = &node.pushes {
-        pushes.stop();
-    }
     let _draining = tracing::info_span!(target: TARGET, "drain").entered();
     let storage = node.storage.clone();
     let (done, ended) = oneshot::channel();
@@ -200,6 +193,7 @@ fn open_journal(
     let mut journal = journal.map_err(failed)?;
     if let Some(pushes) = &node.pushes {
         journal.keep_agenda(log, times, pushes.sender.clone()).map_err(failed)?;
+        pushes.start();
     }
     Ok(journal)
 }

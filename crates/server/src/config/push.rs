@@ -33,8 +33,8 @@ pub struct Push {
     /// Notifications that may wait for their push. Above that the oldest is not pushed, logged and
     /// counted.
     pub queue: usize,
-    /// Networks of push services of your own, as `10.1.0.0/16` or `127.0.0.1`: there `http:` will do.
-    /// Users say where pushes go, so `egress.allow` does not hold for them.
+    /// Networks of push services of your own, as `10.1.0.0/16` or `127.0.0.1`: there `http:` will
+    /// do. Users say where pushes go, so `egress.allow` does not hold for them.
     pub allow: Vec<String>,
 }
 

@@ -195,9 +195,9 @@ fn pushes(page: &mut Page, node: &Node) {
     let Some(pushes) = &node.pushes else { return };
     let tally = &pushes.sender.tally;
     page.one(&table::PUSH_QUEUE, pushes.sender.waiting());
-    page.each(&table::PUSH_CALLS, tally.calls().into_iter());
-    page.each(&table::PUSH_SPARED, tally.not_called().into_iter());
-    page.each(&table::PUSH_DROPPED, tally.lost().into_iter());
+    page.each(&table::PUSH_CALLS, tally.calls());
+    page.each(&table::PUSH_SPARED, tally.not_called());
+    page.each(&table::PUSH_DROPPED, tally.lost());
 }
 
 fn process(page: &mut Page, started_ms: u64) {

@@ -28,8 +28,8 @@ const BREAK_AFTER: u32 = 5;
 /// The longest that a push service is left alone.
 const BREAK_MAX_MS: u64 = 60_000;
 
-/// Browsers that shall wait, and push services that fail, of which we know. Of more we find out each
-/// time.
+/// Browsers that shall wait, and push services that fail, of which we know. Of more we find out
+/// each time.
 const HELD_MAX: usize = 100_000;
 const ORIGINS_MAX: usize = 1000;
 

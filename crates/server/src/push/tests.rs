@@ -173,10 +173,10 @@ fn retry_after_is_kept_and_who_has_it_is_not_told_again() {
 #[test]
 fn what_fails_is_tried_again_and_what_was_read_meanwhile_is_not() {
     let (service, world) = (Service::start(), World::new(|_| {}));
-    let browser = service.browser();
+    let browser = [service.browser()];
     service.now(|_| Answer::Status(503));
-    world.due(1, &[browser.clone()]);
-    world.due(2, &[browser]);
+    world.due(1, &browser);
+    world.due(2, &browser);
     until("both were tried", || service.calls().len() == 2);
     world.knows.answers.lock().unwrap().insert(2, PushAnswer::Unwanted);
     service.now(|_| Answer::Take);
