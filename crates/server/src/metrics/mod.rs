@@ -30,6 +30,7 @@ pub(crate) use stats::Stats;
 
 use crate::hooks::{KINDS, OUTCOMES};
 use crate::node::Node;
+use crate::push::Tally as PushTally;
 use crate::shard::mailbox::Mail;
 use crate::storage::Storage;
 use crate::telemetry;
@@ -192,9 +193,9 @@ fn webhooks(page: &mut Page, node: &Node) {
 }
 
 fn pushes(page: &mut Page, node: &Node) {
-    let Some(pushes) = &node.pushes else { return };
-    let tally = &pushes.sender.tally;
-    page.one(&table::PUSH_QUEUE, pushes.sender.waiting());
+    let (off, sender) = (PushTally::default(), node.pushes.as_ref().map(|on| &on.sender));
+    let tally = sender.map_or(&off, |sender| &sender.tally);
+    page.one(&table::PUSH_QUEUE, sender.map_or(0, |sender| sender.waiting()));
     page.each(&table::PUSH_CALLS, tally.calls());
     page.each(&table::PUSH_SPARED, tally.not_called());
     page.each(&table::PUSH_DROPPED, tally.lost());

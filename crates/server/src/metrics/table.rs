@@ -143,7 +143,7 @@ metrics! {
         "Events in memory that no webhook is told of, because the storage thread cannot keep up.";
     PUSH_QUEUE: Gauge "tidings_push_queue_length" "" []
         "Notifications that wait for their push (docs/web-push.md): for their delay to be over, or for a \
-         push service. Absent without push.subject, as all of these.";
+         push service.";
     PUSH_CALLS: Counter "tidings_push_calls_total" "" ["outcome"]
         "Calls of push services: `sent`, `failed` (it is tried again), `gone` (the subscription is over \
          and was removed) or `refused` (it is not tried again).";

@@ -34,6 +34,7 @@ use message::Browser;
 use queue::Rules;
 use sender::Means;
 pub(crate) use sender::Sender;
+pub(crate) use tally::Tally;
 use vapid::Vapid;
 
 /// Where something cannot be used, why, and what to do.
