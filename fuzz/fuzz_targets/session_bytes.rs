@@ -64,8 +64,14 @@ fn policy() -> Policy {
         let history = HistoryPolicy { size: 20, durable, ..HistoryPolicy::default() };
         let presence = PresencePolicy { access: Access::Anyone, ..PresencePolicy::default() };
         let (subscribe, publish) = (Access::Anyone, Access::Anyone);
-        let rules =
-            NamespacePolicy { subscribe, publish, hooks, history, presence, schema_file: None };
+        let rules = NamespacePolicy {
+            subscribe,
+            publish,
+            hooks,
+            history,
+            presence,
+            ..NamespacePolicy::default()
+        };
         let namespace = Namespace { name: name.into(), policy: rules, schema: None };
         policy.namespaces.insert(name.into(), Arc::new(namespace));
     }
