@@ -38,8 +38,6 @@ pub struct PushDue {
     pub user: Arc<str>,
     /// Its id.
     pub id: u64,
-    /// When it was made: milliseconds since 1970.
-    pub at_ms: u64,
 }
 
 /// Whether a push is wanted now.

@@ -14,6 +14,7 @@ use crate::auth::KeySet;
 use crate::egress::{self, Guard, Target};
 use crate::hooks::Hooks;
 use crate::outbound::Outbound;
+use crate::push;
 use crate::rate::Proxies;
 use crate::telemetry;
 use crate::webhooks;
@@ -68,6 +69,9 @@ impl Config {
         }
         if let Err((key, why, remedy)) = webhooks::Webhook::load_all(self, base_dir) {
             found.error(&key, why, remedy);
+        }
+        if let Err((key, why, remedy)) = push::check(self, base_dir) {
+            found.error(key, why, remedy);
         }
         let delay = self.limits.leave_delay;
         if !(1000..=3_600_000).contains(&delay.ms) {

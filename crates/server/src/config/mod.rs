@@ -15,6 +15,7 @@ mod hooks;
 mod inbox;
 mod outline;
 mod policy;
+mod push;
 mod rate;
 pub mod reference;
 mod sections;
@@ -38,6 +39,7 @@ pub use error::{ConfigError, Place, Problem};
 pub(crate) use hooks::CallRules;
 pub use hooks::{CommandHook, ConnectHook, Hooks, Tokens};
 pub use inbox::Inbox;
+pub use push::Push;
 pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Acme, Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 pub use telemetry::{Telemetry, TelemetryHeader};
@@ -63,6 +65,8 @@ pub struct Config {
     pub webhook: Vec<Webhook>,
     /// What users are told, and what they have seen of it.
     pub inbox: Inbox,
+    /// Tells browsers of notifications while their user is away.
+    pub push: Push,
     /// How fast somebody may ask.
     pub rate: Rates,
     /// Traces and logs for a collector.

@@ -12,7 +12,7 @@ use tidings_core::policy::{
 use super::outline::{Row, Section, section};
 use super::{
     Acme, Api, ApiKey, Auth, CommandHook, CommandRates, Config, ConnectHook, Egress, Hooks, Inbox,
-    Key, Rates, Server, Store, Telemetry, TelemetryHeader, Tls, Webhook,
+    Key, Push, Rates, Server, Store, Telemetry, TelemetryHeader, Tls, Webhook,
 };
 
 /// A whole file that works, as a start.
@@ -38,6 +38,7 @@ fn sections() -> Vec<Section> {
         section::<CommandHook>("hooks.subscribe", false),
         section::<CommandHook>("hooks.publish", false),
         section::<Inbox>("inbox", false),
+        section::<Push>("push", false),
         section::<Rates>("rate", false),
         section::<CommandRates>("rate.command", false),
         section::<Webhook>("webhook", true),

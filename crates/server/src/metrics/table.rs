@@ -143,6 +143,18 @@ metrics! {
          took nothing.";
     NOTICES_DROPPED: Counter "tidings_events_unnoticed_total" "" []
         "Events in memory that no webhook is told of, because the storage thread cannot keep up.";
+    PUSH_QUEUE: Gauge "tidings_push_queue_length" "" []
+        "Notifications that wait for their push (docs/web-push.md): for their delay to be over, or for a \
+         push service.";
+    PUSH_CALLS: Counter "tidings_push_calls_total" "" ["outcome"]
+        "Calls of push services: `sent`, `failed` (it is tried again), `gone` (the subscription is over \
+         and was removed) or `refused` (it is not tried again).";
+    PUSH_SPARED: Counter "tidings_push_spared_total" "" ["reason"]
+        "Notifications that had their turn and needed no push: the user was `present`, or it was \
+         `unwanted`, because it was seen, is over, or there is no subscription.";
+    PUSH_DROPPED: Counter "tidings_push_dropped_total" "" ["reason"]
+        "Notifications that were not pushed to all browsers: `disk` (it could not be stored that they \
+         are due), `expired` (push.ttl) or `full` (push.queue).";
     RELOADS: Counter "tidings_reloads_total" "" ["outcome"]
         "Changes of the configuration file: `taken`, or `refused` as a whole.";
     TELEMETRY: Counter "tidings_telemetry_exports_total" "" ["outcome"]

@@ -197,7 +197,7 @@ impl Scene<'_> {
         let event = event.encode();
         if is_due {
             let user = user_of(&channel).into();
-            let due = PushDue { user, id, at_ms: timestamp.0 };
+            let due = PushDue { user, id };
             self.out.effects.push(Effect::Push(due));
         }
         self.out.counters.notifications += 1;
