@@ -26,7 +26,6 @@ await build({
     'tidings/inbox': join(sdk, 'src/inbox/index.ts'),
     'tidings/live': join(sdk, 'src/live/index.ts'),
     'tidings/react': join(sdk, 'src/react/index.ts'),
-    'tidings/live': join(sdk, 'src/live/index.ts'),
     'tidings/outbox-indexeddb': join(sdk, 'src/outbox-indexeddb.ts'),
     tidings: join(sdk, 'src/index.ts'),
     react: join(web, 'node_modules/react'),
