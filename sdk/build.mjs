@@ -23,7 +23,7 @@ const INTERNAL = [
 ]
 
 /** The core, and what pages can have besides. */
-const FILES = [['index.ts', 'tidings.js'], ['live/index.ts', 'tidings-live.js']]
+const FILES = [['index.ts', 'tidings.js'], ['inbox/index.ts', 'tidings-inbox.js'], ['live/index.ts', 'tidings-live.js']]
 
 // Of these, what the other files use of the core's objects; they may call their own members as the core calls its.
 const SHARED = ['call', 'last', 'link', 'plugin', 'tell']

@@ -23,9 +23,9 @@ await build({
   legalComments: 'none',
   // The SDK from its sources, so that it need not be published first; and one React for both.
   alias: {
+    'tidings/inbox': join(sdk, 'src/inbox/index.ts'),
     'tidings/live': join(sdk, 'src/live/index.ts'),
     'tidings/react': join(sdk, 'src/react/index.ts'),
-    'tidings/live': join(sdk, 'src/live/index.ts'),
     'tidings/outbox-indexeddb': join(sdk, 'src/outbox-indexeddb.ts'),
     tidings: join(sdk, 'src/index.ts'),
     react: join(web, 'node_modules/react'),
@@ -34,7 +34,7 @@ await build({
 await copyFile(join(web, 'src/index.html'), join(dist, 'index.html'))
 await copyFile(join(web, 'src/console/index.html'), join(dist, 'console.html'))
 
-const SDK = ['tidings.js', 'tidings-live.js']
+const SDK = ['tidings.js', 'tidings-inbox.js', 'tidings-live.js']
 for (const name of SDK) {
   const bundle = join(sdk, 'dist', name)
   await access(bundle).catch(() => {

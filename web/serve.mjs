@@ -18,6 +18,7 @@ const FILES = {
   '/console': ['console.html', 'text/html; charset=utf-8'],
   '/console.js': ['console.js', 'text/javascript; charset=utf-8'],
   '/console.css': ['console.css', 'text/css; charset=utf-8'],
+  '/tidings-inbox.js': ['tidings-inbox.js', 'text/javascript; charset=utf-8'],
   '/tidings-live.js': ['tidings-live.js', 'text/javascript; charset=utf-8'],
   '/tidings.js': ['tidings.js', 'text/javascript; charset=utf-8'],
 }

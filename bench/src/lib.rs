@@ -7,7 +7,7 @@
 //! | `order` | nothing lost, nothing twice, nothing out of order |
 //! | `process` | CPU time and memory of a process |
 //! | `floor` | the reference: a bare loop of `send()` |
-//! | `scenario` | `fanout`, `rooms`, `idle`, `publish`, `live`, `storm`, `all` |
+//! | `scenario` | `fanout`, `rooms`, `idle`, `publish`, `live`, `notify`, `storm`, `all` |
 //! | `report` | figures for people, files and comparisons |
 //!
 //! `docs/performance.md` says how to read the figures.
@@ -37,6 +37,7 @@ pub use scenario::all::AllArgs;
 pub use scenario::broadcast::{BroadcastArgs, FanoutArgs, RoomsArgs};
 pub use scenario::idle::IdleArgs;
 pub use scenario::live::LiveArgs;
+pub use scenario::notify::NotifyArgs;
 pub use scenario::publish::PublishArgs;
 pub use scenario::storm::StormArgs;
 
@@ -63,6 +64,8 @@ pub enum Command {
     Publish(PublishArgs),
     /// Live data for consumers of which some cannot keep up
     Live(LiveArgs),
+    /// A notification for everybody, and a long inbox that is opened
+    Notify(NotifyArgs),
     /// The return of clients that all lost their connection
     Storm(StormArgs),
     /// All targets in one table
@@ -95,6 +98,7 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
         Command::Idle(args) => one(args.run()?, &args.server),
         Command::Publish(args) => one(args.run()?, &args.server),
         Command::Live(args) => one(args.run()?, &args.server),
+        Command::Notify(args) => one(args.run()?, &args.server),
         Command::Storm(args) => one(args.run()?, &args.server),
         Command::All(args) => {
             let (outcomes, verdicts) = args.run(|outcome| println!("{}", outcome.text()))?;

@@ -62,7 +62,23 @@ pub(crate) struct Target {
     /// Unless the server is on another machine.
     pub(crate) process: Option<Process>,
     /// Ends with the target.
-    _spawned: Option<Spawned>,
+    spawned: Option<Spawned>,
+}
+
+impl Target {
+    /// The secret of a server that was started here; also its key of the API.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        self.spawned.as_ref().map(Spawned::secret)
+    }
+
+    /// Kills a server that was started here, and starts it again with its data.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        if let Some(spawned) = &mut self.spawned {
+            spawned.restart()?;
+            self.process = Some(spawned.process());
+        }
+        Ok(())
+    }
 }
 
 impl ServerArgs {
@@ -80,7 +96,7 @@ impl ServerArgs {
                 tokens: Tokens::from_secret(spawned.secret()),
                 namespace: self.namespace.clone().unwrap_or_else(|| fitting.to_owned()),
                 process: Some(spawned.process()),
-                _spawned: Some(spawned),
+                spawned: Some(spawned),
             });
         }
         let url = Url::parse(&self.url)?;
@@ -95,6 +111,6 @@ impl ServerArgs {
             None => None,
         };
         let namespace = self.namespace.clone().unwrap_or_else(|| "chat".to_owned());
-        Ok(Target { url, tokens, namespace, process, _spawned: None })
+        Ok(Target { url, tokens, namespace, process, spawned: None })
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Spawned {
     child: Ended,
+    program: PathBuf,
     directory: TempDir,
     address: SocketAddr,
     secret: String,
@@ -56,21 +57,19 @@ impl Spawned {
         let file = directory.path().join("tidings.toml");
         fs::write(&file, config(address, shards, &directory.path().join("data"), &secret))
             .map_err(Error::system("write the server's configuration"))?;
-        let log = |name| {
-            File::create(directory.path().join(name)).map_err(Error::system("make a log file"))
-        };
-        let child = Command::new(program)
-            .arg("serve")
-            .arg("--config")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(log("stdout")?)
-            .stderr(log("stderr")?)
-            .spawn()
-            .map_err(Error::system(format!("start {}", program.display())))?;
-        let mut spawned = Self { child: Ended(child), directory, address, secret };
+        let child = serve(program, directory.path())?;
+        let program = program.to_owned();
+        let mut spawned = Self { child, program, directory, address, secret };
         spawned.wait_until_healthy()?;
         Ok(spawned)
+    }
+
+    /// Kills it, and starts it again with its data.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        let _ = self.child.0.kill();
+        let _ = self.child.0.wait();
+        self.child = serve(&self.program, self.directory.path())?;
+        self.wait_until_healthy()
     }
 
     /// Its URL for clients.
@@ -78,7 +77,7 @@ impl Spawned {
         format!("ws://{}/socket", self.address)
     }
 
-    /// The secret that its tokens are signed with.
+    /// The secret that its tokens are signed with, and the key of its API.
     pub(crate) fn secret(&self) -> &str {
         &self.secret
     }
@@ -149,6 +148,20 @@ impl Floor {
     }
 }
 
+fn serve(program: &Path, directory: &Path) -> Result<Ended> {
+    let log = |name| File::create(directory.join(name)).map_err(Error::system("make a log file"));
+    let child = Command::new(program)
+        .arg("serve")
+        .arg("--config")
+        .arg(directory.join("tidings.toml"))
+        .stdin(Stdio::null())
+        .stdout(log("stdout")?)
+        .stderr(log("stderr")?)
+        .spawn()
+        .map_err(Error::system(format!("start {}", program.display())))?;
+    Ok(Ended(child))
+}
+
 fn free_address() -> Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
@@ -175,7 +188,8 @@ fn config(listen: SocketAddr, shards: usize, data: &Path, secret: &str) -> Strin
         "[server]\nlisten = \"{listen}\"\nshards = {shards}\n\n\
          [store]\nkind = \"disk\"\npath = {data}\nlevel = \"fsync\"\n\n\
          [auth]\nanonymous = false\n\n\
-         [[auth.key]]\nalgorithm = \"HS256\"\nsecret = {secret}\n"
+         [[auth.key]]\nalgorithm = \"HS256\"\nsecret = {secret}\n\n\
+         [[api.key]]\nname = \"bench\"\nsecret = {secret}\n"
     );
     for (namespace, durable) in [("bench", false), ("durable", true)] {
         text += &format!(

@@ -35,10 +35,15 @@ impl Tokens {
 
     /// The token of the user with this number.
     pub(crate) fn of(&self, index: usize) -> Option<String> {
+        self.named(&format!("bench-{index}"))
+    }
+
+    /// The token of this user.
+    pub(crate) fn named(&self, user: &str) -> Option<String> {
         match self {
             Self::None => None,
             Self::Fixed(token) => Some(token.clone()),
-            Self::Minted(mint) => Some(mint.token(&format!("bench-{index}"))),
+            Self::Minted(mint) => Some(mint.token(user)),
         }
     }
 }

@@ -32,11 +32,13 @@ export function demo(name, run, { config } = {}) {
       browser ??= await launch()
       await run({
         server,
-        async guest(name, { room = '', transport, connects = true, ...options } = {}) {
-          const context = await browser.newContext({ viewport: WIDE, ...options })
-          await context.addInitScript(name => {
+        /** `token`: whose page it is, else an anonymous user's. `beside`: in the same browser profile. */
+        async guest(name, { room = '', transport, connects = true, token = null, beside, ...options } = {}) {
+          const context = beside?.page.context() ?? await browser.newContext({ viewport: WIDE, ...options })
+          await context.addInitScript(([name, token]) => {
             if (localStorage.getItem('tidings.name') === null) localStorage.setItem('tidings.name', name)
-          }, name)
+            if (token) sessionStorage.setItem('tidings.token', token)
+          }, [name, token])
           const guest = new Guest(name, await context.newPage())
           guests.push(guest)
           await guest.page.goto(addressOf(server, room, transport))

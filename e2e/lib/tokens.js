@@ -20,6 +20,20 @@ history = { size = 10000, durable = true }
 presence = { access = "signed-in" }
 `
 
+/** The same, where one need not sign in. */
+export const OPEN = `
+[auth]
+anonymous = true
+[[auth.key]]
+algorithm = "HS256"
+secret = "${SECRET}"
+[namespace.chat]
+subscribe = "anyone"
+publish = "anyone"
+history = { size = 10000, durable = true }
+presence = { access = "anyone" }
+`
+
 export function token(sub, seconds = 3600) {
   const part = value => Buffer.from(JSON.stringify(value)).toString('base64url')
   const now = Math.floor(Date.now() / 1000)

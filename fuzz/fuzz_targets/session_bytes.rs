@@ -14,8 +14,10 @@ use tidings_core::engine::{
     Advice, Config, Crowd, Denial, Effect, Engine, Now, SessionKey, ShardId, Verdict, Wants,
 };
 use tidings_core::identity::{Authority, Identity, TokenError};
-use tidings_core::policy::PresencePolicy;
-use tidings_core::policy::{Access, HistoryPolicy, Hook, Namespace, NamespacePolicy, Policy};
+use tidings_core::policy::{
+    Access, HistoryPolicy, Hook, INBOX, InboxPolicy, Kind, Namespace, NamespacePolicy, Policy,
+    PresencePolicy, TOPIC,
+};
 use tidings_core::store::{Level, StoreError};
 use tidings_proto::{CloseCode, ErrorCode};
 use tidings_websocket::{Decoder, Item, Role};
@@ -72,6 +74,15 @@ fn policy() -> Policy {
             presence,
             ..NamespacePolicy::default()
         };
+        let namespace = Namespace { name: name.into(), policy: rules, schema: None };
+        policy.namespaces.insert(name.into(), Arc::new(namespace));
+    }
+    for (name, kind) in [(INBOX, Kind::Inbox), (TOPIC, Kind::Topic)] {
+        let history = HistoryPolicy { size: 20, durable: true, ..HistoryPolicy::default() };
+        let inbox = InboxPolicy { items: 5, bytes: 4096, ..InboxPolicy::default() };
+        let subscribe = Access::Anyone;
+        let rules =
+            NamespacePolicy { kind, subscribe, history, inbox, ..NamespacePolicy::default() };
         let namespace = Namespace { name: name.into(), policy: rules, schema: None };
         policy.namespaces.insert(name.into(), Arc::new(namespace));
     }
@@ -139,7 +150,9 @@ impl Driver {
     /// Carries one effect out; gives it back if something will come of it.
     fn effect(&mut self, effect: Effect) -> Option<Effect> {
         match effect {
-            Effect::Answer { .. } | Effect::Told { .. } => panic!("nobody asked by the API"),
+            Effect::Answer { .. } | Effect::Pushed { .. } | Effect::Told { .. } => {
+                panic!("nobody asked")
+            }
             Effect::Append(_)
             | Effect::Consult { .. }
             | Effect::Drain { .. }
@@ -152,7 +165,7 @@ impl Driver {
             }
             Effect::Message { .. } | Effect::Move { .. } => panic!("there is no other shard"),
             // Here all that has come is handed on.
-            Effect::Notice(_) | Effect::Pause { .. } | Effect::Resume { .. } => {}
+            Effect::Notice(_) | Effect::Pause { .. } | Effect::Push(_) | Effect::Resume { .. } => {}
             Effect::Send { text, .. } => assert!(text.len() <= 64 << 10, "{} bytes", text.len()),
         }
         None

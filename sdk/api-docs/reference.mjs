@@ -9,6 +9,7 @@ const SDK = fileURLToPath(new URL('..', import.meta.url))
 const PAGES = [
   { file: 'README.md', entry: 'index.ts', name: 'tidings' },
   { file: 'live.md', entry: 'live/index.ts', name: 'tidings/live' },
+  { file: 'inbox.md', entry: 'inbox/index.ts', name: 'tidings/inbox' },
   { file: 'react.md', entry: 'react/index.ts', name: 'tidings/react' },
   { file: 'outbox-indexeddb.md', entry: 'outbox-indexeddb.ts', name: 'tidings/outbox-indexeddb' },
 ]

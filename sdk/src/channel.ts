@@ -3,10 +3,10 @@ import type { Host } from './host.js'
 import { Listeners, Value } from './observable.js'
 import { PresenceImpl } from './presence.js'
 import type {
-  Ack, Channel, ChannelEvents, ChannelStatus, Gap, HistoryQuery, Page, Position, PublishOptions,
-  SubscribeOptions, Unsubscribe,
+  Ack, ChangeOptions, Channel, ChannelEvents, ChannelStatus, Gap, HistoryQuery, Page, Position, PublishOptions,
+  ReactOptions, SubscribeOptions, Unsubscribe,
 } from './types.js'
-import { ackOf, byteLength, errorOf, json, messageOf, type Frame } from './wire/frames.js'
+import { ackOf, byteLength, changeOf, errorOf, json, messageOf, type Frame } from './wire/frames.js'
 
 /** A component that is unmounted and mounted again in one go does not leave. */
 const LINGER = 1000
@@ -20,7 +20,7 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
   declare readonly presence: PresenceImpl<P>
   readonly #host: Host
   readonly #listeners: { [E in keyof ChannelEvents<M>]: Listeners<ChannelEvents<M>[E]> } =
-    { message: new Listeners(), gap: new Listeners() }
+    { message: new Listeners(), change: new Listeners(), gap: new Listeners() }
   /** Releases that are still to come; what lingers has none. */
   #held = 0
   #linger: unknown = null
@@ -94,6 +94,24 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
       if (error) return failed(error)
       link.commands.push({ body, failed, done: frame => settled(frame, key ?? runtime.uuid()) })
     })
+  }
+
+  edit(offset: number, data: M, options?: ChangeOptions): Promise<Ack> {
+    return this.#change('edit', offset, { data: data ?? null }, options)
+  }
+
+  delete(offset: number, options?: ChangeOptions): Promise<Ack> {
+    return this.#change('delete', offset, {}, options)
+  }
+
+  react(offset: number, reaction: string, options?: ReactOptions): Promise<Ack> {
+    return this.#change('react', offset, { reaction, remove: options?.remove }, options)
+  }
+
+  async #change(type: string, offset: number, more: { data?: unknown; reaction?: string; remove?: boolean | undefined }, options: ChangeOptions = {}): Promise<Ack> {
+    const body = json({ type, channel: this.name, offset, key: options.key, ...more })
+    return new Promise((done, failed) => this.#host.outbox.add(
+      this.name, body, more.data, options, (frame, key) => done(ackOf(frame, key)), failed))
   }
 
   async history({ before, after, limit }: HistoryQuery = {}): Promise<Page<M>> {
@@ -238,6 +256,7 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
     this.#skip()
     const { epoch, offset: began } = this.#began!
     if (type === 'event') this.#listeners.message.tell(messageOf(frame, last.epoch, epoch === last.epoch && offset <= began))
+    else if (frame.target) this.#listeners.change.tell(changeOf(frame, last.epoch))
     this.plugin?.(frame)
   }
 

@@ -1,6 +1,6 @@
 // A document, and a client that does what a test tells it.
 import { Window } from 'happy-dom'
-import type { Channel, ChannelStatus, Client, ConnectionStatus, Gap, Member, Message, Observable,
+import type { Change, Channel, ChannelStatus, Client, ConnectionStatus, Gap, Member, Message, Observable,
   OutboxEntry, OutboxFailure, Page, PublishOptions } from '../src/types.js'
 
 export function installDocument(): void {
@@ -41,7 +41,7 @@ export class FakeChannel implements Channel<any, any> {
   readonly log: string[] = []
   readonly published: Published[] = []
   readonly asked: { query: unknown; answer(page: Page): void; refuse(error: Error): void }[] = []
-  readonly #listeners = { message: new Set<any>(), gap: new Set<any>() }
+  readonly #listeners = { message: new Set<any>(), change: new Set<any>(), gap: new Set<any>() }
   holders = 0
 
   constructor(readonly name: string, readonly client: FakeClient) {}
@@ -66,7 +66,7 @@ export class FakeChannel implements Channel<any, any> {
       this.log.push('release')
     }
   }
-  on(event: 'message' | 'gap', listener: any) {
+  on(event: 'message' | 'change' | 'gap', listener: any) {
     this.#listeners[event].add(listener)
     return () => { this.#listeners[event].delete(listener) }
   }
@@ -87,6 +87,9 @@ export class FakeChannel implements Channel<any, any> {
       reject: error => { settle(); reject(error) },
     }))
   }
+  async edit(...change: unknown[]): Promise<any> { this.log.push(`edit ${JSON.stringify(change)}`) }
+  async delete(...change: unknown[]): Promise<any> { this.log.push(`delete ${JSON.stringify(change)}`) }
+  async react(...change: unknown[]): Promise<any> { this.log.push(`react ${JSON.stringify(change)}`) }
   history(query = {}): Promise<Page<any>> {
     return new Promise((resolve, reject) => {
       this.asked.push({ query, answer: resolve, refuse: reject })
@@ -98,6 +101,9 @@ export class FakeChannel implements Channel<any, any> {
   }
   deliver(...messages: Message<any>[]) {
     for (const message of messages) for (const call of [...this.#listeners.message]) call(message)
+  }
+  change(...changes: Change<any>[]) {
+    for (const change of changes) for (const call of [...this.#listeners.change]) call(change)
   }
   tellGap(gap: Gap) {
     for (const call of [...this.#listeners.gap]) call(gap)

@@ -14,7 +14,7 @@ test('the core, with all three transports, is at most 10 KiB (gzip)', t => {
   assert.ok(size <= 10_240, `${size} bytes`)
 })
 
-for (const name of ['live']) {
+for (const name of ['inbox', 'live']) {
   test(`tidings/${name} is at most 3 KiB (gzip) on top of the core`, async t => {
     const core = { name: 'core', setup: (build: PluginBuild) => build.onResolve({ filter: /^\.\.\// }, () => ({ external: true })) }
     const { outputFiles: [out] } = await build({

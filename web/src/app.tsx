@@ -1,6 +1,7 @@
 // The page: rooms on the left, the room that is looked at, and the dialogs.
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { TidingsProvider, useConnection } from 'tidings/react'
+import { Bell } from './bell/bell.tsx'
 import { useMedia } from './browser.ts'
 import { Dialog } from './dialog.tsx'
 import { Menu } from './icons.tsx'
@@ -69,6 +70,8 @@ function Chat({ signedIn, onSignIn }: { signedIn: boolean; onSignIn: () => void 
     </button>
   )
 
+  const bell = <Bell me={me} onGo={go} />
+
   return (
     <div className="app">
       {inRoom && <a className="skip" href="#text" onClick={event => {
@@ -81,9 +84,9 @@ function Chat({ signedIn, onSignIn }: { signedIn: boolean; onSignIn: () => void 
       <main className="main">
         {rooms.map(room => (
           <Room key={room} room={room} active={inRoom && room === current} me={me} name={name} menu={menu}
-            onUnread={onUnread} onSignIn={onSignIn} />
+            bell={bell} onUnread={onUnread} onSignIn={onSignIn} />
         ))}
-        {!inRoom && <TickerPage menu={menu} onSignIn={onSignIn} />}
+        {!inRoom && <TickerPage menu={menu} bell={bell} onSignIn={onSignIn} />}
       </main>
       {narrow && drawer && (
         <Dialog className="drawer" label="Rooms and you" onClose={() => setDrawer(false)}>

@@ -12,12 +12,14 @@ interface ComposerProps {
   room: string
   onSend: (text: string) => void
   onTyping: () => void
+  /** Whether there is one to edit. */
+  onEditLast: () => boolean
 }
 
 const draftKey = (room: string) => `draft.${room}`
 const growsByItself = CSS.supports('field-sizing', 'content')
 
-export function Composer({ ref, room, onSend, onTyping }: ComposerProps) {
+export function Composer({ ref, room, onSend, onTyping, onEditLast }: ComposerProps) {
   const [text, setText] = useState(() => recall('session', draftKey(room)) ?? '')
   const field = useRef<HTMLTextAreaElement>(null)
   const empty = text.trim() === ''
@@ -48,6 +50,10 @@ export function Composer({ ref, room, onSend, onTyping }: ComposerProps) {
   }
 
   function onKeyDown(event: KeyboardEvent) {
+    if (event.key === 'ArrowUp' && !event.altKey && text === '') {
+      if (onEditLast()) event.preventDefault()
+      return
+    }
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
     event.preventDefault()
     send()
@@ -62,7 +68,7 @@ export function Composer({ ref, room, onSend, onTyping }: ComposerProps) {
           setText(event.target.value)
           if (event.target.value) onTyping()
         }} />
-      <span id="text-keys" className="unseen">Enter sends, Shift and Enter starts a new line.</span>
+      <span id="text-keys" className="unseen">Enter sends, Shift and Enter starts a new line, the arrow up edits your last message.</span>
       <button className="send" aria-label="Send" aria-disabled={empty} title="Send (Enter)">
         <Send />
       </button>

@@ -45,6 +45,14 @@ export function dayName(day: number, now: number): string {
   return (recent ? weekday : full).format(day)
 }
 
+/** How long ago; the day when it is longer. */
+export function agoOf(at: number, now: number): string {
+  const minutes = Math.round((at - now) / 60_000)
+  if (minutes >= 0) return relative.format(0, 'minute')
+  if (minutes > -60) return relative.format(minutes, 'minute')
+  return minutes > -24 * 60 ? relative.format(Math.round(minutes / 60), 'hour') : dayName(dayOf(at), now)
+}
+
 const capital = (text: string) => text.charAt(0).toLocaleUpperCase() + text.slice(1)
 
 export const seconds = (ms: number) => Math.max(0, Math.ceil(ms / 1000))

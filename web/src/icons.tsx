@@ -35,6 +35,16 @@ export const Offline = ({ size }: Size) =>
   <Icon size={size}>
     <path d="M3 3l14 14M10 15.8v.1M7.3 12.8a4 4 0 0 1 4.6-.7M4.6 10a7.8 7.8 0 0 1 3-1.8M15.4 10a7.8 7.8 0 0 0-4.2-2.2" />
   </Icon>
+export const Pencil = ({ size }: Size) =>
+  <Icon size={size}><path d="m4 13.6-.6 3 3-.6L16.6 5.8a1.7 1.7 0 0 0-2.4-2.4zM12.6 5l2.4 2.4" /></Icon>
+export const Trash = ({ size }: Size) =>
+  <Icon size={size}><path d="M3.5 5.5h13M8 5.5V3.6h4v1.9M5.2 5.5l.7 11h8.2l.7-11M8.4 8.7v4.8M11.6 8.7v4.8" /></Icon>
+export const Bell = ({ size }: Size) =>
+  <Icon size={size}><path d="M10 3a4.6 4.6 0 0 1 4.6 4.6c0 3.6 1.4 5 1.9 5.6H3.5c.5-.6 1.9-2 1.9-5.6A4.6 4.6 0 0 1 10 3M8.3 16a1.8 1.8 0 0 0 3.4 0" /></Icon>
+export const Check = ({ size }: Size) =>
+  <Icon size={size}><path d="m4 10.6 4 4 8-9" /></Icon>
+export const Archive = ({ size }: Size) =>
+  <Icon size={size}><path d="M3 4h14v3.4H3zM4.4 7.4v8.2h11.2V7.4M8 10.4h4" /></Icon>
 export const Chart = ({ size }: Size) =>
   <Icon size={size}><path d="M3 14.5 7.5 9l3.5 3.5L17 5M12.5 5H17v4.5" /></Icon>
 

@@ -1,11 +1,11 @@
 // What stands in the log.
-import { memo, type ReactNode } from 'react'
-import type { Gap, TidingsError } from 'tidings'
-import type { FailedMessage } from 'tidings/react'
-import { Avatar } from './avatar.tsx'
-import { dayName, exactTimeOf, timeOf } from './format.ts'
-import { Alert, Clock, Hash } from './icons.tsx'
-import type { Item, MessageItem } from './timeline.ts'
+import { useCallback, useState, type FocusEvent, type KeyboardEvent, type PointerEvent, type ReactNode } from 'react'
+import type { Gap } from 'tidings'
+import type { Changes } from './changes.ts'
+import { dayName } from './format.ts'
+import { Hash } from './icons.tsx'
+import { MessageRow } from './message-row.tsx'
+import type { Item } from './timeline.ts'
 
 const GAPS: Record<Gap['reason'], string> = {
   expired: 'Some messages are missing here: they are no longer kept.',
@@ -13,100 +13,88 @@ const GAPS: Record<Gap['reason'], string> = {
   too_far: 'The server has lost the newest messages of this room.',
 }
 
-export function Timeline({ items, now, connected, onEdit }: {
+export function Timeline({ items, now, me, connected, changes, onEdit }: {
   items: readonly Item[]
   now: number
+  me: string
   connected: boolean
+  changes: Changes
+  /** What failed is to be written anew. */
   onEdit: (text: string) => void
 }) {
-  return items.map(item => {
-    switch (item.kind) {
-      case 'day':
-        return <Rule key={item.key}><time dateTime={isoDay(item.day)}>{dayName(item.day, now)}</time></Rule>
-      case 'new':
-        return <Rule key={item.key} kind="new"><span>New</span></Rule>
-      case 'gap':
-        return <Rule key={item.key} kind="gap"><span>{GAPS[item.reason]}</span></Rule>
-      case 'message': {
-        const { key, kind: _, waiting, ...message } = item
-        return (
-          <Message key={key} {...message} onEdit={message.failed && onEdit}
-            state={waiting && (connected ? 'Sending…' : 'Waits for the connection')} />
-        )
-      }
-    }
-  })
+  const { active, stop, handlers } = useRows(items)
+  return (
+    <div {...handlers}>
+      {items.map(item => {
+        switch (item.kind) {
+          case 'day':
+            return <Rule key={item.key}><time dateTime={isoDay(item.day)}>{dayName(item.day, now)}</time></Rule>
+          case 'new':
+            return <Rule key={item.key} kind="new"><span>New</span></Rule>
+          case 'gap':
+            return <Rule key={item.key} kind="gap"><span>{GAPS[item.reason]}</span></Rule>
+          case 'message': {
+            const { key, kind: _, waiting, ...message } = item
+            return (
+              <MessageRow key={key} id={key} {...message} me={me} onEdit={message.failed && onEdit}
+                state={waiting && (connected ? 'Sending…' : 'Waits for the connection')}
+                change={item.offset === undefined ? undefined : changes.of.get(item.offset)}
+                active={key === active} stop={key === stop} editing={key === changes.editing}
+                actions={changes.actions} />
+            )
+          }
+        }
+      })}
+    </div>
+  )
 }
+
+/** Which row is pointed at or focused; arrows go from one to the next, and Tab comes to one of them only. */
+function useRows(items: readonly Item[]) {
+  const [pointed, setPointed] = useState<string | null>(null)
+  const [focused, setFocused] = useState<string | null>(null)
+  const [stopped, setStopped] = useState<string | null>(null)
+  const newest = items.findLast(item => item.kind === 'message')?.key ?? null
+  const stop = items.some(item => item.key === stopped) ? stopped : newest
+
+  const onPointerOver = useCallback((event: PointerEvent) => setPointed(rowOf(event.target)), [])
+  // A finger leaves at once: what it has touched is still meant.
+  const onPointerLeave = useCallback(({ pointerType }: PointerEvent) => {
+    if (pointerType !== 'touch') setPointed(null)
+  }, [])
+  const onFocus = useCallback((event: FocusEvent) => {
+    const row = rowOf(event.target)
+    setFocused(row)
+    if (row !== null) setStopped(row)
+  }, [])
+  const onBlur = useCallback((event: FocusEvent) => {
+    if (!event.currentTarget.contains(event.relatedTarget)) setFocused(null)
+  }, [])
+  const onKeyDown = useCallback((event: KeyboardEvent) => {
+    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return
+    if (event.key === 'Escape') return document.getElementById('text')?.focus()
+    if (!step) return
+    const rows = [...event.currentTarget.querySelectorAll<HTMLElement>('[data-row]')]
+    const at = rows.findIndex(row => row.contains(document.activeElement))
+    if (at < 0) return
+    event.preventDefault()
+    rows[at + step]?.focus()
+  }, [])
+  return {
+    active: pointed ?? focused, stop,
+    handlers: { onPointerOver, onPointerLeave, onFocus, onBlur, onKeyDown },
+  }
+}
+
+const rowOf = (target: EventTarget) =>
+  target instanceof Element ? target.closest('[data-row]')?.getAttribute('data-row') ?? null : null
 
 const isoDay = (day: number) => new Date(day).toLocaleDateString('sv')
 
 function Rule({ kind = '', children }: { kind?: string; children: ReactNode }) {
   return <div className={`rule ${kind}`.trim()}>{children}</div>
 }
-
-interface MessageProps extends Omit<MessageItem, 'kind' | 'key' | 'waiting'> {
-  state: string | undefined
-  onEdit: ((text: string) => void) | undefined
-}
-
-const Message = memo(function Message(props: MessageProps) {
-  const { user, name, mine, first, at, text, state, failed, onEdit } = props
-  return (
-    <div className={['message', first && 'first', mine && 'own'].filter(Boolean).join(' ')}>
-      {first && (
-        <>
-          <Avatar user={user || name} name={name} />
-          <div className="who">
-            <b dir="auto">{name}</b>
-            {mine && <span className="you">you</span>}
-            <time dateTime={new Date(at).toISOString()} title={exactTimeOf(at)}>{timeOf(at)}</time>
-          </div>
-        </>
-      )}
-      <div className={failed ? 'row failed' : state ? 'row waiting' : 'row'}>
-        {!first && (
-          <>
-            <time aria-hidden="true" title={exactTimeOf(at)}>{timeOf(at)}</time>
-            <span className="unseen">{name}: </span>
-          </>
-        )}
-        <p className="text" dir="auto"><Linked text={text} /></p>
-        {state && <span className="state" title={state}><Clock size={13} /><span>{state}</span></span>}
-        {failed && <Failed failed={failed} onEdit={() => onEdit?.(text)} />}
-      </div>
-    </div>
-  )
-})
-
-function Failed({ failed, onEdit }: { failed: FailedMessage<unknown>; onEdit: () => void }) {
-  return (
-    <>
-      <span className="state"><Alert size={14} />Not sent: {whyOf(failed.error)}</span>
-      <span className="choices">
-        <button className="button small" onClick={failed.retry}>Retry</button>
-        <button className="button small" onClick={() => { failed.discard(); onEdit() }}>Edit</button>
-        <button className="button small" onClick={failed.discard}>Delete</button>
-      </span>
-    </>
-  )
-}
-
-/** Text, in which addresses can be followed. All of it becomes text nodes, never HTML. */
-function Linked({ text }: { text: string }) {
-  return text.split(/(\bhttps?:\/\/[^\s<>"]*[^\s<>".,:;!?)\]}'])/).map((part, i) =>
-    i % 2 ? <a key={i} href={part} target="_blank" rel="noopener noreferrer nofollow">{part}</a> : part)
-}
-
-const WHY: Partial<Record<TidingsError['code'], string>> = {
-  too_large: 'it is too long.',
-  expired: 'it waited too long for the connection.',
-  outbox_full: 'too many messages wait already.',
-  forbidden: 'you may not write here.',
-  unconfirmed: 'the connection was lost before the answer. It may have arrived.',
-  rate_limited: 'too many at once.',
-}
-
-const whyOf = ({ code, message }: TidingsError) => WHY[code] ?? `${message}.`
 
 /** Above the first message there ever was, or in an empty room. */
 export function RoomStart({ room, empty }: { room: string; empty: boolean }) {

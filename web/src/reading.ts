@@ -1,9 +1,11 @@
-// How far one has read a room, how much is unread, and where "new" stands.
-import { useEffect, useMemo, useState } from 'react'
+// How far one has read a room, how much is unread, and where "new" stands. The server keeps it for who has an
+// inbox, so that it is the same on all their devices; for others this browser does.
+import { useEffect, useMemo, useState, useSyncExternalStore } from 'react'
 import type { Message, Position } from 'tidings'
-import type { MessagesView } from 'tidings/react'
+import { inbox } from 'tidings/inbox'
+import { useClient, useUnread, type MessagesView } from 'tidings/react'
 import { isBehind, readUpTo, rememberRead } from './rooms.ts'
-import type { ChatMessage } from './session.ts'
+import { channelOf, type Chat, type ChatMessage } from './session.ts'
 import { keyOf } from './timeline.ts'
 
 export interface Reading {
@@ -23,22 +25,62 @@ export function useReading(
   open: boolean,
 ): Reading {
   const [read, setRead] = useState(() => readUpTo(room))
+  const cursor = useCursor(room)
   const newest = messages.at(-1)?.position ?? null
   const start = status.state === 'live' ? status.position : null
+  const { known, readUpto } = cursor
+  const elsewhere = useMemo(
+    () => start && cursor.read > 0 ? { epoch: start.epoch, offset: cursor.read } : null,
+    [start, cursor.read],
+  )
 
   useEffect(() => {
+    const take = (next: Position | null) => {
+      if (!next || (read && !isBehind(next, read))) return false
+      setRead(next)
+      rememberRead(room, next)
+      return true
+    }
+    if (take(elsewhere) || !known) return
     // Who has never been here has missed nothing.
     const next = seesEnd ? newest : read === null ? start : null
-    if (!next || (read && !isBehind(next, read))) return
-    setRead(next)
-    rememberRead(room, next)
-  }, [room, seesEnd, newest, read, start])
+    if (take(next) && next && next.offset > cursor.read) readUpto(next.offset)
+  }, [room, seesEnd, newest, read, start, elsewhere, known, cursor.read, readUpto])
 
-  const unread = useMemo(
+  const here = useMemo(
     () => messages.filter(message => isNews(message, read, me)).length,
     [messages, read, me],
   )
-  return { unread, newFrom: useFirstNew(messages, read, me, open, start) }
+  return {
+    unread: seesEnd ? 0 : cursor.count ?? here,
+    newFrom: useFirstNew(messages, read, me, open && known, start),
+  }
+}
+
+interface Cursor {
+  /** It is known how far one has read, or that nobody but this browser knows. */
+  readonly known: boolean
+  /** 0: nothing, as far as the server knows. */
+  readonly read: number
+  /** `undefined`: the server does not count for us. */
+  readonly count: number | undefined
+  readonly readUpto: (offset: number) => void
+}
+
+function useCursor(room: string): Cursor {
+  const own = inbox(useClient<Chat>())
+  const channel = channelOf(room)
+  const { count, read } = useUnread(channel)
+  const state = useSyncExternalStore(own.view.subscribe, () => own.view.current.status.state)
+  return useMemo(() => {
+    // Anonymous users may have no inbox.
+    if (state === 'failed') return { known: true, read: 0, count: undefined, readUpto: () => {} }
+    return {
+      known: read > 0 || count > 0, read, count,
+      // Refused, it is what it was; the badge says so.
+      readUpto: (offset: number) => { own.readUpto(channel, offset).catch(() => {}) },
+    }
+  }, [own, channel, state, count, read])
 }
 
 const isNews = ({ position, user }: Message, read: Position | null, me: string) =>

@@ -3,12 +3,14 @@
 import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { useConnection, useMessages, usePresence } from 'tidings/react'
 import { useMedia, useNow, useVisible } from './browser.ts'
+import { useChanges } from './changes.ts'
 import { Composer, type ComposerHandle } from './composer.tsx'
 import { ConnectionBar, ConnectionPill } from './connection.tsx'
 import { Dialog } from './dialog.tsx'
 import { list } from './format.ts'
 import { Close, Hash } from './icons.tsx'
 import { Log } from './log.tsx'
+import { useMentions } from './mentions.ts'
 import { RoomStart, Skeletons, Timeline } from './messages.tsx'
 import { People, PeopleButton } from './people.tsx'
 import { useReading } from './reading.ts'
@@ -27,6 +29,8 @@ export interface RoomProps {
   onSignIn: () => void
   /** What stands in front of the room's name: on a phone, the button for the rooms. */
   menu: ReactNode
+  /** What stands at the head's end: the bell. */
+  bell: ReactNode
 }
 
 export function Room(props: RoomProps) {
@@ -47,7 +51,7 @@ interface OpenRoomProps extends RoomProps {
   onEnd: (atEnd: boolean) => void
 }
 
-function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu }: OpenRoomProps) {
+function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu, bell }: OpenRoomProps) {
   const { messages, pending, failed, gaps, status, hasEarlier, loadEarlier, send } = view
   const connection = useConnection()
   const who = useMemo(() => ({ name }), [name])
@@ -59,6 +63,8 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu }: Open
   const [drawer, setDrawer] = useState(false)
   const composer = useRef<ComposerHandle>(null)
   const people = { ...presence, me }
+  const changes = useChanges(room, name)
+  useMentions(room, presence.members, messages)
 
   useEffect(() => () => onEnd(true), [onEnd])
 
@@ -79,6 +85,12 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu }: Open
     setWritten(n => n + 1)
   }, [send, name, typing.done])
 
+  const editLast = useCallback(() => {
+    const own = items.findLast(item => item.kind === 'message' && item.mine && item.offset !== undefined && !item.deleted)
+    if (own) changes.actions.editing(own.key)
+    return own !== undefined
+  }, [items, changes.actions])
+
   return (
     <div className="room">
       <header className="head">
@@ -86,13 +98,14 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu }: Open
         <h1><Hash size={17} /><span dir="auto">{room}</span></h1>
         <ConnectionPill />
         {!wide && <PeopleButton {...people} onClick={() => setDrawer(true)} />}
+        {bell}
       </header>
       <Log first={messages[0] && `${messages[0].position?.offset}`} written={written}
         fresh={reading.unread} onEnd={onEnd} busy={loading}
         hasEarlier={hasEarlier} loadEarlier={loadEarlier}>
         {loading ? <Skeletons /> : known && !hasEarlier && status.state !== 'failed'
           && <RoomStart room={room} empty={empty} />}
-        <Timeline items={items} now={now} connected={connection.state === 'connected'}
+        <Timeline items={items} now={now} me={me} connected={connection.state === 'connected'} changes={changes}
           onEdit={text => composer.current?.take(text)} />
       </Log>
       {wide && <People {...people} />}
@@ -104,7 +117,8 @@ function OpenRoom({ room, me, name, view, reading, onEnd, onSignIn, menu }: Open
               : <Typing names={typing.names} />}
           </div>
         ) : <BarPlace onSignIn={onSignIn} />}
-        <Composer ref={composer} room={room} onSend={write} onTyping={typing.tell} />
+        <Composer ref={composer} room={room} onSend={write} onTyping={typing.tell}
+          onEditLast={editLast} />
       </footer>
       {drawer && !wide && (
         <Dialog className="drawer right" label="People" onClose={() => setDrawer(false)}>

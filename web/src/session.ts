@@ -1,5 +1,6 @@
 // The client, and what this chat says on its channels.
 import { createClient, type Client, type Message } from 'tidings'
+import { inbox } from 'tidings/inbox'
 import { indexedDbOutbox } from 'tidings/outbox-indexeddb'
 import { recall, remember, serverUrl, transports } from './settings.ts'
 
@@ -10,6 +11,8 @@ export interface Chat { 'chat:*': { message: ChatMessage; presence: Who } }
 
 export interface Session { readonly client: Client<Chat>; readonly token: string | null }
 
+const INBOX_PAGE = 20
+
 export function openSession(token: string | null): Session {
   remember('session', 'token', token)
   const client = createClient<Chat>({
@@ -19,6 +22,7 @@ export function openSession(token: string | null): Session {
     transports,
     outbox: { store: indexedDbOutbox() },
   })
+  inbox(client, { pageSize: INBOX_PAGE })
   client.connect()
   return { client, token }
 }

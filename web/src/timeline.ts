@@ -1,5 +1,5 @@
 // From messages to what stands below each other: days, groups of one sender, gaps, "new".
-import type { Gap, Message, OutboxEntry } from 'tidings'
+import type { Gap, Message, OutboxEntry, Reaction } from 'tidings'
 import type { FailedMessage } from 'tidings/react'
 import { dayOf } from './format.ts'
 import { nameIn, nameOf, textOf, type ChatMessage } from './session.ts'
@@ -17,6 +17,12 @@ export interface MessageItem {
   readonly first: boolean
   readonly at: number
   readonly text: string
+  /** Where it is in the channel; `undefined` while it is on its way. */
+  readonly offset?: number | undefined
+  /** When its author last changed it. */
+  readonly edited?: number | undefined
+  readonly deleted?: boolean | undefined
+  readonly reactions?: Readonly<Record<string, Reaction>> | undefined
   readonly waiting?: 'queued' | 'sent'
   readonly failed?: FailedMessage<ChatMessage>
 }
@@ -59,15 +65,18 @@ export function timelineOf(source: Source): readonly Item[] {
     items.push({ kind: 'message', first: !joins, ...message })
   }
 
+  // What was deleted says nothing any more, also not by what name its author went.
+  const names = new Map(source.messages.filter(({ deleted }) => !deleted)
+    .map(message => [message.user, nameOf(message)]))
   for (const message of source.messages) {
     const passed = gaps.filter(gap => isBeyond(message, gap))
     for (const { reason, to } of passed) {
       items.push({ kind: 'gap', key: `gap ${to.epoch}:${to.offset}`, reason })
     }
     gaps = gaps.filter(gap => !passed.includes(gap))
-    const { user, at } = message
-    add({ key: keyOf(message), user, name: nameOf(message), mine: user === source.me, at,
-      text: textOf(message.data) })
+    const { user, at, edited, deleted, reactions } = message
+    add({ key: keyOf(message), user, name: deleted ? names.get(user) ?? user : nameOf(message), mine: user === source.me, at,
+      text: deleted ? '' : textOf(message.data), offset: message.position?.offset, edited, deleted, reactions })
   }
   for (const { reason, to } of gaps) {
     items.push({ kind: 'gap', key: `gap ${to.epoch}:${to.offset}`, reason })

@@ -13,6 +13,7 @@ mod audience;
 pub(crate) mod broadcast;
 pub(crate) mod idle;
 pub(crate) mod live;
+pub(crate) mod notify;
 pub(crate) mod publish;
 pub(crate) mod storm;
 mod waiting;

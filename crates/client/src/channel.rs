@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use crate::amend::Amend;
 use crate::client::to_json;
 use crate::driver::{Request, Wish};
 use crate::frame::{Ack, Position};
@@ -17,7 +18,7 @@ use crate::push::{Members, Page};
 use crate::{Client, Error, Subscription};
 
 /// A future of this crate.
-type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+pub(crate) type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 /// A channel of a client. Clones are the same channel.
 #[derive(Clone, Debug)]
@@ -53,6 +54,33 @@ impl Channel {
             echo: true,
             age_max: None,
         }
+    }
+
+    /// Gives an event of one's own other data: `channel.edit(offset, data).await?`. It goes through
+    /// the outbox like a publish.
+    pub fn edit(&self, offset: u64, data: impl Serialize) -> Amend {
+        Amend::new(self, "edit", offset, Some(to_json(&data)))
+    }
+
+    /// Deletes an event of one's own.
+    pub fn delete(&self, offset: u64) -> Amend {
+        Amend::new(self, "delete", offset, None)
+    }
+
+    /// Reacts to an event.
+    pub fn react(&self, offset: u64, reaction: &str) -> Amend {
+        Amend::new(self, "react", offset, None).with("reaction", reaction)
+    }
+
+    /// Takes a reaction back.
+    pub fn unreact(&self, offset: u64, reaction: &str) -> Amend {
+        self.react(offset, reaction).with("remove", true)
+    }
+
+    pub(crate) async fn put(&self, draft: Draft, echo: bool) -> Result<Published, Error> {
+        let publish = |reply| Request::Publish { draft, echo, reply };
+        let answer = Waiting::Stored(self.client.queue(publish).await?);
+        Ok(Published { client: self.client.clone(), answer })
     }
 
     /// Reads history: the newest events, or those before or after one.
@@ -225,16 +253,14 @@ impl Publish {
             frame["ephemeral"] = true.into();
         }
         let frame = format!(r#"{{"data":{},{}"#, self.data?, &frame.to_string()[1..]);
-        let answer = if self.ephemeral {
+        if self.ephemeral {
             let ask = |reply| Request::Ask { body: frame, read: false, reply };
-            Waiting::Ephemeral(client.queue(ask).await?)
-        } else {
-            let (keyed, age_max, echo) = (self.key.is_some(), self.age_max, self.echo);
-            let draft = Draft { channel: name.clone(), frame, keyed, age_max };
-            let publish = |reply| Request::Publish { draft, echo, reply };
-            Waiting::Stored(client.queue(publish).await?)
-        };
-        Ok(Published { client: self.channel.client.clone(), answer })
+            let answer = Waiting::Ephemeral(client.queue(ask).await?);
+            return Ok(Published { client: client.clone(), answer });
+        }
+        let (keyed, age_max) = (self.key.is_some(), self.age_max);
+        let draft = Draft { channel: name.clone(), frame, keyed, age_max };
+        self.channel.put(draft, self.echo).await
     }
 }
 

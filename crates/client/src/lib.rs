@@ -33,6 +33,7 @@
 //! ```
 
 mod address;
+mod amend;
 mod channel;
 mod client;
 mod driver;
@@ -48,6 +49,7 @@ mod tls;
 mod upgrade;
 
 pub use address::{Address, InvalidAddress};
+pub use amend::{Amend, Amended, Amendment, Reaction, Reactions};
 pub use channel::{Channel, History, Publish, Published, Subscribe};
 pub use client::{Client, Status};
 pub use error::{Closed, Error, Refusal};

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::amend::{Amendment, Reactions};
 use crate::{Error, Frame, Position};
 
 /// What a [`Subscription`](crate::Subscription) tells.
@@ -17,6 +18,8 @@ pub enum Push {
     Subscribed(Subscribed),
     /// An event.
     Event(Event),
+    /// An event was changed.
+    Amended(Amendment),
     /// Events are missing here.
     Gap(Gap),
     /// Somebody came, went or changed; only with
@@ -29,7 +32,7 @@ impl Push {
     pub fn into_event(self) -> Option<Event> {
         match self {
             Push::Event(event) => Some(event),
-            Push::Subscribed(_) | Push::Gap(_) | Push::Presence(_) => None,
+            Push::Subscribed(_) | Push::Amended(_) | Push::Gap(_) | Push::Presence(_) => None,
         }
     }
 
@@ -38,6 +41,7 @@ impl Push {
         match self {
             Push::Subscribed(subscribed) => &subscribed.frame,
             Push::Event(event) => &event.frame,
+            Push::Amended(amendment) => amendment.frame(),
             Push::Gap(gap) => &gap.frame,
             Push::Presence(change) => &change.frame,
         }
@@ -73,6 +77,10 @@ pub struct Event {
     pub key: Option<String>,
     /// When, RFC 3339.
     pub timestamp: String,
+    /// When it was edited last, RFC 3339.
+    pub edited: Option<String>,
+    /// It was deleted: its data is `null`.
+    pub deleted: bool,
     frame: Frame,
     data: Range<usize>,
 }
@@ -95,6 +103,8 @@ impl Event {
             name: owned(fields.event),
             key: owned(fields.key),
             timestamp: owned(fields.timestamp).unwrap_or_default(),
+            edited: owned(fields.edited),
+            deleted: fields.deleted,
             data,
             frame,
         }
@@ -111,6 +121,13 @@ impl Event {
     /// When the data is something else.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(self.data()).map_err(|error| Error::Json(error.to_string()))
+    }
+
+    /// Who reacts to it, as of when the frame was written.
+    pub fn reactions(&self) -> Reactions {
+        let fields = self.frame.decode();
+        let reactions = fields.reactions.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        reactions.unwrap_or_default()
     }
 
     /// The frame as it came.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub enum Action {
     /// Read history, recover, rewind.
     History,
+    /// Edit and delete what others have published.
+    Moderate,
     /// Enter, and see the members.
     Presence,
     /// Publish.
@@ -18,13 +20,14 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Action; 4] =
-        [Action::History, Action::Presence, Action::Publish, Action::Subscribe];
+    pub const ALL: [Action; 5] =
+        [Action::History, Action::Moderate, Action::Presence, Action::Publish, Action::Subscribe];
 
     /// As it is written in a token.
     pub fn as_str(self) -> &'static str {
         match self {
             Action::History => "history",
+            Action::Moderate => "moderate",
             Action::Presence => "presence",
             Action::Publish => "publish",
             Action::Subscribe => "subscribe",

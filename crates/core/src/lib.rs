@@ -9,6 +9,7 @@
 //! - `channel`: one channel: order, history, exactly-once, presence;
 //! - [`policy`], [`identity`]: who may do what;
 //! - [`Meter`]: how fast somebody may ask;
+//! - [`PushService`]: whether and where a notification is pushed;
 //! - [`store`]: the port to whatever keeps channels;
 //! - [`Limits`]: every limit, once.
 
@@ -19,6 +20,7 @@ mod limits;
 mod meter;
 mod period;
 pub mod policy;
+mod push;
 mod reject;
 mod rng;
 pub mod store;
@@ -27,4 +29,5 @@ pub use engine::{Effect, Engine};
 pub use limits::Limits;
 pub use meter::Meter;
 pub use period::Period;
+pub use push::{PushAnswer, PushDue, PushService, PushSubscription, PushText};
 pub use reject::Reject;

@@ -9,6 +9,22 @@ use crate::Period;
 /// be a date with four digits of a year.
 pub(crate) const STATE_TTL_MS: u64 = 10 * 365 * 86_400_000;
 
+/// Bytes of a reaction: an emoji of families and skins, or a short word.
+pub(crate) const REACTION_BYTES: usize = 64;
+
+/// Different reactions to one event: what fits under a message.
+pub(crate) const REACTIONS_PER_EVENT: usize = 20;
+
+/// Users who are named behind a reaction; more are counted.
+pub(crate) const REACTIONS_NAMED: usize = 50;
+
+/// Bytes of all names behind the reactions to one event: it is sent to everybody who reads it.
+pub(crate) const REACTIONS_NAMES_BYTES: usize = 8 << 10;
+
+/// Edits, deletions and reactions that a history keeps for each event that it may keep: they do not
+/// push events out before there are so many.
+pub(crate) const CHANGES_PER_EVENT: usize = 10;
+
 /// What one client, one channel or one node may use. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -65,6 +81,8 @@ pub struct Limits {
     pub keys_per_channel: usize,
     /// Members of one channel.
     pub members_per_channel: usize,
+    /// Users who follow one topic.
+    pub followers_per_topic: usize,
     /// Channels that one shard holds in memory at once.
     pub channels_per_shard: usize,
     /// A channel that nobody uses leaves memory after this long (at once readable from disk if it
@@ -135,6 +153,7 @@ impl Default for Limits {
             producers_per_channel: 10_000,
             keys_per_channel: 10_000,
             members_per_channel: 100_000,
+            followers_per_topic: 100_000,
             channels_per_shard: 1_000_000,
             channel_idle: Period::secs(60),
             session_window: Period::secs(60),

@@ -12,7 +12,7 @@ use crate::engine::Wants;
 use crate::identity::{Action, Identity};
 use crate::reject::Reject;
 use crate::store::Retention;
-use crate::{Meter, Period};
+use crate::{Meter, Period, PushService};
 
 /// Who may do something in a namespace. A token's own grants (`channels`) are always honoured; this
 /// says what others may.
@@ -35,9 +35,36 @@ pub enum Kind {
     #[default]
     Events,
     /// What each user is told: notifications, and what they have seen of them.
+    #[serde(skip_deserializing)]
     Inbox,
     /// Values by their keys: live data.
     State,
+    /// Who follows a topic. No client can name such a channel.
+    #[serde(skip_deserializing)]
+    Topic,
+}
+
+/// The namespace of users' inboxes: `inbox:USER`.
+pub const INBOX: &str = "inbox";
+
+/// The namespace of those who follow topics. Names of clients have no control characters.
+pub const TOPIC: &str = "\0topic";
+
+/// What inboxes keep, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboxPolicy {
+    /// Notifications of one user: the oldest go first.
+    pub items: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+    /// How long one is kept.
+    pub keep: Period,
+}
+
+impl Default for InboxPolicy {
+    fn default() -> Self {
+        Self { items: 10_000, bytes: 16 << 20, keep: Period::millis(90 * 86_400_000) }
+    }
 }
 
 /// What the application's backend is asked about before it is done.
@@ -101,10 +128,15 @@ pub struct NamespacePolicy {
     pub hooks: Vec<Hook>,
     /// What is kept.
     pub history: HistoryPolicy,
+    /// Where `kind` is `events`: who may change what was published.
+    pub changes: ChangesPolicy,
     /// Who sees who is here.
     pub presence: PresencePolicy,
     /// Where `kind` is `state`: how much its channels hold.
     pub state: StatePolicy,
+    /// Where `kind` is inbox.
+    #[serde(skip)]
+    pub inbox: InboxPolicy,
     /// A JSON Schema that `data` must fit: a file, relative to this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_file: Option<String>,
@@ -118,8 +150,10 @@ impl Default for NamespacePolicy {
             publish: Access::Token,
             hooks: Vec::new(),
             history: HistoryPolicy::default(),
+            changes: ChangesPolicy::default(),
             presence: PresencePolicy::default(),
             state: StatePolicy::default(),
+            inbox: InboxPolicy::default(),
             schema_file: None,
         }
     }
@@ -132,6 +166,7 @@ pub struct HistoryPolicy {
     /// Who may read history, recover and rewind, once they may subscribe.
     pub read: Access,
     /// The newest this many events of a channel are kept; 0: none, and clients cannot recover.
+    /// Edits, deletions and reactions are kept beside them, up to ten for each.
     pub size: u32,
     /// Events older than this are dropped.
     pub ttl: Period,
@@ -157,6 +192,47 @@ impl HistoryPolicy {
     /// As the store is told.
     pub fn retention(&self) -> Retention {
         Retention { size: self.size, ttl_ms: self.ttl.ms, dedup_ms: self.dedup_window.ms }
+    }
+}
+
+/// Who may change an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Changer {
+    /// Whoever published it, as long as they may publish.
+    Author,
+    /// Nobody but moderators.
+    Nobody,
+}
+
+/// Who may react to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reacter {
+    /// Whoever may publish.
+    Publish,
+    /// Whoever has a token and may subscribe; others if they may publish.
+    Subscribe,
+    /// Nobody.
+    Nobody,
+}
+
+/// Changes of events in a namespace. Whoever has a token that grants `moderate` for the channel may
+/// edit and delete everybody's events, and so may the API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChangesPolicy {
+    /// Who may edit an event.
+    pub edit: Changer,
+    /// Who may delete an event.
+    pub delete: Changer,
+    /// Who may react to events.
+    pub react: Reacter,
+}
+
+impl Default for ChangesPolicy {
+    fn default() -> Self {
+        Self { edit: Changer::Author, delete: Changer::Author, react: Reacter::Subscribe }
     }
 }
 
@@ -249,8 +325,12 @@ pub struct Namespace {
 impl Namespace {
     /// Whether `who` may do `action` on `channel`, which is of this namespace.
     pub fn allows(&self, who: &Identity, action: Action, channel: &str) -> bool {
+        if matches!(self.policy.kind, Kind::Inbox | Kind::Topic) {
+            return self.opens(who, action, channel);
+        }
         let access = match action {
             Action::History => self.policy.history.read,
+            Action::Moderate => Access::Token,
             Action::Presence => self.policy.presence.access,
             Action::Publish => self.policy.publish,
             Action::Subscribe => self.policy.subscribe,
@@ -261,6 +341,18 @@ impl Namespace {
             Access::Token => false,
         };
         open || who.grants(action, channel)
+    }
+
+    /// Whether this is `who`'s own inbox, to read. No token grants somebody else's.
+    fn opens(&self, who: &Identity, action: Action, channel: &str) -> bool {
+        let may = match self.policy.subscribe {
+            Access::Anyone => true,
+            Access::SignedIn => !who.anonymous,
+            Access::Token => who.grants(action, channel),
+        };
+        let own = channel.split_once(':').is_some_and(|(_, user)| *user == *who.user);
+        let reads = matches!(action, Action::History | Action::Subscribe);
+        self.policy.kind == Kind::Inbox && reads && own && may
     }
 
     /// Whether `data` looks as the namespace wants it.
@@ -284,6 +376,8 @@ pub struct Policy {
     pub meter: Option<Arc<dyn Meter + Send + Sync>>,
     /// The namespaces.
     pub namespaces: HashMap<Box<str>, Arc<Namespace>>,
+    /// Who pushes notifications to browsers; `None`: nobody.
+    pub push: Option<Arc<dyn PushService + Send + Sync>>,
     /// What the engine tells of.
     pub wants: Wants,
 }

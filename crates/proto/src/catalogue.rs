@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::inbox_catalogue as inbox;
 use crate::{CloseCode, ErrorCode};
 
 /// A command of a client.
@@ -36,25 +37,32 @@ pub struct FieldSpec {
 pub enum FieldKind {
     /// Any JSON.
     Any,
+    /// What a mark says.
+    As,
     /// `true` or `false`.
     Boolean,
+    /// A browser's subscription to pushes.
+    Browser,
     /// A whole number, at least this.
     Count(u64),
+    /// Numbers of notifications, one at least.
+    Ids,
     /// `{epoch, offset}`.
     Position,
     /// A string.
     Text,
 }
 
-const fn must(name: &'static str, kind: FieldKind, about: &'static str) -> FieldSpec {
+pub(crate) const fn must(name: &'static str, kind: FieldKind, about: &'static str) -> FieldSpec {
     FieldSpec { name, kind, required: true, about }
 }
 
-const fn may(name: &'static str, kind: FieldKind, about: &'static str) -> FieldSpec {
+pub(crate) const fn may(name: &'static str, kind: FieldKind, about: &'static str) -> FieldSpec {
     FieldSpec { name, kind, required: false, about }
 }
 
-const CHANNEL: FieldSpec = must("channel", FieldKind::Text, "The channel: `namespace:name`");
+pub(crate) const CHANNEL: FieldSpec =
+    must("channel", FieldKind::Text, "The channel: `namespace:name`");
 
 const MEMBER: FieldSpec = may("data", FieldKind::Any, "What others see of the member");
 
@@ -71,6 +79,11 @@ const TTL: FieldSpec = may(
     FieldKind::Count(1),
     "Removes the key so many milliseconds later, if nobody sets it",
 );
+
+const TARGET: FieldSpec = must("offset", FieldKind::Count(0), "The event's offset");
+
+const CHANGE_KEY: FieldSpec =
+    may("key", FieldKind::Text, "A second change with the same key is the same change");
 
 const PRODUCER: FieldSpec =
     may("producer", FieldKind::Text, "Who counts its writes with `seq`: exactly once");
@@ -137,6 +150,44 @@ pub const COMMANDS: &[CommandSpec] = &[
             r#"{"type":"publish","id":4,"channel":"chat:lobby","event":"paid","data":17,"key":"order-17"}"#,
             r#"{"type":"publish","id":4,"channel":"chat:lobby","data":null,"producer":"p-7f31","seq":1}"#,
             r#"{"type":"publish","id":4,"channel":"chat:lobby","event":"typing","data":{},"ephemeral":true,"echo":false}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "edit",
+        summary: "Gives an event of one's own other data; answered when that is stored",
+        fields: &[
+            CHANNEL,
+            TARGET,
+            must("data", FieldKind::Any, "What the event says from now on: any JSON"),
+            CHANGE_KEY,
+            PRODUCER,
+            SEQ,
+        ],
+        examples: &[
+            r#"{"type":"edit","id":16,"channel":"chat:lobby","offset":44,"data":{"text":"Hi!"}}"#,
+        ],
+    },
+    CommandSpec {
+        kind: "delete",
+        summary: "Deletes an event of one's own: what it said is given to nobody again",
+        fields: &[CHANNEL, TARGET, CHANGE_KEY, PRODUCER, SEQ],
+        examples: &[r#"{"type":"delete","id":17,"channel":"chat:lobby","offset":44}"#],
+    },
+    CommandSpec {
+        kind: "react",
+        summary: "Reacts to an event, or takes that back",
+        fields: &[
+            CHANNEL,
+            TARGET,
+            must("reaction", FieldKind::Text, "The reaction, 1 to 64 bytes"),
+            may("remove", FieldKind::Boolean, "Take it back"),
+            CHANGE_KEY,
+            PRODUCER,
+            SEQ,
+        ],
+        examples: &[
+            r#"{"type":"react","id":18,"channel":"chat:lobby","offset":44,"reaction":"👍"}"#,
+            r#"{"type":"react","id":18,"channel":"chat:lobby","offset":44,"reaction":"👍","remove":true}"#,
         ],
     },
     CommandSpec {
@@ -230,6 +281,15 @@ pub const COMMANDS: &[CommandSpec] = &[
         fields: &[CHANNEL],
         examples: &[r#"{"type":"leave","id":9,"channel":"chat:lobby"}"#],
     },
+    inbox::INBOX,
+    inbox::MARK,
+    inbox::READ,
+    inbox::UNREAD,
+    inbox::CURSORS,
+    inbox::FOLLOW,
+    inbox::UNFOLLOW,
+    inbox::PUSH_SUBSCRIBE,
+    inbox::PUSH_UNSUBSCRIBE,
     CommandSpec {
         kind: "refresh",
         summary: "Hands in a new token of the same user; subscriptions stay",
@@ -247,21 +307,38 @@ pub const COMMANDS: &[CommandSpec] = &[
 /// Every frame that a server sends, and when.
 pub const FRAMES: &[(&str, &str)] = &[
     ("bye", "The server closes the session, and whether to come back"),
+    ("cursor", "The user has read further in a channel"),
+    ("cursors", "How far the user has read in channels"),
+    ("deleted", "An event was deleted"),
+    ("edited", "An event says something else now"),
     ("entered", "The user is present in the channel now"),
     ("error", "A command was refused, or a subscription ended"),
     ("event", "An event of a channel"),
+    ("expired", "Notifications are over"),
     ("expiring", "The session's token expires soon"),
+    ("followed", "The user follows a topic now"),
     ("gap", "Events of a channel are missing"),
+    ("hidden", "What stands at this offset is told nobody, or nobody any more"),
     ("history", "A page of a channel's history"),
+    ("inbox", "A page of the user's inbox"),
     ("left", "The user is not present in the channel any more"),
+    ("mark", "The user has seen, read or put away notifications"),
+    ("marked", "A mark is stored"),
     ("members", "Who is present in a channel"),
+    ("notification", "A notification for the user"),
     ("pong", "The answer to a ping"),
     ("presence", "Somebody entered, changed or left; or only how many there are"),
     ("published", "An event is as safe as `level` says"),
+    ("push_subscribed", "A browser gets pushes"),
+    ("push_unsubscribed", "A browser gets no pushes any more"),
+    ("read", "How far the user has read in a channel"),
+    ("reacted", "Somebody reacts to an event, or does not any more"),
     ("refreshed", "The new token was taken"),
     ("snapshot", "Keys of a state channel and what they hold, as of an offset"),
     ("state", "A key of a state channel has changed"),
     ("subscribed", "A subscription begins, and where"),
+    ("unfollowed", "The user does not follow a topic any more"),
+    ("unread", "What the user has not read in a channel"),
     ("unsubscribed", "A subscription has ended"),
     ("updated", "What others see of the member was changed"),
     ("values", "The newest values of keys that have changed, for a client that falls behind"),
@@ -308,8 +385,30 @@ impl FieldKind {
     fn schema(self) -> Value {
         match self {
             FieldKind::Any => json!({}),
+            FieldKind::As => json!({ "enum": crate::MarkAs::ALL }),
+            FieldKind::Browser => json!({
+                "type": "object",
+                "properties": {
+                    "endpoint": { "type": "string" },
+                    "keys": {
+                        "type": "object",
+                        "properties": {
+                            "p256dh": { "type": "string" },
+                            "auth": { "type": "string" },
+                        },
+                        "required": ["p256dh", "auth"],
+                    },
+                },
+                "required": ["endpoint", "keys"],
+            }),
             FieldKind::Boolean => json!({ "type": "boolean" }),
             FieldKind::Count(least) => json!({ "type": "integer", "minimum": least }),
+            FieldKind::Ids => json!({
+                "type": "array",
+                "items": { "type": "integer", "minimum": 0 },
+                "minItems": 1,
+                "maxItems": 1000,
+            }),
             FieldKind::Position => json!({
                 "type": "object",
                 "properties": {

@@ -53,12 +53,45 @@ pub struct ServerFrame<'a> {
     pub expired: bool,
     #[serde(default)]
     pub conflated: bool,
-    #[serde(default)]
-    pub first: bool,
+    /// `true` in a snapshot, an offset in `unread`.
+    #[serde(borrow)]
+    pub first: Option<&'a RawValue>,
     #[serde(borrow)]
     pub entries: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     pub values: Option<&'a RawValue>,
+    /// The offset of the event that was changed.
+    pub target: Option<u64>,
+    #[serde(borrow)]
+    pub reaction: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub edited: Option<Text<'a>>,
+    #[serde(default)]
+    pub deleted: bool,
+    #[serde(borrow)]
+    pub reactions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub item: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub items: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    pub groups: Option<Vec<&'a RawValue>>,
+    pub unread: Option<u64>,
+    pub unseen: Option<u64>,
+    pub ids: Option<Vec<u64>>,
+    pub dropped: Option<Vec<u64>>,
+    pub upto: Option<u64>,
+    #[serde(rename = "as")]
+    pub how: Option<crate::MarkAs>,
+    #[serde(borrow)]
+    pub of: Option<Text<'a>>,
+    pub read: Option<u64>,
+    #[serde(borrow)]
+    pub cursors: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    pub topic: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub push_key: Option<Text<'a>>,
     #[serde(borrow)]
     pub events: Option<Vec<&'a RawValue>>,
     pub more: Option<bool>,

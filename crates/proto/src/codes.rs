@@ -41,7 +41,7 @@ error_codes! {
     InvalidData = "invalid_data", retryable: false;
     /// A limit on the number of things was met; `limit` names it.
     LimitExceeded = "limit_exceeded", retryable: true;
-    /// There is no such namespace.
+    /// There is no such namespace, or no such event to change.
     NotFound = "not_found", retryable: false;
     /// Not subscribed to, or not entered in, the channel.
     NotSubscribed = "not_subscribed", retryable: false;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Text;
+use crate::{Browser, Mark, MarkAs, Text};
 
 /// A command of a client.
 #[derive(Debug)]
@@ -28,9 +28,15 @@ pub struct Since<'a> {
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the fields are those of the protocol document")]
 pub enum CommandBody<'a> {
+    Cursors,
+    /// `edit`, `delete` or `react`.
+    Amend(Amend<'a>),
     Enter {
         channel: Text<'a>,
         data: Option<&'a RawValue>,
+    },
+    Follow {
+        topic: Text<'a>,
     },
     Get {
         channel: Text<'a>,
@@ -50,9 +56,11 @@ pub enum CommandBody<'a> {
         after: Option<u64>,
         limit: Option<u64>,
     },
+    Inbox(InboxQuery<'a>),
     Leave {
         channel: Text<'a>,
     },
+    Mark(Mark<'a>),
     Patch(Write<'a>),
     Ping,
     Presence {
@@ -67,6 +75,15 @@ pub enum CommandBody<'a> {
         ephemeral: bool,
         echo: bool,
     },
+    PushSubscribe(Browser<'a>),
+    PushUnsubscribe {
+        endpoint: Text<'a>,
+    },
+    Read {
+        channel: Text<'a>,
+        offset: u64,
+        producer: Option<(Text<'a>, u64)>,
+    },
     Refresh {
         token: Text<'a>,
     },
@@ -78,6 +95,12 @@ pub enum CommandBody<'a> {
         rewind: Option<u64>,
         presence: bool,
     },
+    Unfollow {
+        topic: Text<'a>,
+    },
+    Unread {
+        channel: Text<'a>,
+    },
     Unsubscribe {
         channel: Text<'a>,
     },
@@ -85,6 +108,19 @@ pub enum CommandBody<'a> {
         channel: Text<'a>,
         data: Option<&'a RawValue>,
     },
+}
+
+/// Which items of an inbox are asked for.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct InboxQuery<'a> {
+    pub before: Option<u64>,
+    pub limit: Option<u64>,
+    pub topic: Option<Text<'a>>,
+    pub subject: Option<Text<'a>>,
+    pub unread: bool,
+    pub archived: bool,
+    pub group: bool,
 }
 
 /// A change of one key of a state channel.
@@ -101,6 +137,26 @@ pub struct Write<'a> {
     pub producer: Option<(Text<'a>, u64)>,
     /// The caller's own key against doubles: the HTTP API has it, frames do not.
     pub idempotency_key: Option<Text<'a>>,
+}
+
+/// What an event shall be changed to.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct Amend<'a> {
+    pub channel: Text<'a>,
+    pub offset: u64,
+    pub what: Amending<'a>,
+    pub key: Option<Text<'a>>,
+    pub producer: Option<(Text<'a>, u64)>,
+}
+
+/// How an event is changed.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub enum Amending<'a> {
+    Delete,
+    Edit { data: &'a RawValue },
+    React { reaction: Text<'a>, remove: bool },
 }
 
 /// A frame that is not a command, and why.
@@ -147,8 +203,27 @@ struct Fields<'a> {
     value: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     patch: Option<&'a RawValue>,
+    offset: Option<u64>,
+    #[serde(borrow)]
+    reaction: Option<Text<'a>>,
+    remove: Option<bool>,
     if_version: Option<u64>,
     ttl: Option<u64>,
+    ids: Option<Vec<u64>>,
+    upto: Option<u64>,
+    #[serde(rename = "as")]
+    how: Option<MarkAs>,
+    #[serde(borrow)]
+    topic: Option<Text<'a>>,
+    #[serde(borrow)]
+    subject: Option<Text<'a>>,
+    unread: Option<bool>,
+    archived: Option<bool>,
+    group: Option<bool>,
+    #[serde(borrow)]
+    subscription: Option<Browser<'a>>,
+    #[serde(borrow)]
+    endpoint: Option<Text<'a>>,
     #[serde(borrow)]
     token: Option<Text<'a>>,
     #[serde(borrow)]
@@ -189,6 +264,11 @@ impl<'a> Fields<'a> {
         let kind = self.kind.as_deref().ok_or("missing field `type`")?;
         let no_channel = || "missing field `channel`".to_owned();
         Ok(match kind {
+            "cursors" | "follow" | "inbox" | "mark" | "push_subscribe" | "push_unsubscribe"
+            | "read" | "unfollow" | "unread" => return self.into_inbox(),
+            "delete" | "edit" | "patch" | "react" | "remove" | "set" => {
+                return self.into_change();
+            }
             "enter" => B::Enter { channel: self.channel.ok_or_else(no_channel)?, data: self.data },
             "get" => B::Get {
                 channel: self.channel.ok_or_else(no_channel)?,
@@ -209,10 +289,6 @@ impl<'a> Fields<'a> {
                 limit: self.limit,
             },
             "leave" => B::Leave { channel: self.channel.ok_or_else(no_channel)? },
-            "patch" => {
-                let patch = self.patch.ok_or("missing field `patch`")?;
-                B::Patch(self.into_write(patch)?)
-            }
             "ping" => B::Ping,
             "presence" => B::Presence { channel: self.channel.ok_or_else(no_channel)? },
             "publish" => B::Publish {
@@ -225,11 +301,6 @@ impl<'a> Fields<'a> {
                 echo: self.echo.unwrap_or(true),
             },
             "refresh" => B::Refresh { token: self.token.ok_or("missing field `token`")? },
-            "remove" => B::Remove(self.into_write(RawValue::NULL)?),
-            "set" => {
-                let value = self.value.ok_or("missing field `value`")?;
-                B::Set(self.into_write(value)?)
-            }
             "subscribe" => B::Subscribe {
                 channel: self.channel.ok_or_else(no_channel)?,
                 since: self.since,
@@ -249,6 +320,43 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// What changes an event or a key.
+    fn into_change(self) -> Result<CommandBody<'a>, String> {
+        use CommandBody as B;
+        let missing = |field: &str| format!("missing field `{field}`");
+        Ok(match self.kind.as_deref().unwrap_or_default() {
+            "delete" => B::Amend(self.into_amend(Amending::Delete)?),
+            "edit" => {
+                let data = self.data.ok_or_else(|| missing("data"))?;
+                B::Amend(self.into_amend(Amending::Edit { data })?)
+            }
+            "patch" => {
+                let patch = self.patch.ok_or_else(|| missing("patch"))?;
+                B::Patch(self.into_write(patch)?)
+            }
+            "react" => {
+                let reaction = self.reaction.clone().ok_or_else(|| missing("reaction"))?;
+                let remove = self.remove.unwrap_or(false);
+                B::Amend(self.into_amend(Amending::React { reaction, remove })?)
+            }
+            "remove" => B::Remove(self.into_write(RawValue::NULL)?),
+            _ => {
+                let value = self.value.ok_or_else(|| missing("value"))?;
+                B::Set(self.into_write(value)?)
+            }
+        })
+    }
+
+    fn into_amend(self, what: Amending<'a>) -> Result<Amend<'a>, String> {
+        Ok(Amend {
+            channel: self.channel.ok_or("missing field `channel`")?,
+            offset: self.offset.ok_or("missing field `offset`")?,
+            what,
+            key: self.key,
+            producer: pair(self.producer, self.seq)?,
+        })
+    }
+
     fn into_write(self, data: &'a RawValue) -> Result<Write<'a>, String> {
         Ok(Write {
             channel: self.channel.ok_or("missing field `channel`")?,
@@ -268,6 +376,48 @@ fn read<'a, T: Deserialize<'a>>(after: Option<&'a RawValue>) -> Result<Option<T>
         serde_json::from_str(raw.get()).map_err(|e| format!("`after`: {}", describe(&e)))
     };
     after.map(read).transpose()
+}
+
+impl<'a> Fields<'a> {
+    /// What a user asks of their own inbox.
+    fn into_inbox(self) -> Result<CommandBody<'a>, String> {
+        use CommandBody as B;
+        let missing = |field: &str| format!("missing field `{field}`");
+        let topic = |topic: Option<Text<'a>>| topic.ok_or_else(|| missing("topic"));
+        let channel = |channel: Option<Text<'a>>| channel.ok_or_else(|| missing("channel"));
+        Ok(match self.kind.as_deref().unwrap_or_default() {
+            "cursors" => B::Cursors,
+            "follow" => B::Follow { topic: topic(self.topic)? },
+            "inbox" => B::Inbox(InboxQuery {
+                before: self.before,
+                limit: self.limit,
+                topic: self.topic,
+                subject: self.subject,
+                unread: self.unread.unwrap_or(false),
+                archived: self.archived.unwrap_or(false),
+                group: self.group.unwrap_or(false),
+            }),
+            "mark" => B::Mark(Mark {
+                how: self.how.ok_or_else(|| missing("as"))?,
+                ids: self.ids,
+                upto: self.upto,
+                producer: pair(self.producer, self.seq)?,
+            }),
+            "push_subscribe" => {
+                B::PushSubscribe(self.subscription.ok_or_else(|| missing("subscription"))?)
+            }
+            "push_unsubscribe" => {
+                B::PushUnsubscribe { endpoint: self.endpoint.ok_or_else(|| missing("endpoint"))? }
+            }
+            "read" => B::Read {
+                channel: channel(self.channel)?,
+                offset: self.offset.ok_or_else(|| missing("offset"))?,
+                producer: pair(self.producer, self.seq)?,
+            },
+            "unfollow" => B::Unfollow { topic: topic(self.topic)? },
+            _ => B::Unread { channel: channel(self.channel)? },
+        })
+    }
 }
 
 fn pair<'a>(name: Option<Text<'a>>, seq: Option<u64>) -> Result<Option<(Text<'a>, u64)>, String> {

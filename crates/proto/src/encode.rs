@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{CloseCode, Epoch, ErrorCode, Level, Timestamp};
+use crate::amend::Amended;
+use crate::{CloseCode, CursorView, Epoch, ErrorCode, Hidden, Level, MarkAs, Timestamp};
 
 /// `{epoch, offset}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -103,6 +104,20 @@ pub enum Frame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
     },
+    Cursor {
+        channel: &'a str,
+        offset: u64,
+        timestamp: Timestamp,
+        of: &'a str,
+        epoch: Epoch,
+        upto: u64,
+    },
+    Cursors {
+        id: u64,
+        cursors: &'a [CursorView<'a>],
+    },
+    Deleted(Amended<'a>),
+    Edited(Amended<'a>),
     Entered {
         id: u64,
         channel: &'a str,
@@ -127,8 +142,26 @@ pub enum Frame<'a> {
         retry_after: Option<u64>,
     },
     Event(Event<'a>),
+    Expired {
+        channel: &'a str,
+        offset: u64,
+        timestamp: Timestamp,
+        ids: &'a [u64],
+        unread: u64,
+        unseen: u64,
+    },
     Expiring {
         expires_in: u64,
+    },
+    Followed {
+        id: u64,
+        topic: &'a str,
+    },
+    Followers {
+        id: u64,
+        topic: &'a str,
+        users: &'a [&'a str],
+        more: bool,
     },
     Gap {
         channel: &'a str,
@@ -136,6 +169,7 @@ pub enum Frame<'a> {
         from: Position,
         to: Position,
     },
+    Hidden(Hidden<'a>),
     History {
         id: u64,
         channel: &'a str,
@@ -144,9 +178,45 @@ pub enum Frame<'a> {
         events: &'a [&'a RawValue],
         more: bool,
     },
+    Inbox {
+        id: u64,
+        channel: &'a str,
+        #[serde(flatten)]
+        position: Position,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        items: Option<&'a RawValue>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        groups: Option<&'a RawValue>,
+        more: bool,
+        unread: u64,
+        unseen: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        push_key: Option<&'a str>,
+    },
     Left {
         id: u64,
         channel: &'a str,
+    },
+    Mark {
+        channel: &'a str,
+        offset: u64,
+        timestamp: Timestamp,
+        #[serde(rename = "as")]
+        how: MarkAs,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ids: Option<&'a [u64]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        upto: Option<u64>,
+        unread: u64,
+        unseen: u64,
+    },
+    Marked {
+        id: u64,
+        #[serde(flatten)]
+        position: Position,
+        unread: u64,
+        unseen: u64,
+        duplicate: bool,
     },
     Members {
         id: u64,
@@ -155,6 +225,20 @@ pub enum Frame<'a> {
         members: Option<&'a [MemberView<'a>]>,
         count: usize,
         departed: &'a [MemberView<'a>],
+    },
+    Notification {
+        channel: &'a str,
+        offset: u64,
+        timestamp: Timestamp,
+        item: &'a RawValue,
+        unread: u64,
+        unseen: u64,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        dropped: &'a [u64],
+    },
+    Notified {
+        id: u64,
+        duplicate: bool,
     },
     Pong {
         id: u64,
@@ -176,6 +260,18 @@ pub enum Frame<'a> {
         level: Level,
         duplicate: bool,
     },
+    PushSubscribed {
+        id: u64,
+    },
+    PushUnsubscribed {
+        id: u64,
+    },
+    Read {
+        id: u64,
+        channel: &'a str,
+        offset: u64,
+    },
+    Reacted(Amended<'a>),
     Refreshed {
         id: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -207,6 +303,19 @@ pub enum Frame<'a> {
         members: Option<&'a [MemberView<'a>]>,
         #[serde(skip_serializing_if = "Option::is_none")]
         count: Option<usize>,
+    },
+    Unfollowed {
+        id: u64,
+        topic: &'a str,
+    },
+    Unread {
+        id: u64,
+        channel: &'a str,
+        read: u64,
+        offset: u64,
+        count: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        first: Option<u64>,
     },
     Unsubscribed {
         id: u64,
@@ -281,6 +390,6 @@ fn map<S: serde::Serializer>(
     serializer.collect_map(pairs.iter().copied())
 }
 
-fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{value:016x}"))
 }

@@ -9,21 +9,29 @@
 //!
 //! `docs/protocol.md` is the normative text. No I/O, no async, no clock.
 
+mod amend;
 mod catalogue;
 mod channel;
 mod client;
 mod codes;
 mod decode;
 mod encode;
+mod inbox;
+mod inbox_catalogue;
 mod text;
 mod values;
 
+pub use amend::{Amended, Amendment, Logged, Reaction, Says, author, hide, renew};
 pub use catalogue::{COMMANDS, CommandSpec, FRAMES, FieldKind, FieldSpec, catalogue};
 pub use channel::{ChannelName, InvalidChannelName};
 pub use client::{DecodeServerFrameError, ServerFrame, command};
 pub use codes::{CloseCode, ErrorCode};
-pub use decode::{Command, CommandBody, DecodeError, Since, Write, decode, depth_exceeds};
+pub use decode::{
+    Amend, Amending, Command, CommandBody, DecodeError, InboxQuery, Since, Write, decode,
+    depth_exceeds,
+};
 pub use encode::{Change, Event, Frame, Held, MemberView, Position, WelcomeLimits};
+pub use inbox::{Browser, BrowserKeys, CursorView, Hidden, Mark, MarkAs, Secret};
 pub use text::Text;
 pub use values::{Epoch, InvalidTimestamp, Level, Timestamp};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tidings_proto::{COMMANDS, CommandBody, FRAMES, FieldSpec, ServerFrame, decode};
+use tidings_proto::{Amending, COMMANDS, CommandBody, FRAMES, FieldSpec, ServerFrame, decode};
 
 const DOCUMENT: &str = include_str!("../../../docs/protocol.md");
 
@@ -30,19 +30,33 @@ fn every_command_in_the_document_is_a_command() {
     for (_, frame) in frames().into_iter().filter(|(by_client, _)| *by_client) {
         let command = decode(frame).unwrap_or_else(|e| panic!("{frame}: {}", e.message));
         kinds.insert(match command.body {
+            CommandBody::Cursors => "cursors",
+            CommandBody::Amend(amend) => match amend.what {
+                Amending::Delete => "delete",
+                Amending::Edit { .. } => "edit",
+                Amending::React { .. } => "react",
+            },
             CommandBody::Enter { .. } => "enter",
+            CommandBody::Follow { .. } => "follow",
             CommandBody::Get { .. } => "get",
             CommandBody::Hello { .. } => "hello",
             CommandBody::History { .. } => "history",
+            CommandBody::Inbox(_) => "inbox",
             CommandBody::Leave { .. } => "leave",
+            CommandBody::Mark(_) => "mark",
             CommandBody::Patch(_) => "patch",
             CommandBody::Ping => "ping",
             CommandBody::Presence { .. } => "presence",
             CommandBody::Publish { .. } => "publish",
+            CommandBody::PushSubscribe(_) => "push_subscribe",
+            CommandBody::PushUnsubscribe { .. } => "push_unsubscribe",
+            CommandBody::Read { .. } => "read",
             CommandBody::Refresh { .. } => "refresh",
             CommandBody::Remove(_) => "remove",
             CommandBody::Set(_) => "set",
             CommandBody::Subscribe { .. } => "subscribe",
+            CommandBody::Unfollow { .. } => "unfollow",
+            CommandBody::Unread { .. } => "unread",
             CommandBody::Unsubscribe { .. } => "unsubscribe",
             CommandBody::Update { .. } => "update",
         });

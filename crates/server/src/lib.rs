@@ -31,6 +31,7 @@ mod node;
 mod operations;
 mod outbound;
 mod page;
+mod push;
 mod rate;
 mod reload;
 mod run;

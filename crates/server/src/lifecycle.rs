@@ -66,6 +66,10 @@ impl Life {
         let ending = self.watch(node, reloader);
         systemd::notify("STOPPING=1");
         node.operations.drains();
+        // Whoever leaves now comes back elsewhere, or here: that needs no push.
+        if let Some(pushes) = &node.pushes {
+            pushes.stop();
+        }
         let now_ms = node.clock.now().mono_ms;
         let shards = 0..u16::try_from(node.mailboxes.len()).unwrap_or(u16::MAX);
         let sessions = shards.map(|shard| node.crowd.sessions(ShardId(shard))).sum();

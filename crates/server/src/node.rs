@@ -15,6 +15,7 @@ use crate::config::{Config, Secret};
 use crate::egress::Egress;
 use crate::hooks::{Hooks, Tallies};
 use crate::operations::{Exposure, Operations};
+use crate::push::Pushes;
 use crate::rate::{Counts, Proxies, Rates};
 use crate::shard::mailbox::Mailbox;
 use crate::storage::Storage;
@@ -35,6 +36,8 @@ pub(crate) struct Node {
     /// What is counted of hooks.
     pub(crate) hook_tallies: Arc<Tallies>,
     pub(crate) webhooks: Webhooks,
+    /// Web Push; `None`: it is off.
+    pub(crate) pushes: Option<Pushes>,
     pub(crate) tls: Option<Arc<TlsKeys>>,
     pub(crate) connections: AtomicUsize,
     pub(crate) connections_max: AtomicUsize,

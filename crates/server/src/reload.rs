@@ -13,6 +13,7 @@ use crate::auth::JwtAuthority;
 use crate::config::{Config, StoreKind};
 use crate::hooks::Hooks;
 use crate::node::{Node, Settings};
+use crate::push::Pushes;
 use crate::rate::{Proxies, Rates};
 use crate::shard::mailbox::Mail;
 use crate::telemetry::TARGET;
@@ -144,6 +145,7 @@ pub(crate) fn settings(
     let hooks = Webhook::load_all(config, base_dir);
     let hooks = hooks.map_err(|(key, why, _)| RunError::Egress(format!("{key}: {why}")))?;
     let mut policy = policy(config, base_dir)?;
+    policy.push = node.pushes.as_ref().map(Pushes::service);
     let rates = Arc::new(Rates::new(config, node.users.clone()));
     if rates.concern_users() {
         policy.meter = Some(rates.clone());
@@ -179,6 +181,7 @@ fn keep_what_cannot_change(config: &mut Config, running: &Config) -> Vec<String>
     keep(&mut kept, "server.operations", &mut new.operations, &old.operations);
     keep(&mut kept, "server.shards", &mut new.shards, &old.shards);
     keep(&mut kept, "server.tls", &mut new.tls, &old.tls);
+    keep(&mut kept, "push", &mut config.push, &running.push);
     keep(&mut kept, "store", &mut config.store, &running.store);
     keep(&mut kept, "telemetry", &mut config.telemetry, &running.telemetry);
     for (name, rules) in &mut config.namespace {

@@ -24,6 +24,7 @@ use crate::error::RunError;
 use crate::lifecycle::Life;
 use crate::node::{Node, Settings};
 use crate::operations::{self, Exposure, Operations};
+use crate::push::Pushes;
 use crate::rate::Counts;
 use crate::reload::{self, Again, Reloader};
 use crate::secret;
@@ -173,20 +174,28 @@ fn open_store(config: &Config, base_dir: &Path, clock: Clock) -> Result<Option<O
     Ok(Some(Opened { log, level, nameless_loss }))
 }
 
-/// What waits to be told to webhooks.
+/// What waits to be told to webhooks, and to be pushed.
 fn open_journal(
     node: &Node,
     settings: &Settings,
-    log: Option<&mut LogStore<RealFs>>,
+    mut log: Option<&mut LogStore<RealFs>>,
     config: &Config,
     base_dir: &Path,
 ) -> Result<Journal, RunError> {
     let clock = node.clock;
     let times = Times { wall_ms: clock.now().wall_ms, steady_ms: clock.steady_ms() };
-    Journal::open(log, times, node.webhooks.clone(), &settings.webhooks).map_err(|error| {
+    let failed = |error| {
         let dir = base_dir.join(&config.store.path);
         RunError::Io(io::Error::other(format!("the store in {}: {error}", dir.display())))
-    })
+    };
+    let (webhooks, hooks) = (node.webhooks.clone(), &settings.webhooks);
+    let journal = Journal::open(log.as_deref_mut(), times, webhooks, hooks);
+    let mut journal = journal.map_err(failed)?;
+    if let Some(pushes) = &node.pushes {
+        journal.keep_agenda(log, times, pushes.sender.clone()).map_err(failed)?;
+        pushes.start();
+    }
+    Ok(journal)
 }
 
 fn make_node(
@@ -206,6 +215,7 @@ fn make_node(
         JwtAuthority::from_config(&config.auth, base_dir, secret).map_err(RunError::Keys)?;
     let tls = config.server.tls.as_ref().map(|tls| TlsKeys::load(tls, base_dir));
     let egress = Egress::start(&config.egress, base_dir).map_err(RunError::Io)?;
+    let pushes = Pushes::open(config, base_dir, &mailboxes, clock).map_err(RunError::Io)?;
     Ok(Node {
         clock,
         authority: SharedAuthority::with(authority, revocations),
@@ -214,6 +224,7 @@ fn make_node(
         hook_tallies: Default::default(),
         webhooks: Webhooks::new(egress.clone(), clock),
         egress,
+        pushes,
         tls: tls.transpose().map_err(RunError::Tls)?.map(Arc::new),
         connections: Default::default(),
         connections_max: config.limits.connections.into(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tidings_core::PushDue;
 use tidings_core::engine::{Happened, Notice, ShardId};
 use tidings_core::store::{Append, Level, Store};
 use tidings_store::{LogStore, RealFs};
@@ -39,6 +40,7 @@ enum Job {
     Append(ShardId, Append),
     Load(ShardId, Arc<str>),
     Notice(Notice),
+    PushDue(PushDue),
     Stop,
     Webhooks(Vec<Arc<Webhook>>),
 }
@@ -67,6 +69,11 @@ impl Storage {
             return self.tally.unnoticed();
         }
         self.push(Job::Notice(notice));
+    }
+
+    /// A notification may need a push, whose append comes next.
+    pub(crate) fn push_due(&self, due: PushDue) {
+        self.push(Job::PushDue(due));
     }
 
     /// Other webhooks from now on.
@@ -203,6 +210,10 @@ impl Desk {
                 }
                 Job::Load(shard, channel) => self.load(shard, channel),
                 Job::Notice(notice) => self.journal.note(appends.len(), notice),
+                Job::PushDue(due) => {
+                    let times = self.times();
+                    self.journal.push_due(times, due);
+                }
                 Job::Stop => stop = true,
                 Job::Webhooks(hooks) => {
                     self.journal.look();

@@ -43,9 +43,14 @@ pub fn run_world(seed: u64, trace: bool) -> World {
         cast.push(world.user(name));
     }
     let damage = rng.one_in(6);
-    let mut run = Run { world, rng, cast, said: 0, damage };
+    // With randomness of its own, as that of hooks.
+    let changes = Rng::new(seed ^ 0x6368_616e_6765);
+    let mut run = Run { world, rng, changes, cast, said: 0, damage };
     for _ in 0..run.rng.range(40, 100) {
         run.step();
+        if run.changes.one_in(3) {
+            run.change();
+        }
         let pause = *run.rng.pick(&[0, 1, 3, 10, 30, 100, 400, 2000]);
         run.world.run(pause.ms());
     }
@@ -89,7 +94,10 @@ fn ask_a_backend(rng: &mut Rng, setup: &mut Setup) {
         return;
     }
     let hooks = [vec![Hook::Publish], vec![Hook::Subscribe], vec![Hook::Publish, Hook::Subscribe]];
-    for namespace in setup.policy.namespaces.values_mut() {
+    let mut namespaces: Vec<_> = setup.policy.namespaces.values_mut().collect();
+    // A map has another order in each process; a seed is to do the same in all.
+    namespaces.sort_by(|a, b| a.name.cmp(&b.name));
+    for namespace in namespaces {
         if rng.one_in(2) {
             Arc::make_mut(namespace).policy.hooks = rng.pick(&hooks).clone();
         }
@@ -122,6 +130,8 @@ fn opinion(about: &About) -> Verdict {
 struct Run {
     world: World,
     rng: Rng,
+    /// What is changed.
+    changes: Rng,
     cast: Vec<Who>,
     said: u64,
     /// Bits flip on the disk.
@@ -138,6 +148,32 @@ impl Run {
             63..=72 => self.be_present(who, channel),
             73..=89 => self.disturb_client(who),
             _ => self.disturb_node(),
+        }
+    }
+
+    /// Somebody changes an event of late: their own as a rule, and some are gone.
+    fn change(&mut self) {
+        let late = self.world.stored.len().min(12) as u64;
+        if late == 0 {
+            return;
+        }
+        let back = self.changes.range(1, late) as usize;
+        let (author, channel, offset) = self.world.stored[self.world.stored.len() - back].clone();
+        let who = if self.changes.one_in(5) { *self.changes.pick(&self.cast) } else { Who(author) };
+        for _ in 0..self.changes.range(1, 3) {
+            let words = format!("edit-{}", self.world.changes);
+            let command = match self.changes.below(8) {
+                0..=3 => json!({ "type": "edit", "offset": offset, "data": words }),
+                4 => json!({ "type": "delete", "offset": offset }),
+                n => {
+                    let reaction = format!("r{}", self.changes.below(3));
+                    let remove = n == 7;
+                    json!({
+                        "type": "react", "offset": offset, "reaction": reaction, "remove": remove,
+                    })
+                }
+            };
+            self.world.publish(who, &channel, command);
         }
     }
 

@@ -1,5 +1,5 @@
 // What a list of messages shows: history, then what arrives, then what is still on its way.
-import type { Channel, ChannelStatus, Client, Gap, Message, OutboxEntry, PublishOptions }
+import type { Change, Channel, ChannelStatus, Client, Gap, Message, OutboxEntry, PublishOptions }
   from '../types.js'
 import type { TidingsError } from '../error.js'
 import { UNJOINED } from './channel.js'
@@ -31,7 +31,7 @@ export interface FailedMessage<M> {
 
 /** What `useMessages` returns. */
 export interface MessagesView<M> {
-  /** Oldest first, each once. Ephemeral ones are not here: see `useChannel`. */
+  /** Oldest first, each once, in its newest version: edited, deleted, with reactions. Ephemeral ones are not here: see `useChannel`. */
   readonly messages: readonly Message<M>[]
   /**
    * Of this client, and not among `messages` yet. An entry's `key` is that of the message that it
@@ -55,6 +55,19 @@ export interface MessagesView<M> {
 export const NO_MESSAGES: MessagesView<any> = {
   messages: EMPTY, pending: EMPTY, failed: EMPTY, gaps: EMPTY, status: UNJOINED, hasEarlier: false,
   loadEarlier: async () => {}, send: noop,
+}
+
+/** After a reconnect, older changes are told again of what is newer already: in the end it is the same. */
+function changedBy<M>(message: Message<M>, change: Change<M>): Message<M> {
+  if (message.deleted) return message
+  if (change.kind === 'edited') return { ...message, data: change.data, edited: change.at }
+  if (change.kind === 'deleted') return { ...message, data: null as M, deleted: true, reactions: undefined }
+  const { reaction, removed, count, user } = change
+  const reactions = new Map(Object.entries(message.reactions ?? {}))
+  const users = (reactions.get(reaction)?.users ?? []).filter(name => name !== user)
+  if (count) reactions.set(reaction, { count, users: removed ? users : [...users, user].slice(0, 50) })
+  else reactions.delete(reaction)
+  return { ...message, reactions: Object.fromEntries(reactions) }
 }
 
 export function createTimeline<M>(
@@ -90,6 +103,7 @@ export function createTimeline<M>(
     }
     const ends = [
       channel.on('message', append),
+      channel.on('change', change),
       channel.on('gap', gap => {
         gaps = [...gaps, gap]
         stored = EMPTY
@@ -117,6 +131,12 @@ export function createTimeline<M>(
       messages = messages.slice(-kept)
       complete = false
     }
+    store.changed()
+  }
+
+  function change(news: Change<M>) {
+    messages = messages.map(message =>
+      message.position?.epoch === news.position.epoch && offsetOf(message) === news.target ? changedBy(message, news) : message)
     store.changed()
   }
 

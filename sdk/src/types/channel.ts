@@ -28,7 +28,44 @@ export interface Message<M = unknown> {
   readonly replayed: boolean
   /** It was only sent to whoever was subscribed; it is not stored. */
   readonly ephemeral: boolean
+  /** When it was last edited, by the server's clock; `data` is the newest version. */
+  readonly edited?: number | undefined
+  /** It was deleted: `data` is `null`. */
+  readonly deleted?: boolean | undefined
+  /** What was said to it, by the reaction. */
+  readonly reactions?: Readonly<Record<string, Reaction>> | undefined
 }
+
+/** One reaction to a message, as 👍. */
+export interface Reaction {
+  /** How many users. */
+  readonly count: number
+  /** The first of them, at most 50. */
+  readonly users: readonly string[]
+}
+
+/** What became of a message that was published before; an event of its own, with an offset of its own. */
+export type Change<M = unknown> = {
+  /** The offset of the message that has changed. */
+  readonly target: number
+  /** The place of the change itself. */
+  readonly position: Position
+  /** When, by the server's clock, in milliseconds since 1970. */
+  readonly at: number
+  /** Who did it. */
+  readonly user: string
+} & (
+  | { readonly kind: 'edited'; readonly data: M }
+  | { readonly kind: 'deleted' }
+  | {
+    readonly kind: 'reacted'
+    readonly reaction: string
+    /** It was taken back. */
+    readonly removed: boolean
+    /** How many users have this reaction now. */
+    readonly count: number
+  }
+)
 
 /**
  * How a subscription is:
@@ -67,6 +104,8 @@ export interface Gap {
 export interface ChannelEvents<M = unknown> {
   /** An event, in the order of offsets, each once. */
   message: Message<M>
+  /** A message was edited, deleted or reacted to; in one order with the messages. */
+  change: Change<M>
   /** Events are missing. */
   gap: Gap
 }
@@ -128,6 +167,16 @@ export interface Channel<M = unknown, P = unknown> {
    */
   publish(data: M, options?: PublishOptions): Promise<Ack>
   /**
+   * Gives the event at this offset other data: history then has the newest. Only its author may, unless the
+   * namespace or the token says otherwise. Waits in the outbox as `publish` does and is rejected as that is, with
+   * `not_found` if the event has left the history or is deleted.
+   */
+  edit(offset: number, data: M, options?: ChangeOptions): Promise<Ack>
+  /** Deletes the event at this offset: its data is given to nobody again. As `edit`. */
+  delete(offset: number, options?: ChangeOptions): Promise<Ack>
+  /** Reacts to the event at this offset, with at most 64 bytes, as 👍; once per user and reaction. As `edit`. */
+  react(offset: number, reaction: string, options?: ReactOptions): Promise<Ack>
+  /**
    * A page of what is stored. Waits for a connection if there is none yet. Needs no subscription.
    *
    * Rejected with `closed` (not connecting), `forbidden`, `not_found` (no such namespace; or the position of
@@ -161,6 +210,15 @@ export interface PublishOptions {
   readonly maxAgeMs?: number | undefined
   /** Takes it back, as long as it has not been sent: rejected with the signal's reason. Only in the outbox. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** How to edit or delete. */
+export type ChangeOptions = Pick<PublishOptions, 'key' | 'maxAgeMs' | 'signal'>
+
+/** How to react. */
+export interface ReactOptions extends ChangeOptions {
+  /** Takes our own reaction back. */
+  readonly remove?: boolean | undefined
 }
 
 /** The server's word that an event is stored (or, if ephemeral, sent). */

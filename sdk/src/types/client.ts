@@ -120,13 +120,16 @@ export interface Client<S extends SchemaOf<S> = Schema> {
 
 /** What was published or written and is not known to be stored. */
 export interface OutboxEntry {
-  /** The command: `publish`; or `set`, `patch` or `remove` of `tidings/live`. */
+  /**
+   * The command: `publish`; `edit`, `delete` or `react`; `set`, `patch` or `remove` of `tidings/live`; `mark` or
+   * `read` of `tidings/inbox`.
+   */
   readonly type: string
   /** The caller's `key`, or one made up for this entry; `Ack.key` is the same. */
   readonly key: string
-  /** The channel's name. */
+  /** The channel's name; `inbox:` for what is said to one's own inbox. */
   readonly channel: string
-  /** What was published, or the value of a write; `undefined` where there is none. */
+  /** What was published, the text of an edit, the value of a write; `undefined` where there is none. */
   readonly data: unknown
   /** The event's name, if it was given one. */
   readonly event?: string | undefined

@@ -22,7 +22,8 @@ export type TransportName = 'websocket' | 'sse' | 'poll'
  * - `bad_request`: a name, an option or a frame is not what it must be
  * - `unauthorized`: the token is missing, expired or refused
  * - `forbidden`: this user may not do this here
- * - `not_found`: no such namespace; of `history`, that the channel has another epoch by now
+ * - `not_found`: no such namespace; of `history`, that the channel has another epoch by now; of a change, that
+ *   the event has left the history or was deleted
  * - `already_subscribed`, `not_subscribed`: the client deals with them by itself
  * - `invalid_data`: `data` is not JSON, does not fit the namespace's schema (`path`), or is nested
  *   too deep (`limit`)

@@ -1,7 +1,7 @@
 // The frames of docs/protocol.md as the client reads them.
 
 import { TidingsError } from '../error.js'
-import type { Ack, ErrorCode, Member, Message } from '../types.js'
+import type { Ack, Change, ErrorCode, Member, Message } from '../types.js'
 
 /** A frame from the server: `type` says which of the other fields are there. */
 export interface Frame {
@@ -55,10 +55,16 @@ export const ackOf = ({ epoch, offset, duplicate }: Frame, key: string): Ack =>
   ({ key, position: offset === undefined ? null : { epoch, offset }, duplicate: !!duplicate })
 
 export const messageOf = <M>(
-  { type: _, channel: __, offset, timestamp, ephemeral, ...more }: Frame, epoch: string, replayed: boolean,
+  { type: _, channel: __, offset, timestamp, ephemeral, edited, ...more }: Frame, epoch: string, replayed: boolean,
 ): Message<M> => ({
   ...more, position: ephemeral ? null : { epoch, offset }, at: time(timestamp), replayed, ephemeral: !!ephemeral,
+  edited: edited && time(edited),
 }) as unknown as Message<M>
+
+export const changeOf = <M>(
+  { type: kind, channel: _, offset, timestamp, removed, ...more }: Frame, epoch: string,
+): Change<M> =>
+  ({ ...more, kind, removed: !!removed, position: { epoch, offset }, at: time(timestamp) }) as unknown as Change<M>
 
 export const memberOf = <P>({ user, sessions, data, since, last_seen }: WireMember): Member<P> =>
   ({ user, sessions, data: data as P, since: time(since), lastSeen: time(last_seen) })

@@ -37,10 +37,11 @@ story('dist/tidings.js publishes, recovers, is present and reads history', async
   proxy.close()
 })
 
-story('dist/tidings-live.js works with the client of dist/tidings.js', async ({ server, transport }) => {
+story('dist/tidings-live.js and dist/tidings-inbox.js work with the client of dist/tidings.js', async ({ server, transport }) => {
   const load = (name: string) => import(pathToFileURL(fromSdk(`dist/${name}`)).href)
   const { createClient, TidingsError } = await load('tidings.js') as typeof import('../../src/index.js')
   const { live } = await load('tidings-live.js') as typeof import('../../src/live/index.js')
+  const { inbox } = await load('tidings-inbox.js') as typeof import('../../src/inbox/index.js')
   const client = createClient<any>({ url: server.url, transports: [transport], runtime })
   const board = live<Record<string, unknown>>(client, 'board:main')
   board.subscribe()
@@ -56,6 +57,10 @@ story('dist/tidings-live.js works with the client of dist/tidings.js', async ({ 
   const loop: any = {}
   loop.loop = loop
   assert.ok(await board.set('title', loop).catch(error => error) instanceof TidingsError)
+  const own = inbox(client)
+  const close = own.open()
+  assert.notEqual(own.view.current.status.state, 'idle')
+  close()
   client.disconnect()
 }, `
 [auth]

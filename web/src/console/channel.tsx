@@ -4,7 +4,7 @@ import { inPath, useApi } from './api.ts'
 import type { ChannelInfo } from './channels.tsx'
 import { count } from './format.ts'
 import { HistoryPanel } from './history.tsx'
-import { kindOf, useKinds } from './kinds.ts'
+import { kindOf, userOf, useKinds } from './kinds.ts'
 import { useLoad } from './load.ts'
 import { Members } from './members.tsx'
 import { CopyButton, Facts, PageHead, ProblemBox } from './parts.tsx'
@@ -54,6 +54,12 @@ export function ChannelPage({ channel }: { channel: string }) {
         </div>
       )}
       {kind === 'state' && <StateColumns channel={channel} />}
+      {kind === 'inbox' && (
+        <p className="notice">
+          <b>The inbox of <a dir="auto" href={href('users', userOf(channel))}>{userOf(channel)}</a>:</b> what
+          is in it stands on the user’s page.
+        </p>
+      )}
     </>
   )
 }

@@ -17,6 +17,11 @@ export interface EventFrame {
   readonly event?: string
   readonly key?: string
   readonly data: unknown
+  /** When its author changed it. */
+  readonly edited?: string
+  /** It was taken back: there is no `data` any more. */
+  readonly deleted?: boolean
+  readonly reactions?: Readonly<Record<string, { readonly count: number; readonly users?: readonly string[] }>>
 }
 
 interface Events { readonly events: readonly EventFrame[]; readonly more: boolean }
@@ -74,7 +79,11 @@ function EventRow({ event }: { event: EventFrame }) {
           <time dateTime={event.timestamp} title={`${moment(at)} here`}>{clockMs(at)}</time>
           <span className="user" dir="auto">{event.user}</span>
           {event.event !== undefined && <span className="tag">{event.event}</span>}
-          <OneLine value={event.data} />
+          {event.edited !== undefined && (
+            <span className="tag" title={`Edited ${moment(Date.parse(event.edited))} here`}>edited</span>
+          )}
+          {event.reactions && <Reactions reactions={event.reactions} />}
+          {event.deleted ? <span className="gone">deleted</span> : <OneLine value={event.data} />}
         </summary>
         <div className="event-whole">
           <p><a href={href('users', event.user)}>Sessions of {event.user}</a></p>
@@ -82,5 +91,15 @@ function EventRow({ event }: { event: EventFrame }) {
         </div>
       </details>
     </li>
+  )
+}
+
+function Reactions({ reactions }: { reactions: NonNullable<EventFrame['reactions']> }) {
+  return (
+    <span className="reactions">
+      {Object.entries(reactions).map(([reaction, { count, users = [] }]) => (
+        <span key={reaction} className="tag" title={users.join(', ')}>{reaction} {count}</span>
+      ))}
+    </span>
   )
 }

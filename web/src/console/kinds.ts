@@ -2,7 +2,7 @@
 import { useApi } from './api.ts'
 import { useLoad } from './load.ts'
 
-export type Kind = 'events' | 'state'
+export type Kind = 'events' | 'state' | 'inbox'
 type Kinds = Readonly<Record<string, Kind>>
 
 interface Info { readonly kinds?: Kinds }
@@ -16,3 +16,6 @@ export function useKinds(): Kinds | undefined {
 
 export const kindOf = (kinds: Kinds | undefined, channel: string): Kind | undefined =>
   kinds && (kinds[channel.slice(0, channel.indexOf(':'))] ?? 'events')
+
+/** Whose inbox it is: `inbox:ada` is ada's. */
+export const userOf = (channel: string) => channel.slice(channel.indexOf(':') + 1)

@@ -3,6 +3,8 @@ import { useState } from 'react'
 import { inPath, useApi } from './api.ts'
 import { ActionDialog, type Action } from './actions.tsx'
 import { duration, moment } from './format.ts'
+import { InboxPanel } from './inbox/inbox.tsx'
+import { NotifyPanel } from './inbox/notify.tsx'
 import { useLoad } from './load.ts'
 import { CopyButton, Empty, Facts, Loading, PageHead, ProblemBox } from './parts.tsx'
 import { href } from './route.ts'
@@ -25,6 +27,8 @@ export function UserPage({ user }: { user: string }) {
     api.get<Connections>(`/users/${inPath(user)}/connections`, {}, signal), REFRESH_MS)
   const [action, setAction] = useState<Action>()
   const [said, setSaid] = useState('')
+  const [told, setTold] = useState(0)
+  const changed = () => setTold(n => n + 1)
   return (
     <>
       <PageHead title={user} mono back={{ href: href('users'), label: 'Users' }}>
@@ -52,6 +56,10 @@ export function UserPage({ user }: { user: string }) {
         </ul>
       )}
       {value?.more && <p className="none">There are more sessions than are shown.</p>}
+      <div className="two-columns">
+        <InboxPanel user={user} turn={told} onChanged={changed} />
+        <NotifyPanel user={user} onNotified={changed} />
+      </div>
       {action && (
         <ActionDialog action={action} onClose={() => setAction(undefined)} onDone={text => {
           setAction(undefined)

@@ -12,7 +12,11 @@ import { CHANNEL, type Quotes } from './quotes.ts'
 
 const NOTHING: Drawn = { quotes: 0, newestAt: 0 }
 
-export function TickerPage({ menu, onSignIn }: { menu: ReactNode; onSignIn: () => void }) {
+export function TickerPage({ menu, bell, onSignIn }: {
+  menu: ReactNode
+  bell: ReactNode
+  onSignIn: () => void
+}) {
   const client = useClient()
   const connection = useConnection()
   const board = useRef<HTMLUListElement>(null)
@@ -41,6 +45,7 @@ export function TickerPage({ menu, onSignIn }: { menu: ReactNode; onSignIn: () =
         {menu}
         <h1><Chart size={17} /><span>Ticker</span></h1>
         <ConnectionPill />
+        {bell}
       </header>
       <div className="ticker-body" tabIndex={0} role="region" aria-label="Quotes">
         <p className="ticker-about">

@@ -10,6 +10,7 @@ use super::commands::{Asked, Commands};
 use super::ms;
 use super::presence::Presence;
 use super::sink::Sink;
+use crate::amend::Amendment;
 use crate::push::{Change, Event, Gap, Subscribed};
 use crate::{Error, Frame, Position, Push, Refusal};
 
@@ -227,8 +228,11 @@ impl Channel {
         let current = self.stage == Stage::On && !self.again;
         match frame.kind() {
             // What is passed over here is asked for again.
-            "event" | "gap" | "presence" if !current => {}
-            "event" => self.handle_event(frame, commands),
+            "event" | "edited" | "deleted" | "reacted" | "hidden" | "gap" | "presence"
+                if !current => {}
+            "event" | "edited" | "deleted" | "reacted" | "hidden" => {
+                self.handle_event(frame, commands)
+            }
             "gap" => self.handle_gap(frame, commands),
             "presence" => {
                 if let Some(sink) = &self.sink {
@@ -263,7 +267,13 @@ impl Channel {
             return self.sync(commands);
         }
         let replayed = began.epoch == last.epoch && offset <= began.offset;
-        if sink.push(Push::Event(Event::new(frame, &last.epoch, replayed))) {
+        let push = if frame.kind() == "event" {
+            Some(Push::Event(Event::new(frame, &last.epoch, replayed)))
+        } else {
+            // One that is hidden, or cannot be understood, has its offset all the same.
+            Amendment::new(frame, &last.epoch, replayed).map(Push::Amended)
+        };
+        if push.is_none_or(|push| sink.push(push)) {
             last.offset = offset;
             self.loose = false;
             self.skip();

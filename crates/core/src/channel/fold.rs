@@ -2,11 +2,16 @@
 
 use bytes::Bytes;
 
+use super::inbox::Inbox;
 use super::state::State;
+use super::topic::Topic;
 use crate::policy::Kind;
 
 /// What somebody who reads a snapshot finds behind it, at least: bytes of log.
 const LOG: usize = 256 << 10;
+
+/// How an event begins that says only to the store what it does.
+const HIDDEN: &[u8] = b"{\"type\":\"hidden\"";
 
 /// Made of a channel's events, one after the other: the same events always make the same. A durable
 /// one is kept by [`Checkpoints`](super::Checkpoints).
@@ -17,13 +22,19 @@ pub(crate) enum Fold {
     Events,
     /// Keys and what they hold.
     State(Box<State>),
+    /// A user's notifications.
+    Inbox(Box<Inbox>),
+    /// Who follows a topic.
+    Topic(Box<Topic>),
 }
 
 impl Fold {
     pub(crate) fn of(kind: Kind) -> Self {
         match kind {
-            Kind::Events | Kind::Inbox => Fold::Events,
+            Kind::Events => Fold::Events,
+            Kind::Inbox => Fold::Inbox(Box::default()),
             Kind::State => Fold::State(Box::default()),
+            Kind::Topic => Fold::Topic(Box::default()),
         }
     }
 
@@ -37,6 +48,8 @@ impl Fold {
         match self {
             Fold::Events => true,
             Fold::State(state) => state.len() == 0,
+            Fold::Inbox(inbox) => inbox.is_empty(),
+            Fold::Topic(topic) => topic.len() == 0,
         }
     }
 
@@ -45,15 +58,19 @@ impl Fold {
         match self {
             Fold::Events => {}
             Fold::State(state) => state.clear(),
+            Fold::Inbox(inbox) => **inbox = Inbox::default(),
+            Fold::Topic(topic) => **topic = Topic::default(),
         }
     }
 
     /// Takes an event in that was read from the store, in the order of offsets.
     pub(crate) fn replay(&mut self, offset: u64, at_ms: u64, event: &[u8]) {
-        let _ = (offset, at_ms);
+        let _ = offset;
         match self {
             Fold::Events => {}
             Fold::State(state) => state.replay(event),
+            Fold::Inbox(inbox) => inbox.replay(at_ms, event),
+            Fold::Topic(topic) => topic.replay(event),
         }
     }
 
@@ -61,24 +78,29 @@ impl Fold {
     pub(crate) fn commit(&mut self, offset: u64, at_ms: u64, event: &Bytes) {
         let _ = at_ms;
         match self {
-            Fold::Events => {}
+            // The last two took it when it was assigned.
+            Fold::Events | Fold::Inbox(_) | Fold::Topic(_) => {}
             Fold::State(state) => state.commit(offset, event),
         }
     }
 
-    /// What was at the store has failed, all of it.
-    pub(crate) fn revert(&mut self) {
+    /// What was at the store has failed, all of it. `true`: it has to be read again.
+    pub(crate) fn revert(&mut self) -> bool {
         match self {
-            Fold::Events => {}
-            Fold::State(state) => state.revert(),
+            Fold::Events => false,
+            Fold::State(state) => {
+                state.revert();
+                false
+            }
+            Fold::Inbox(_) | Fold::Topic(_) => true,
         }
     }
 
     /// Whether it is made of stored events only. `idle`: nothing is at the store.
     pub(crate) fn is_settled(&self, idle: bool) -> bool {
-        let _ = idle;
         match self {
             Fold::Events | Fold::State(_) => true,
+            Fold::Inbox(_) | Fold::Topic(_) => idle,
         }
     }
 
@@ -87,6 +109,8 @@ impl Fold {
         match self {
             Fold::Events => Vec::new(),
             Fold::State(state) => state.pages(max),
+            Fold::Inbox(inbox) => inbox.pages(max),
+            Fold::Topic(topic) => topic.pages(max),
         }
     }
 
@@ -95,6 +119,8 @@ impl Fold {
         match self {
             Fold::Events => {}
             Fold::State(state) => state.take_page(page),
+            Fold::Inbox(inbox) => inbox.take_page(page),
+            Fold::Topic(topic) => topic.take_page(page),
         }
     }
 
@@ -103,6 +129,8 @@ impl Fold {
         match self {
             Fold::Events => 0,
             Fold::State(state) => state.bytes(),
+            Fold::Inbox(inbox) => inbox.bytes(),
+            Fold::Topic(topic) => topic.bytes(),
         }
     }
 
@@ -110,7 +138,7 @@ impl Fold {
     /// who reads faster than the log grows finds what comes behind it.
     pub(crate) fn log_bytes(&self) -> usize {
         match self {
-            Fold::Events => 0,
+            Fold::Events | Fold::Inbox(_) | Fold::Topic(_) => 0,
             Fold::State(state) => state.bytes().max(LOG),
         }
     }
@@ -118,8 +146,21 @@ impl Fold {
     /// Drops what can be made again. `unused`: nobody is subscribed.
     pub(crate) fn tidy(&mut self, unused: bool) {
         match self {
-            Fold::Events => {}
+            Fold::Events | Fold::Inbox(_) | Fold::Topic(_) => {}
             Fold::State(state) => state.tidy(unused),
+        }
+    }
+
+    /// A stored event as others get it: some say only to the store what they do.
+    pub(crate) fn told(&self, event: &Bytes) -> Bytes {
+        const SECRET: &[u8] = b",\"secret\":";
+        if !matches!(self, Fold::Inbox(_) | Fold::Topic(_)) || !event.starts_with(HIDDEN) {
+            return event.clone();
+        }
+        // Inside of a string its quotes would stand behind backslashes.
+        match event.windows(SECRET.len()).position(|window| window == SECRET) {
+            Some(end) => [&event[..end], b"}"].concat().into(),
+            None => event.clone(),
         }
     }
 }

@@ -4,9 +4,12 @@ mod checkpoint;
 mod dedup;
 mod fold;
 mod history;
+pub(crate) mod inbox;
 mod presence;
 mod publish;
 pub(crate) mod state;
+mod tally;
+pub(crate) mod topic;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ pub(crate) use dedup::{Dedup, Seen};
 pub(crate) use fold::Fold;
 pub(crate) use history::History;
 pub(crate) use presence::{Change, Entry, Presence};
-pub(crate) use publish::{Pending, Publish, UsedUp, Verb, Waiter, Wish};
+pub(crate) use publish::{Amend, How, Pending, Publish, UsedUp, Verb, Waiter, Wish};
 
 use crate::engine::{Delivery, ShardId};
 use crate::policy::Namespace;
@@ -44,6 +47,8 @@ pub(crate) struct Channel {
     pub(crate) checkpoints: Option<Box<Checkpoints>>,
     /// At the store, oldest first.
     pub(crate) pending: VecDeque<Pending>,
+    /// How many of them are changes of events.
+    pub(crate) amends: usize,
     /// An append failed and others are still under way: nothing new until they have come back.
     pub(crate) failing: bool,
     /// The store's history of it is another than ours: it has to be read again.
@@ -76,6 +81,7 @@ impl Channel {
             fold,
             checkpoints: is_kept.then(|| Box::new(Checkpoints::new(epoch))),
             pending: VecDeque::new(),
+            amends: 0,
             failing: false,
             estranged: false,
             outgoing: Vec::new(),
@@ -110,13 +116,20 @@ impl Channel {
                 checkpoints.noted(event.event.len());
             }
         }
-        self.history = History::restore(loaded.events);
+        let mut events = loaded.events;
+        events.iter_mut().for_each(|event| event.event = self.fold.told(&event.event));
+        self.history = History::restore(events);
         self.dedup = Dedup::restore(loaded.producers, loaded.keys);
     }
 
     /// How long the store has to keep the log, as of its next event.
     pub(crate) fn retention(&self, offset: u64) -> Retention {
-        let rules = self.namespace.policy.history.retention();
+        let mut rules = self.namespace.policy.history.retention();
+        // The store counts changes of events too, which push no events out.
+        let changes = u32::try_from(self.history.changes() + self.amends).unwrap_or(u32::MAX);
+        if rules.size > 0 {
+            rules.size = rules.size.saturating_add(changes);
+        }
         let kept = self.checkpoints.as_ref();
         kept.map_or(rules, |checkpoints| checkpoints.retention(rules, offset))
     }

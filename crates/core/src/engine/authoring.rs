@@ -100,6 +100,8 @@ impl Engine {
         let Some(held) = lane.iter_mut().find(|held| held.question == question) else { return };
         let namespace = self.config.policy.namespace_of(&held.channel);
         let verdict = verdict.and_then(|mut advice| {
+            // Many a backend says again what it was asked, which is no event's data then.
+            advice.data = advice.data.filter(|_| held.publish.has_data());
             // A namespace that is gone refuses it below.
             if let (Some(data), Some(namespace)) = (&advice.data, namespace) {
                 advice.data = Some(match &held.publish.write {
@@ -143,7 +145,8 @@ impl Engine {
             let Held { id, channel, publish, .. } = held;
             let kind = publish.kind();
             // Its rights may have gone while it waited.
-            let outcome = outcome.and_then(|()| self.target(key, &channel, Action::Publish));
+            let right = publish.right();
+            let outcome = outcome.and_then(|()| self.target(key, &channel, right));
             match outcome {
                 Ok(target) => self.send_publish(key, id, target, publish),
                 Err(reject) => {
@@ -177,8 +180,13 @@ impl Engine {
         else {
             return Err(Reject::bad_request("this is no publish"));
         };
-        if target.namespace.policy.kind == Kind::State {
-            return Err(wrong_kind(true));
+        match target.namespace.policy.kind {
+            Kind::Events => {}
+            Kind::State => return Err(wrong_kind(true)),
+            Kind::Inbox | Kind::Topic => {
+                let why = "nobody publishes to an inbox: `notify` its user, by the HTTP API";
+                return Err(Reject::bad_request(why));
+            }
         }
         let limits = &self.config.limits;
         check_size("`producer`", "producer", producer.as_ref().map(|p| &*p.0), limits.producer)?;
@@ -203,6 +211,7 @@ impl Engine {
             key: key.as_deref().filter(|_| data.is_ok()).map(scoped),
             data,
             write: None,
+            amend: None,
             producer: producer.map(|(name, seq)| (scoped(&name), seq)),
             ephemeral,
             echo,

@@ -134,6 +134,16 @@ impl Engine {
                 let body = self.history_body(before, after, limit)?;
                 self.ask_inside(key, id, target, body)
             }
+            body @ (B::Cursors
+            | B::Follow { .. }
+            | B::Inbox(_)
+            | B::Mark(_)
+            | B::PushSubscribe(_)
+            | B::PushUnsubscribe { .. }
+            | B::Read { .. }
+            | B::Unfollow { .. }
+            | B::Unread { .. }) => self.inbox_command(key, id, body),
+            B::Amend(amend) => self.amend_command(now, key, id, &amend),
             B::Set(write) => self.write_command(now, key, id, Verb::Set, &write),
             B::Patch(write) => self.write_command(now, key, id, Verb::Patch, &write),
             B::Remove(write) => self.write_command(now, key, id, Verb::Remove, &write),
@@ -188,7 +198,12 @@ impl Engine {
         Ok(Target { channel: name.as_str().into(), namespace })
     }
 
-    fn require(&self, key: SessionKey, at: &Target, action: Action) -> Result<(), Reject> {
+    pub(super) fn require(
+        &self,
+        key: SessionKey,
+        at: &Target,
+        action: Action,
+    ) -> Result<(), Reject> {
         if let Some(session) = self.sessions.get(key.slot as usize)
             && session.serial == key.serial
             && let Some(who) = &session.identity
@@ -199,6 +214,7 @@ impl Engine {
         }
         Err(Reject::forbidden(match action {
             Action::History => "this user may not read the channel's history",
+            Action::Moderate => "this user may not moderate the channel",
             Action::Presence => "this user may not see or enter the channel's presence",
             Action::Publish => "this user may not publish to the channel",
             Action::Subscribe => "this user may not subscribe to the channel",
@@ -412,11 +428,23 @@ fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {
         | B::Leave { channel }
         | B::Presence { channel }
         | B::Publish { channel, .. }
+        | B::Read { channel, .. }
         | B::Subscribe { channel, .. }
+        | B::Unread { channel }
         | B::Unsubscribe { channel }
         | B::Update { channel, .. } => channel,
+        B::Amend(amend) => &amend.channel,
         B::Patch(write) | B::Remove(write) | B::Set(write) => &write.channel,
-        B::Hello { .. } | B::Ping | B::Refresh { .. } => return None,
+        B::Cursors
+        | B::Follow { .. }
+        | B::Hello { .. }
+        | B::Inbox(_)
+        | B::Mark(_)
+        | B::Ping
+        | B::PushSubscribe(_)
+        | B::PushUnsubscribe { .. }
+        | B::Refresh { .. }
+        | B::Unfollow { .. } => return None,
     };
     (channel.len() <= 255).then_some(channel)
 }

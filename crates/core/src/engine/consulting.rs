@@ -19,7 +19,7 @@ use super::counters::CommandKind;
 use super::knocking::Knock;
 use super::session::{PAGES_UNDER_WAY, Stage};
 use super::types::{Effect, Now, RequestBody, SessionKey, Subscribe, TopicKey};
-use crate::channel::Publish;
+use crate::channel::{How, Publish};
 use crate::identity::{Action, Grant, Identity};
 use crate::policy::{Hook, WhenDown};
 use crate::reject::Reject;
@@ -90,6 +90,30 @@ pub struct Draft {
     /// It is no event but does this (`set`, `patch`, `remove`) to this key; `data` is the value or
     /// the patch.
     pub write: Option<(&'static str, Box<str>)>,
+    /// It is no event but changes one.
+    pub change: Option<DraftChange>,
+}
+
+/// A change of an event that is none yet.
+#[derive(Clone, Debug)]
+pub struct DraftChange {
+    /// `edit`, `delete` or `react`.
+    pub what: &'static str,
+    /// The event's offset.
+    pub target: u64,
+    /// The reaction, and whether it is taken back.
+    pub reaction: Option<(Box<str>, bool)>,
+}
+
+impl DraftChange {
+    fn of(publish: &Publish) -> Option<Self> {
+        let amend = publish.amend.as_ref()?;
+        let reaction = match &amend.how {
+            How::React { reaction, remove } => Some((reaction.clone(), *remove)),
+            How::Delete | How::Edit => None,
+        };
+        Some(Self { what: publish.kind().as_str(), target: amend.target, reaction })
+    }
 }
 
 impl About {
@@ -105,6 +129,7 @@ impl About {
             key: publish.key.as_ref().map(|key| key.name.clone()),
             producer: publish.producer.as_ref().map(|(who, seq)| (who.name.clone(), *seq)),
             ephemeral: publish.ephemeral,
+            change: DraftChange::of(publish),
             write: publish.write.as_ref().map(|w| (publish.kind().as_str(), (*w.key).into())),
         }))
     }
@@ -314,8 +339,13 @@ impl Engine {
     ) {
         for (id, body) in commands {
             let outcome = match (&body, refused) {
-                (RequestBody::Publish(_), _) => {
-                    self.target(key, channel, Action::Publish).map(|_| ())
+                (RequestBody::Publish(publish), Some(reject))
+                    if publish.right() == Action::Subscribe =>
+                {
+                    Err(reject.clone())
+                }
+                (RequestBody::Publish(publish), _) => {
+                    self.target(key, channel, publish.right()).map(|_| ())
                 }
                 (_, Some(reject)) => Err(reject.clone()),
                 // The right to it may have gone meanwhile.
@@ -406,22 +436,27 @@ impl Engine {
         target: Target,
         body: RequestBody,
     ) -> Result<(), Reject> {
-        if !target.namespace.policy.hooks.contains(&Hook::Subscribe) {
-            self.ask(key, id, target.channel, body);
-            return Ok(());
-        }
         if let Some(joining) = self.joining(key, &target.channel) {
             joining.behind.push((id, body));
             self.count_in_flight(key);
             return Ok(());
         }
+        self.check_inside(key, &target)?;
+        self.ask(key, id, target.channel, body);
+        Ok(())
+    }
+
+    /// Whether the session may look into a channel: whether it is subscribed, or is about to be,
+    /// where the backend says who may.
+    pub(super) fn check_inside(&mut self, key: SessionKey, target: &Target) -> Result<(), Reject> {
+        let asks = target.namespace.policy.hooks.contains(&Hook::Subscribe);
+        if !asks || self.joining(key, &target.channel).is_some() {
+            return Ok(());
+        }
         let topic = self.topics.find(&target.channel).ok_or_else(outside)?;
         let sub = self.session(key).and_then(|session| session.subscription(topic).copied());
         match sub.ok_or_else(outside)?.stage {
-            Stage::Joining | Stage::Live(_) | Stage::Page(_) | Stage::Waiting => {
-                self.ask(key, id, target.channel, body);
-                Ok(())
-            }
+            Stage::Joining | Stage::Live(_) | Stage::Page(_) | Stage::Waiting => Ok(()),
             Stage::Asked(_) | Stage::Leaving(_) | Stage::Revoked => Err(outside()),
         }
     }

@@ -1,7 +1,7 @@
 //! What an engine has counted since it was made. Plain fields: a driver reads them when somebody
 //! asks.
 
-use tidings_proto::{CommandBody, ErrorCode};
+use tidings_proto::{Amending, CommandBody, ErrorCode};
 
 use super::types::RequestBody;
 
@@ -25,20 +25,34 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Cursors = "cursors",
+    Delete = "delete",
+    Edit = "edit",
     Enter = "enter",
+    Follow = "follow",
+    Followers = "followers",
     Get = "get",
     Hello = "hello",
     History = "history",
+    Inbox = "inbox",
     Invalid = "invalid",
     Leave = "leave",
+    Mark = "mark",
+    Notify = "notify",
     Patch = "patch",
     Ping = "ping",
     Presence = "presence",
     Publish = "publish",
+    PushSubscribe = "push_subscribe",
+    PushUnsubscribe = "push_unsubscribe",
+    Read = "read",
+    React = "react",
     Refresh = "refresh",
     Remove = "remove",
     Set = "set",
     Subscribe = "subscribe",
+    Unfollow = "unfollow",
+    Unread = "unread",
     Unsubscribe = "unsubscribe",
     Update = "update",
 }
@@ -46,19 +60,33 @@ kinds! {
 impl CommandKind {
     pub(crate) fn of(body: &CommandBody<'_>) -> Self {
         match body {
+            CommandBody::Cursors => Self::Cursors,
+            CommandBody::Amend(amend) => match amend.what {
+                Amending::Delete => Self::Delete,
+                Amending::Edit { .. } => Self::Edit,
+                Amending::React { .. } => Self::React,
+            },
             CommandBody::Enter { .. } => Self::Enter,
+            CommandBody::Follow { .. } => Self::Follow,
             CommandBody::Get { .. } => Self::Get,
             CommandBody::Hello { .. } => Self::Hello,
             CommandBody::History { .. } => Self::History,
+            CommandBody::Inbox(_) => Self::Inbox,
             CommandBody::Leave { .. } => Self::Leave,
+            CommandBody::Mark(_) => Self::Mark,
             CommandBody::Patch(_) => Self::Patch,
             CommandBody::Ping => Self::Ping,
             CommandBody::Presence { .. } => Self::Presence,
             CommandBody::Publish { .. } => Self::Publish,
+            CommandBody::PushSubscribe(_) => Self::PushSubscribe,
+            CommandBody::PushUnsubscribe { .. } => Self::PushUnsubscribe,
+            CommandBody::Read { .. } => Self::Read,
             CommandBody::Refresh { .. } => Self::Refresh,
             CommandBody::Remove(_) => Self::Remove,
             CommandBody::Set(_) => Self::Set,
             CommandBody::Subscribe { .. } => Self::Subscribe,
+            CommandBody::Unfollow { .. } => Self::Unfollow,
+            CommandBody::Unread { .. } => Self::Unread,
             CommandBody::Unsubscribe { .. } => Self::Unsubscribe,
             CommandBody::Update { .. } => Self::Update,
         }
@@ -70,6 +98,7 @@ impl CommandKind {
             RequestBody::Enter(_) => Self::Enter,
             RequestBody::Get { .. } => Self::Get,
             RequestBody::History { .. } => Self::History,
+            RequestBody::Inbox(ask) => return ask.kind(),
             RequestBody::Leave { answer: true, .. } => Self::Leave,
             RequestBody::Members => Self::Presence,
             RequestBody::Publish(publish) => publish.kind(),
@@ -130,6 +159,8 @@ pub struct Counters {
     pub ephemeral: u64,
     /// Publishes that had been stored before: answered, and no event.
     pub duplicates: u64,
+    /// Notifications that were made.
+    pub notifications: u64,
     /// Events that were sent out of history: recovered, rewound, or caught up with.
     pub replayed: u64,
     /// By [`Recovery`].
@@ -168,6 +199,7 @@ impl Counters {
         self.memory += other.memory;
         self.ephemeral += other.ephemeral;
         self.duplicates += other.duplicates;
+        self.notifications += other.notifications;
         self.replayed += other.replayed;
         self.conflated += other.conflated;
         self.resumed += other.resumed;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::counters::CommandKind;
 use super::homes::{Agenda, Home};
+use super::inbox::Ask;
 use super::notices::Wants;
 use super::types::{Delivery, Effect, Message, Now, Request, RequestBody, Subscribe};
 use super::{Engine, Out};
 use crate::Limits;
 use crate::channel::{Channel, owner};
+use crate::push::{PushAnswer, PushService};
 use crate::reject::Reject;
 use crate::store::{FORGET_AFTER_MS, Level, Loaded, StoreError};
 
@@ -21,6 +23,7 @@ pub(super) struct Scene<'a> {
     pub(super) agenda: &'a mut Agenda,
     pub(super) limits: &'a Limits,
     pub(super) wants: &'a Wants,
+    pub(super) push: Option<&'a Arc<dyn PushService + Send + Sync>>,
     pub(super) now: Now,
     pub(super) steady_ms: u64,
 }
@@ -28,6 +31,7 @@ pub(super) struct Scene<'a> {
 impl Engine {
     pub(super) fn scene(&mut self, index: usize, now: Now) -> Scene<'_> {
         let steady_ms = self.steady_ms(now);
+        let push = self.config.policy.push.as_ref();
         Scene {
             index,
             channel: &mut self.homes.slab[index].channel,
@@ -35,6 +39,7 @@ impl Engine {
             agenda: &mut self.homes.agenda,
             limits: &self.config.limits,
             wants: &self.config.policy.wants,
+            push,
             now,
             steady_ms,
         }
@@ -50,9 +55,20 @@ impl Engine {
             },
             None => return absent(&mut self.out, &request),
         };
+        self.reread(index);
         match &mut self.homes.slab[index].waiting {
             Some(waiting) => waiting.push(request),
             None => self.scene(index, now).request(request),
+        }
+    }
+
+    /// Asks the store again for a channel that could not be read when it had to be.
+    fn reread(&mut self, index: usize) {
+        let Home { channel, waiting } = &mut self.homes.slab[index];
+        if channel.estranged && channel.pending.is_empty() && waiting.is_none() {
+            channel.estranged = false;
+            *waiting = Some(Vec::new());
+            self.load_home(index);
         }
     }
 
@@ -101,6 +117,8 @@ impl Engine {
                 }
             }
             Err(_) => {
+                // What is in memory may be more than is stored.
+                channel.estranged = channel.checkpoints.is_some();
                 // With subscribers it stays: they would hear nothing of another one's events.
                 if channel.shards.is_empty() {
                     self.homes.remove(index);
@@ -119,13 +137,8 @@ impl Engine {
             self.checkpoint_stored(of, outcome);
         } else if let Some(index) = self.homes.find(channel) {
             self.scene(index, now).stored(outcome);
-            let Home { channel, waiting } = &mut self.homes.slab[index];
-            if channel.estranged && !channel.failing {
-                // The store found damage and decided on another epoch: begin again from there.
-                channel.estranged = false;
-                *waiting = Some(Vec::new());
-                self.load_home(index);
-            }
+            // The store found damage and decided on another epoch: begin again from there.
+            self.reread(index);
         }
         self.settle(now);
     }
@@ -169,6 +182,8 @@ impl Engine {
             channel.expire(steady_ms);
             if channel.can_unload(now.mono_ms, idle_ms) {
                 self.homes.remove(index);
+            } else if !channel.estranged {
+                self.scene(index, now).expire_items();
             }
         }
     }
@@ -197,6 +212,7 @@ fn creates(body: &RequestBody) -> bool {
         RequestBody::Enter(_)
         | RequestBody::Get { .. }
         | RequestBody::History { .. }
+        | RequestBody::Inbox(_)
         | RequestBody::Members
         | RequestBody::Publish(_)
         | RequestBody::Subscribe(_) => true,
@@ -218,6 +234,12 @@ fn absent(out: &mut Out, request: &Request) {
 
 fn refuse(out: &mut Out, request: &Request, reject: &Reject) {
     let Request { from, id, channel, body } = request;
+    if let RequestBody::Inbox(ask) = body
+        && let Ask::Push { ticket, .. } = **ask
+    {
+        let answer = PushAnswer::Unknown;
+        return out.post(from.shard, Message::Pushed { ticket, answer });
+    }
     let Some(kind) = CommandKind::of_request(body) else { return };
     match body {
         RequestBody::Subscribe(Subscribe { nonce, .. }) => {
@@ -260,6 +282,7 @@ impl Scene<'_> {
             RequestBody::History { before, after, limit } => {
                 self.history(from, id, before, after, limit);
             }
+            RequestBody::Inbox(ask) => self.inbox_ask(from, id, *ask),
             RequestBody::Leave { user, answer } => {
                 self.leave(from, id, &user, answer);
             }

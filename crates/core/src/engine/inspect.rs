@@ -63,8 +63,11 @@ impl Engine {
     /// Channels in memory whose name begins with `prefix` and follows `after`, by name, at most
     /// `most`.
     pub fn channels(&self, prefix: &str, after: Option<&str>, most: usize) -> Vec<ChannelInfo> {
-        let wanted =
-            |name: &str| name.starts_with(prefix) && after.is_none_or(|after| name > after);
+        let wanted = |name: &str| {
+            !name.starts_with('\0')
+                && name.starts_with(prefix)
+                && after.is_none_or(|after| name > after)
+        };
         let mut names: Vec<&str> = self.homes.names().filter(|name| wanted(name)).collect();
         if names.len() > most {
             names.select_nth_unstable(most);

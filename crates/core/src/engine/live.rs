@@ -63,7 +63,7 @@ impl Scene<'_> {
     pub(super) fn state(&mut self) -> Option<&mut State> {
         match &mut self.channel.fold {
             Fold::State(state) => Some(state),
-            Fold::Events => None,
+            _ => None,
         }
     }
 
@@ -178,6 +178,7 @@ impl Scene<'_> {
                 key: None,
                 except: None,
                 changed: Some(changed),
+                amend: None,
                 waiters: SmallVec::new(),
             });
         }

@@ -9,6 +9,7 @@
 //! answer comes back as a [`Message`]. Requests, answers and events between two shards keep their
 //! order, which is what makes attaching a subscriber and capturing the channel's position one step.
 
+mod amending;
 mod authoring;
 mod checkpoints;
 mod commands;
@@ -18,6 +19,7 @@ mod counters;
 mod farewell;
 mod home;
 mod homes;
+mod inbox;
 mod inspect;
 mod knocking;
 mod live;
@@ -26,6 +28,7 @@ mod metering;
 mod notices;
 mod placement;
 mod publishing;
+mod pushing;
 mod reconfigure;
 mod recovery;
 mod resuming;
@@ -56,8 +59,9 @@ use session::Session;
 use sessions::Reader;
 use topics::Topics;
 
-pub use consulting::{About, Advice, Denial, Draft, Occasion, Verdict};
+pub use consulting::{About, Advice, Denial, Draft, DraftChange, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
+pub use inbox::{Inquiry, Notify};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use notices::{Attendee, Happened, Notice, Wants};
 pub use placement::{Crowd, Traveller};
@@ -317,6 +321,9 @@ impl Engine {
             Message::Page(page) => self.page(*page),
             Message::Refused { to, channel, nonce, text } => {
                 self.refused(to, &channel, nonce, text);
+            }
+            Message::Pushed { ticket, answer } => {
+                self.out.effects.push(Effect::Pushed { ticket, answer });
             }
             Message::Register { id, at } => self.registered(id, at),
             Message::Reply { to, text, began_us } => {

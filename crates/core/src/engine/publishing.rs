@@ -17,7 +17,7 @@ impl Scene<'_> {
             return self.publish_ephemeral(from, id, &publish);
         }
         let (kind, began_us) = (publish.kind(), publish.began_us);
-        let mut waiter = Waiter { at: from, id, kind, duplicate: true, began_us };
+        let mut waiter = Waiter { at: from, id, kind, duplicate: true, began_us, answer: None };
         match self.seen(&publish) {
             Ok(Seen::New) => waiter.duplicate = false,
             // Its key is known, but its number is not: that is used up now.
@@ -30,10 +30,13 @@ impl Scene<'_> {
         if self.channel.failing {
             return self.refuse_publish(&waiter, &Reject::unavailable());
         }
-        let planned = if waiter.duplicate { Ok(None) } else { self.plan(&publish) };
+        let planned = match waiter.duplicate {
+            true => Ok(None),
+            false => self.plan_amend(&mut publish).and_then(|()| self.plan(&publish)),
+        };
         match planned {
             Ok(planned) => self.append(waiter, publish, planned),
-            Err(reject) if publish.producer.is_some() && !reject.code.retryable() => {
+            Err(reject) if publish.producer.is_some() && !publish.keeps_number(&reject) => {
                 publish.refuse(reject);
                 self.append(waiter, publish, None);
             }
@@ -160,15 +163,17 @@ impl Scene<'_> {
                 let wrote = publish.write.as_ref().map(|wish| wish.key.clone());
                 Err(UsedUp::Known(key.clone(), wrote))
             }
-            (Ok(data), None) => Ok(match &planned {
-                Some(planned) => self.encode_change(planned, &publish.user, offset),
-                None => self.encode(&publish, data, Some(offset)),
+            (Ok(data), None) => Ok(match (&planned, &publish.amend) {
+                (Some(planned), _) => self.encode_change(planned, &publish.user, offset),
+                (_, Some(amend)) => self.encode_amend(&publish, amend, data, offset),
+                _ => self.encode(&publish, data, Some(offset)),
             }),
             (Err(reject), _) => Err(UsedUp::Refused(reject.clone())),
         };
         self.channel.assigned = offset;
-        let Publish { key, producer, echo, .. } = publish;
+        let Publish { key, producer, echo, amend, .. } = publish;
         let key = key.filter(|_| event.is_ok());
+        let amend = amend.filter(|_| event.is_ok());
         self.channel.dedup.assign(producer.as_ref(), key.as_ref());
         let except = (!echo).then_some(waiter.at);
         let changed = planned.as_ref().map(|planned| planned.changed(offset));
@@ -185,6 +190,7 @@ impl Scene<'_> {
             key,
             except,
             changed,
+            amend,
             waiters,
         });
     }
@@ -195,6 +201,7 @@ impl Scene<'_> {
         if !self.channel.namespace.policy.history.durable {
             return self.commit(pending, Level::Memory);
         }
+        self.channel.amends += usize::from(pending.amend.is_some());
         self.out.effects.push(Effect::Append(Append {
             channel: self.channel.name.clone(),
             epoch: self.channel.epoch,
@@ -210,6 +217,7 @@ impl Scene<'_> {
 
     pub(super) fn stored(&mut self, outcome: &Result<Level, StoreError>) {
         let Some(pending) = self.channel.pending.pop_front() else { return };
+        self.channel.amends -= usize::from(pending.amend.is_some());
         match outcome {
             Ok(level) => self.commit(pending, *level),
             Err(error) => {
@@ -224,7 +232,7 @@ impl Scene<'_> {
         if self.channel.pending.is_empty() && self.channel.failing {
             self.channel.failing = false;
             self.channel.assigned = self.channel.last;
-            self.channel.fold.revert();
+            self.channel.estranged |= self.channel.fold.revert();
         }
     }
 
@@ -236,16 +244,20 @@ impl Scene<'_> {
 
     /// A publish is as safe as it will be: it is history now, and all are told.
     fn commit(&mut self, pending: Pending, level: Level) {
-        let Pending { offset, at_ms, event, producer, key, except, changed, waiters } = pending;
+        let Pending { offset, at_ms, event, producer, key, except, changed, waiters, .. } = pending;
         let stored = event.is_ok().then_some(offset);
         self.channel.dedup.commit(producer.as_ref(), key.as_ref(), stored, at_ms);
         match event {
-            Ok(text) => {
+            Ok(stored) => {
                 self.channel.last = offset;
+                let text = self.channel.fold.told(&stored);
                 match level {
                     Level::Memory => {
                         self.out.counters.memory += 1;
-                        self.note_event(&text);
+                        // What the server keeps for itself is nobody's event.
+                        if text.len() == stored.len() {
+                            self.note_event(&text);
+                        }
                     }
                     _ => self.out.counters.durable += 1,
                 }
@@ -255,7 +267,7 @@ impl Scene<'_> {
                     event: text.clone(),
                     producer,
                 });
-                self.fold_in(offset, at_ms, &text);
+                self.fold_in(offset, at_ms, &stored);
                 self.channel.expire_history(self.steady_ms);
                 self.arm_expiry();
                 if let Some(changed) = &changed
@@ -282,6 +294,7 @@ impl Scene<'_> {
                     self.published(&waiter, offset, level, wrote);
                 }
             }
+            Err(UsedUp::Nothing) => waiters.iter().for_each(|waiter| self.give_answer(waiter)),
             Err(UsedUp::Refused(reject)) => {
                 for waiter in waiters {
                     self.refuse_publish(&waiter, &reject);
@@ -306,9 +319,12 @@ impl Scene<'_> {
         level: Level,
         wrote: Option<(&str, u64)>,
     ) {
-        let Waiter { at, id, kind, duplicate, began_us } = *waiter;
+        let Waiter { at, id, kind, duplicate, began_us, .. } = *waiter;
         if self.channel.namespace.policy.history.durable {
             self.channel.level = level;
+        }
+        if waiter.answer.is_some() {
+            return self.give_answer(waiter);
         }
         let (channel, epoch) = (&*self.channel.name, self.channel.epoch);
         let frame = match wrote {
@@ -326,6 +342,15 @@ impl Scene<'_> {
         };
         self.out.counters.duplicates += u64::from(duplicate);
         self.out.published(kind, at, frame.encode(), began_us);
+    }
+
+    /// Gives a command the answer that waits for it.
+    pub(super) fn give_answer(&mut self, waiter: &Waiter) {
+        let Waiter { at, kind, duplicate, answer, .. } = waiter;
+        self.out.counters.duplicates += u64::from(*duplicate);
+        if let Some(text) = answer {
+            self.out.reply(*kind, *at, text.clone());
+        }
     }
 
     fn refuse_publish(&mut self, waiter: &Waiter, why: &Reject) {

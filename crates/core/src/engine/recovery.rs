@@ -21,13 +21,10 @@ impl Scene<'_> {
         limit: usize,
     ) {
         self.channel.expire_history(self.steady_ms);
-        let (history, bytes) = (&self.channel.history, self.limits.page_bytes);
-        let (events, more) = if let Some(after) = after {
-            let page = history.page_after(after, limit, bytes);
-            let more = page.end < self.channel.last && !page.events.is_empty();
-            (page.events, more)
-        } else {
-            history.page_before(before.unwrap_or(u64::MAX), limit, bytes)
+        let (history, bytes) = (&mut self.channel.history, self.limits.page_bytes);
+        let (events, more) = match after {
+            Some(after) => history.events_after(after, limit, bytes),
+            None => history.events_before(before.unwrap_or(u64::MAX), limit, bytes),
         };
         let events: Vec<&RawValue> = events
             .iter()

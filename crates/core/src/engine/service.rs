@@ -17,11 +17,11 @@ pub(super) const SERVICE: SessionKey = SessionKey { slot: u32::MAX, serial: 0 };
 
 /// The scope of the API's idempotency keys. No user has this name: names have no control
 /// characters.
-const SCOPE: &str = "\0api";
+pub(super) const SCOPE: &str = "\0api";
 
 impl Engine {
-    /// Carries out `publish`, `history`, `presence`, `get`, `set`, `patch` or `remove`; its
-    /// [`Effect::Answer`] has the same `id`.
+    /// Carries out `publish`, `edit`, `delete`, `react`, `history`, `presence`, `get`, `set`,
+    /// `patch` or `remove`; its [`Effect::Answer`] has the same `id`.
     /// `author` is the user that an event is said to be from.
     pub fn serve(&mut self, now: Now, author: &Arc<str>, command: Command<'_>) {
         let Command { id, body } = command;
@@ -30,6 +30,7 @@ impl Engine {
             | CommandBody::History { channel, .. }
             | CommandBody::Get { channel, .. }
             | CommandBody::Presence { channel } => channel.to_string(),
+            CommandBody::Amend(amend) => amend.channel.to_string(),
             CommandBody::Patch(write) | CommandBody::Remove(write) | CommandBody::Set(write) => {
                 write.channel.to_string()
             }
@@ -63,6 +64,10 @@ impl Engine {
                 self.write_body(now, author, &target, Verb::Remove, &write)?
             }
             CommandBody::Set(write) => self.write_body(now, author, &target, Verb::Set, &write)?,
+            CommandBody::Amend(amend) => {
+                let author = Author { user: author, scope: SCOPE, session: 0 };
+                self.amend_body(now, &author, &target, &amend)?
+            }
             get @ CommandBody::Get { .. } => self.get_body(&target.namespace, &get)?,
             CommandBody::History { before, after, limit, .. } => {
                 self.history_body(before, after, limit)?

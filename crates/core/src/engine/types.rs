@@ -7,11 +7,13 @@ use serde_json::value::RawValue;
 use tidings_proto::{CloseCode, Epoch};
 
 use super::consulting::About;
+use super::inbox::Ask;
 use super::notices::{Attendee, Notice};
 use super::placement::Traveller;
 use super::resuming::Legacy;
 use crate::channel::state::Snapshot;
 use crate::channel::{Entry, Publish};
+use crate::push::{PushAnswer, PushDue};
 use crate::store::Append;
 
 /// The time, as the driver reads it.
@@ -169,6 +171,17 @@ pub enum Effect {
         /// Whose.
         session: SessionKey,
     },
+    /// A notification may need a push: to be kept before the append that comes next is stored, so
+    /// that whatever is acknowledged is pushed. Only if the policy has a
+    /// [`PushService`](crate::PushService) and the user a subscription.
+    Push(PushDue),
+    /// What was asked with [`Engine::ask_push`](super::Engine::ask_push).
+    Pushed {
+        /// The question's number.
+        ticket: u64,
+        /// Whether it is wanted.
+        answer: PushAnswer,
+    },
     /// Call [`Engine::received`](super::Engine::received) once all sent to it has arrived.
     Probe {
         /// Whose.
@@ -248,6 +261,13 @@ pub enum Message {
     Late {
         /// Who claimed it.
         to: SessionKey,
+    },
+    /// To whoever sends pushes.
+    Pushed {
+        /// The question's number.
+        ticket: u64,
+        /// Whether it is wanted.
+        answer: PushAnswer,
     },
     /// To a session's registry: it lives there now.
     Register {
@@ -350,6 +370,7 @@ pub(crate) enum RequestBody {
         after: Option<u64>,
         limit: usize,
     },
+    Inbox(Box<Ask>),
     Leave {
         user: Arc<str>,
         answer: bool,

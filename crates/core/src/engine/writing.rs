@@ -116,6 +116,7 @@ impl Engine {
             key: idempotency.filter(|_| data.is_ok()).map(scoped),
             data,
             write: Some(Box::new(wish)),
+            amend: None,
             producer: producer.map(|(name, seq)| (scoped(name), *seq)),
             ephemeral: false,
             echo: true,

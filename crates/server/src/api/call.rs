@@ -11,7 +11,7 @@ use hyper::header::{self, HeaderValue};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tidings_core::engine::Whom;
+use tidings_core::engine::{Inquiry, Whom};
 use tidings_proto::{CommandBody, ServerFrame};
 
 use super::endpoints::MANY;
@@ -81,16 +81,37 @@ impl Call<'_> {
         author: &Arc<str>,
         command: CommandBody<'_>,
     ) -> Result<T, Problem> {
-        let text = self.shard.serve(author, command).await.ok_or_else(Problem::unavailable)?;
-        let fault = |_| Problem::new(tidings_proto::ErrorCode::Server, "the answer is not JSON");
-        let frame = ServerFrame::decode(std::str::from_utf8(&text).unwrap_or_default());
-        if let Ok(frame) = &frame
-            && &*frame.kind == "error"
-        {
-            return Err(Problem::of_frame(frame).unwrap_or_else(Problem::unavailable));
-        }
-        serde_json::from_slice(&text).map_err(fault)
+        read(self.shard.serve(author, command).await)
     }
+
+    /// Carries out a question about inboxes and reads its answer.
+    pub(super) async fn inquire<T: DeserializeOwned>(
+        &self,
+        inquiry: Inquiry<'_>,
+    ) -> Result<T, Problem> {
+        read(self.shard.inquire(inquiry).await)
+    }
+
+    /// The same for one of many.
+    pub(super) async fn inquire_one_of_many<T: DeserializeOwned>(
+        &self,
+        inquiry: Inquiry<'_>,
+    ) -> Result<T, Problem> {
+        read(self.shard.inquire_one_of_many(inquiry).await)
+    }
+}
+
+/// Reads the engine's answer, if there is one.
+fn read<T: DeserializeOwned>(text: Option<Bytes>) -> Result<T, Problem> {
+    let text = text.ok_or_else(Problem::unavailable)?;
+    let fault = |_| Problem::new(tidings_proto::ErrorCode::Server, "the answer is not JSON");
+    let frame = ServerFrame::decode(std::str::from_utf8(&text).unwrap_or_default());
+    if let Ok(frame) = &frame
+        && &*frame.kind == "error"
+    {
+        return Err(Problem::of_frame(frame).unwrap_or_else(Problem::unavailable));
+    }
+    serde_json::from_slice(&text).map_err(fault)
 }
 
 /// Which sessions a body means.

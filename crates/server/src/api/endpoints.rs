@@ -3,11 +3,15 @@
 use hyper::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::inbox_types::{
+    Cursors, FollowBody, Followed, Followers, Inbox, MarkBody, Marked, Notified, NotifyBody,
+};
 use super::trace::SECONDS_MAX;
 use super::types::{
-    Broadcast, BroadcastBody, Channel, Channels, Connections, DisconnectBody, Disconnected, Held,
-    History, Info, Members, PatchBody, PublishBody, Published, RemoveBody, RevokeBody, Revoked,
-    SetBody, Ticket, TicketBody, UnsubscribeBody, Unsubscribed, Users, Written,
+    Broadcast, BroadcastBody, Channel, Channels, Connections, DeleteBody, DisconnectBody,
+    Disconnected, EditBody, Held, History, Info, Members, PatchBody, PublishBody, Published,
+    ReactBody, RemoveBody, RevokeBody, Revoked, SetBody, Ticket, TicketBody, UnsubscribeBody,
+    Unsubscribed, Users, Written,
 };
 use crate::config::Scope;
 use crate::metrics::Stats;
@@ -19,11 +23,20 @@ pub(super) enum Operation {
     Channel,
     Channels,
     Connections,
+    Cursors,
     Disconnect,
+    Follow,
+    Followers,
+    Delete,
+    Edit,
     History,
+    Inbox,
     Info,
+    Mark,
+    Notify,
     Presence,
     Publish,
+    React,
     Revoke,
     State,
     StatePatch,
@@ -121,6 +134,29 @@ const LIST: [Parameter; 3] = [
     Parameter { name: "limit", about: "How many of them at most", kind: Kind::Number(1, 1000) },
 ];
 
+const WHOSE: Parameter = Parameter { name: "user", about: "Whose", kind: Kind::Text };
+
+const INBOX: [Parameter; 8] = [
+    WHOSE,
+    Parameter {
+        name: "before",
+        about: "Only what is older than this notification",
+        kind: Kind::Number(0, MANY),
+    },
+    Parameter { name: "limit", about: "How many at most", kind: Kind::Number(1, 100) },
+    Parameter { name: "topic", about: "Only what is of this topic", kind: Kind::Text },
+    Parameter { name: "subject", about: "Only what is about this subject", kind: Kind::Text },
+    Parameter { name: "unread", about: "`true`: only what was not read", kind: Kind::Text },
+    Parameter { name: "archived", about: "`true`: what was put away", kind: Kind::Text },
+    Parameter { name: "group", about: "`true`: by subject", kind: Kind::Text },
+];
+
+const FOLLOWERS: [Parameter; 3] = [
+    Parameter { name: "topic", about: "The topic", kind: Kind::Text },
+    Parameter { name: "after", about: "Only names that follow this one", kind: Kind::Text },
+    Parameter { name: "limit", about: "How many of them at most", kind: Kind::Number(1, 1000) },
+];
+
 const TRACE: [Parameter; 4] = [
     Parameter { name: "channel", about: "What is said about this channel", kind: Kind::Text },
     Parameter { name: "user", about: "Or all that this user's sessions do", kind: Kind::Text },
@@ -157,7 +193,7 @@ const fn get(
 }
 
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 19] = [
+pub(super) static ENDPOINTS: [Endpoint; 28] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -171,6 +207,72 @@ pub(super) static ENDPOINTS: [Endpoint; 19] = [
         "Publish an event to many channels; each succeeds or fails alone",
         (schema::<BroadcastBody>, schema::<Broadcast>),
         &[413],
+    ),
+    post(
+        Operation::Notify,
+        ("notify", "/notify", Scope::Notify),
+        "Notify a user, many, or those who follow a topic; answered when all of it is stored",
+        (schema::<NotifyBody>, schema::<Notified>),
+        &[413],
+    ),
+    get(
+        Operation::Inbox,
+        ("getInbox", "/inbox", Scope::Inbox),
+        "Read a page of a user's inbox, the newest notification first",
+        &INBOX,
+        schema::<Inbox>,
+        &[503],
+    ),
+    post(
+        Operation::Mark,
+        ("mark", "/inbox/mark", Scope::Notify),
+        "Mark notifications of a user, as if the user had",
+        (schema::<MarkBody>, schema::<Marked>),
+        &[413, 503],
+    ),
+    get(
+        Operation::Cursors,
+        ("getCursors", "/cursors", Scope::Inbox),
+        "See how far a user has read in channels",
+        &[WHOSE],
+        schema::<Cursors>,
+        &[503],
+    ),
+    get(
+        Operation::Followers,
+        ("listFollowers", "/followers", Scope::Inbox),
+        "List those who follow a topic, by name",
+        &FOLLOWERS,
+        schema::<Followers>,
+        &[503],
+    ),
+    post(
+        Operation::Follow,
+        ("changeFollowers", "/followers", Scope::Notify),
+        "Have users follow a topic, or follow it no more",
+        (schema::<FollowBody>, schema::<Followed>),
+        &[413, 429, 503],
+    ),
+    post(
+        Operation::Edit,
+        ("edit", "/edit", Scope::Publish),
+        "Give an event that is in history other data, whoever published it",
+        (schema::<EditBody>, schema::<Published>),
+        &[404, 409, 413, 422, 429, 503],
+    ),
+    post(
+        Operation::Delete,
+        ("delete", "/delete", Scope::Publish),
+        "Delete an event that is in history, whoever published it",
+        (schema::<DeleteBody>, schema::<Published>),
+        &[404, 409, 413, 429, 503],
+    ),
+    post(
+        Operation::React,
+        ("react", "/react", Scope::Publish),
+        "React to an event that is in history, or take that back, in a user's name",
+        (schema::<ReactBody>, schema::<Published>),
+        &[404, 409, 413, 429, 503],
     ),
     get(
         Operation::Channels,

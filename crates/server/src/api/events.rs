@@ -5,12 +5,13 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use serde_json::value::RawValue;
-use tidings_proto::CommandBody;
+use tidings_proto::{Amend, Amending, CommandBody};
 
 use super::call::{Call, check_user, json};
 use super::problem::Problem;
 use super::types::{
-    Broadcast, BroadcastBody, BroadcastResult, History, Members, PublishBody, Published,
+    Broadcast, BroadcastBody, BroadcastResult, DeleteBody, EditBody, History, Members, PublishBody,
+    Published, ReactBody,
 };
 use crate::transport::http::Answer;
 
@@ -88,6 +89,39 @@ async fn publish_one(
         echo: true,
     };
     call.serve(author, command).await
+}
+
+pub(super) async fn edit(call: &Call<'_>) -> Result<Answer, Problem> {
+    let body: EditBody = call.body()?;
+    let what = Amending::Edit { data: &body.data };
+    amend(call, (&body.channel, body.offset), what, (body.key.as_deref(), body.user.as_deref()))
+        .await
+}
+
+pub(super) async fn delete(call: &Call<'_>) -> Result<Answer, Problem> {
+    let body: DeleteBody = call.body()?;
+    let by = (body.key.as_deref(), body.user.as_deref());
+    amend(call, (&body.channel, body.offset), Amending::Delete, by).await
+}
+
+pub(super) async fn react(call: &Call<'_>) -> Result<Answer, Problem> {
+    let body: ReactBody = call.body()?;
+    let what = Amending::React { reaction: (&*body.reaction).into(), remove: body.remove };
+    amend(call, (&body.channel, body.offset), what, (body.key.as_deref(), body.user.as_deref()))
+        .await
+}
+
+async fn amend(
+    call: &Call<'_>,
+    (channel, offset): (&str, u64),
+    what: Amending<'_>,
+    (key, user): (Option<&str>, Option<&str>),
+) -> Result<Answer, Problem> {
+    call.key.require_channel(channel)?;
+    let author = author(call, user)?;
+    let (channel, key) = (channel.into(), key.map(Into::into));
+    let command = CommandBody::Amend(Amend { channel, offset, what, key, producer: None });
+    Ok(json(&call.serve::<Published>(&author, command).await?))
 }
 
 pub(super) async fn history(call: &Call<'_>) -> Result<Answer, Problem> {

@@ -8,6 +8,8 @@ mod call;
 mod channels;
 mod endpoints;
 mod events;
+mod inbox;
+mod inbox_types;
 mod keys;
 mod openapi;
 mod problem;
@@ -152,11 +154,20 @@ async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Prob
         Operation::Channel => channels::one(call).await,
         Operation::Channels => channels::list(call).await,
         Operation::Connections => users::connections(call).await,
+        Operation::Cursors => inbox::cursors(call).await,
         Operation::Disconnect => users::disconnect(call).await,
+        Operation::Follow => inbox::follow(call).await,
+        Operation::Followers => inbox::followers(call).await,
+        Operation::Delete => events::delete(call).await,
+        Operation::Edit => events::edit(call).await,
         Operation::History => events::history(call).await,
+        Operation::Inbox => inbox::inbox(call).await,
         Operation::Info => channels::info(call).await,
+        Operation::Mark => inbox::mark(call).await,
+        Operation::Notify => inbox::notify(call).await,
         Operation::Presence => events::presence(call).await,
         Operation::Publish => events::publish(call).await,
+        Operation::React => events::react(call).await,
         Operation::Revoke => revoke::revoke(call).await,
         Operation::State => state::get(call).await,
         Operation::StateSet => state::set(call).await,

@@ -55,6 +55,11 @@ impl Problem {
         }
     }
 
+    /// What kind of problem it is.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub(crate) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::BadRequest, detail)
     }

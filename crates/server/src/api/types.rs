@@ -36,6 +36,69 @@ pub(super) struct PublishBody {
     pub(super) ephemeral: bool,
 }
 
+/// Other data for an event.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EditBody {
+    /// The channel.
+    #[schemars(example = "chat:lobby", length(min = 1, max = 255))]
+    pub(super) channel: String,
+    /// The event's offset.
+    pub(super) offset: u64,
+    /// What it says from now on: any JSON.
+    #[schemars(with = "Value")]
+    pub(super) data: Box<RawValue>,
+    /// A second change with the same key, within the channel's dedup window, is the same change.
+    #[serde(default)]
+    pub(super) key: Option<String>,
+    /// The user that the change is from, instead of the API key's name.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) user: Option<String>,
+}
+
+/// An event that shall go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteBody {
+    /// The channel.
+    #[schemars(example = "chat:lobby", length(min = 1, max = 255))]
+    pub(super) channel: String,
+    /// The event's offset.
+    pub(super) offset: u64,
+    /// A second change with the same key, within the channel's dedup window, is the same change.
+    #[serde(default)]
+    pub(super) key: Option<String>,
+    /// The user that the change is from, instead of the API key's name.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) user: Option<String>,
+}
+
+/// A reaction to an event.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReactBody {
+    /// The channel.
+    #[schemars(example = "chat:lobby", length(min = 1, max = 255))]
+    pub(super) channel: String,
+    /// The event's offset.
+    pub(super) offset: u64,
+    /// The reaction, 1 to 64 bytes.
+    #[schemars(example = "👍", length(min = 1, max = 64))]
+    pub(super) reaction: String,
+    /// Take it back.
+    #[serde(default)]
+    pub(super) remove: bool,
+    /// A second change with the same key, within the channel's dedup window, is the same change.
+    #[serde(default)]
+    pub(super) key: Option<String>,
+    /// The user who reacts, instead of the API key's name.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) user: Option<String>,
+}
+
 /// An event to publish to many channels.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -426,5 +489,6 @@ pub(super) struct Info {
     /// Channels in memory.
     pub(super) channels: usize,
     /// What the channels of each namespace are.
+    #[schemars(extend("additionalProperties" = { "enum": ["events", "inbox", "state"] }))]
     pub(super) kinds: BTreeMap<String, Kind>,
 }

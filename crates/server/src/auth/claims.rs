@@ -157,7 +157,7 @@ pub(crate) fn read_grants(channels: &Value) -> Result<Box<[Grant]>, &'static str
         let names = actions.as_array().ok_or(shape)?.iter().map(Value::as_str);
         let actions: Result<_, ()> = names.map(|name| name.and_then(action).ok_or(())).collect();
         let actions = actions.map_err(
-            |()| "an action in its `channels` is not subscribe, publish, history, presence",
+            |()| "`channels`: an action is not subscribe, publish, history, presence or moderate",
         )?;
         grants.push(Grant { pattern: pattern.as_str().into(), actions });
     }

@@ -175,7 +175,7 @@ pub fn parse_grant(text: &str) -> Result<Grant, InvalidGrant> {
         .map_err(|_| InvalidGrant(format!("{pattern:?}: a `*` stands only at the end")))?;
     let actions = actions.split(',').map(|name| {
         action(name).ok_or_else(|| {
-            let known = "subscribe, publish, history, presence";
+            let known = "subscribe, publish, history, presence, moderate";
             InvalidGrant(format!("{name:?} is not an action: there are {known}"))
         })
     });

@@ -18,7 +18,8 @@
 //! | `channels` | what the user may do beyond what namespaces allow everybody |
 //!
 //! `channels` is an object of patterns, each with its actions. A pattern is a channel's whole name
-//! or a prefix that ends in `*`; actions are `subscribe`, `publish`, `history` and `presence`:
+//! or a prefix that ends in `*`; actions are `subscribe`, `publish`, `history`,
+//! `presence` and `moderate`:
 //!
 //! ```json
 //! {"sub":"ada","exp":1767225600,"channels":{"chat:*":["subscribe","publish"],"a:b":["history"]}}

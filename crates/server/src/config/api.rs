@@ -58,11 +58,15 @@ pub enum Scope {
     Channels,
     /// Read history, and what live data holds.
     History,
+    /// Read inboxes, how far users have read, and who follows topics.
+    Inbox,
     /// End connections and subscriptions, and revoke.
     Manage,
+    /// Notify users, mark what they were told, and change who follows topics.
+    Notify,
     /// See who is present.
     Presence,
-    /// Publish, and write live data.
+    /// Publish, change what was published, and write live data.
     Publish,
     /// See what the server holds and has counted.
     Stats,
@@ -80,7 +84,9 @@ impl Scope {
         match self {
             Scope::Channels => "channels",
             Scope::History => "history",
+            Scope::Inbox => "inbox",
             Scope::Manage => "manage",
+            Scope::Notify => "notify",
             Scope::Presence => "presence",
             Scope::Publish => "publish",
             Scope::Stats => "stats",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
-use tidings_core::policy::{Access, Hook, Kind, NamespacePolicy, WhenDown};
+use tidings_core::policy::{Access, Hook, INBOX, NamespacePolicy, WhenDown};
 
 use super::{Acme, Config, ConfigError, Problem, StoreKind, Tls, Tokens};
 use crate::acme::{NAMES_MAX, is_name};
@@ -14,9 +14,13 @@ use crate::auth::KeySet;
 use crate::egress::{self, Guard, Target};
 use crate::hooks::Hooks;
 use crate::outbound::Outbound;
+use crate::push;
 use crate::rate::Proxies;
 use crate::telemetry;
 use crate::webhooks;
+
+/// Ten years: longer is for ever.
+const FOREVER_MS: u64 = 3650 * 86_400_000;
 
 /// Collects what is wrong and what is only doubtful.
 struct Findings<'a> {
@@ -54,6 +58,7 @@ impl Config {
         for (name, rules) in &self.namespace {
             self.check_namespace(name, rules, &mut found);
         }
+        self.check_inbox(&mut found);
         if self.namespace.is_empty() {
             found.warn(
                 "namespace",
@@ -64,6 +69,9 @@ impl Config {
         }
         if let Err((key, why, remedy)) = webhooks::Webhook::load_all(self, base_dir) {
             found.error(&key, why, remedy);
+        }
+        if let Err((key, why, remedy)) = push::check(self, base_dir) {
+            found.error(key, why, remedy);
         }
         let delay = self.limits.leave_delay;
         if !(1000..=3_600_000).contains(&delay.ms) {
@@ -235,6 +243,21 @@ impl Config {
         }
     }
 
+    /// What is asked of `[inbox]`.
+    fn check_inbox(&self, found: &mut Findings<'_>) {
+        let inbox = &self.inbox;
+        if inbox.items == 0 || inbox.bytes < 2 * self.limits.data {
+            let message = "an inbox that cannot hold one notification";
+            found.error("inbox", message, "set items to 1 or more, bytes to twice limits.data");
+        }
+        for (name, period) in [("keep", inbox.keep), ("dedup_window", inbox.dedup_window)] {
+            if !(1000..=FOREVER_MS).contains(&period.ms) {
+                let message = format!("{period} is not 1s to 3650d");
+                found.error(&format!("inbox.{name}"), message, "write 15m, 24h or 90d");
+            }
+        }
+    }
+
     fn check_namespace(&self, name: &str, rules: &NamespacePolicy, found: &mut Findings<'_>) {
         let key = |rest: &str| format!("namespace.{name}{rest}");
         if !is_namespace(name) {
@@ -252,9 +275,9 @@ impl Config {
                 found.error(&key(".hooks"), why, remedy);
             }
         }
-        if rules.kind == Kind::Inbox {
-            let remedy = "write kind = \"events\" or kind = \"state\"";
-            found.error(&key(".kind"), "no namespace can be this", remedy);
+        if name == INBOX {
+            let remedy = "call it something else; what inboxes keep is said in [inbox]";
+            found.error(&key(""), "this is the namespace of users' inboxes", remedy);
         }
         if rules.state.keys == 0 || rules.state.bytes == 0 {
             let remedy = "set state.keys and state.bytes to how much a channel may hold";

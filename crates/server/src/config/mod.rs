@@ -12,8 +12,10 @@ mod check;
 mod egress;
 mod error;
 mod hooks;
+mod inbox;
 mod outline;
 mod policy;
+mod push;
 mod rate;
 pub mod reference;
 mod sections;
@@ -36,6 +38,8 @@ use error::Source;
 pub use error::{ConfigError, Place, Problem};
 pub(crate) use hooks::CallRules;
 pub use hooks::{CommandHook, ConnectHook, Hooks, Tokens};
+pub use inbox::Inbox;
+pub use push::Push;
 pub use rate::{CommandRates, Rate, Rates};
 pub use sections::{Acme, Algorithm, Auth, Key, Secret, Server, Store, StoreKind, StoreLevel, Tls};
 pub use telemetry::{Telemetry, TelemetryHeader};
@@ -59,6 +63,10 @@ pub struct Config {
     pub hooks: Hooks,
     /// Calls the application's backend when something has happened.
     pub webhook: Vec<Webhook>,
+    /// What users are told, and what they have seen of it.
+    pub inbox: Inbox,
+    /// Tells browsers of notifications while their user is away.
+    pub push: Push,
     /// How fast somebody may ask.
     pub rate: Rates,
     /// Traces and logs for a collector.
@@ -125,6 +133,7 @@ impl Config {
         Self {
             server: Server { page: true, ..Server::default() },
             auth: Auth { anonymous: true, ..Auth::default() },
+            inbox: Inbox { access: Access::Anyone, follow: Access::Anyone, ..Inbox::default() },
             namespace: [("chat", open(chat)), ("cast", cast), ("ticker", ticker)]
                 .map(|(name, policy)| (name.to_owned(), policy))
                 .into(),

@@ -29,6 +29,10 @@ impl Config {
                 Err(problem) => problems.push(problem),
             }
         }
+        for (name, rules) in self.inbox.namespaces() {
+            let namespace = Namespace { name: name.into(), policy: rules, schema: None };
+            policy.namespaces.insert(name.into(), Arc::new(namespace));
+        }
         if problems.is_empty() { Ok(policy) } else { Err(ConfigError { problems }) }
     }
 

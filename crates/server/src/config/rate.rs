@@ -56,7 +56,7 @@ macro_rules! command_rates {
 use tidings_core::engine::CommandKind;
 
 command_rates! {
-    publish Publish "Publishes.";
+    publish Publish "Publishes; edits, deletions and reactions count as such.";
     subscribe Subscribe "Subscriptions: after a lost connection an app asks for all of its own again.";
     unsubscribe Unsubscribe "Ends of subscriptions.";
     set Set "Writes of live data: `set`.";
@@ -68,6 +68,15 @@ command_rates! {
     enter Enter "Entering.";
     update Update "Changes of a member's data.";
     leave Leave "Leaving.";
+    inbox Inbox "Pages of the inbox.";
+    mark Mark "Marks of notifications.";
+    read Read "Moves of read cursors.";
+    unread Unread "Questions how much is unread in a channel.";
+    cursors Cursors "Questions how far the user has read.";
+    follow Follow "`follow`.";
+    unfollow Unfollow "`unfollow`.";
+    push_subscribe PushSubscribe "`push_subscribe`.";
+    push_unsubscribe PushUnsubscribe "`push_unsubscribe`.";
     refresh Refresh "Fresh tokens: each is checked with a signature.";
     ping Ping "Pings of clients that cannot send WebSocket pings.";
 }

@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 use tidings_core::Limits;
-use tidings_core::policy::{HistoryPolicy, NamespacePolicy, PresencePolicy, StatePolicy};
+use tidings_core::policy::{
+    ChangesPolicy, HistoryPolicy, NamespacePolicy, PresencePolicy, StatePolicy,
+};
 
 use super::outline::{Row, Section, section};
 use super::{
-    Acme, Api, ApiKey, Auth, CommandHook, CommandRates, Config, ConnectHook, Egress, Hooks, Key,
-    Rates, Server, Store, Telemetry, TelemetryHeader, Tls, Webhook,
+    Acme, Api, ApiKey, Auth, CommandHook, CommandRates, Config, ConnectHook, Egress, Hooks, Inbox,
+    Key, Push, Rates, Server, Store, Telemetry, TelemetryHeader, Tls, Webhook,
 };
 
 /// A whole file that works, as a start.
@@ -35,11 +37,14 @@ fn sections() -> Vec<Section> {
         section::<ConnectHook>("hooks.connect", false),
         section::<CommandHook>("hooks.subscribe", false),
         section::<CommandHook>("hooks.publish", false),
+        section::<Inbox>("inbox", false),
+        section::<Push>("push", false),
         section::<Rates>("rate", false),
         section::<CommandRates>("rate.command", false),
         section::<Webhook>("webhook", true),
         section::<NamespacePolicy>("namespace.NAME", false),
         section::<HistoryPolicy>("namespace.NAME.history", false),
+        section::<ChangesPolicy>("namespace.NAME.changes", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),
         section::<StatePolicy>("namespace.NAME.state", false),
         section::<Telemetry>("telemetry", false),

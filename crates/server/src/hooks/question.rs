@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tidings_core::engine::{About, Occasion};
+use tidings_core::engine::{About, Draft, Occasion};
 
 use super::Shown;
 
@@ -41,6 +41,14 @@ enum Question<'a> {
         write: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         state_key: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        change: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reaction: Option<&'a str>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        remove: bool,
     },
     Subscribe {
         session: String,
@@ -48,6 +56,10 @@ enum Question<'a> {
         anonymous: bool,
         channel: &'a str,
     },
+}
+
+fn reaction_of(draft: &Draft) -> Option<&(Box<str>, bool)> {
+    draft.change.as_ref()?.reaction.as_ref()
 }
 
 /// The JSON of a question. `shown`: headers of the connection's request.
@@ -80,6 +92,10 @@ pub(super) fn encode(about: &About, transport: &'static str, shown: Option<&Show
             ephemeral: draft.ephemeral,
             write: draft.write.as_ref().map(|(verb, _)| *verb),
             state_key: draft.write.as_ref().map(|(_, key)| &**key),
+            change: draft.change.as_ref().map(|change| change.what),
+            target: draft.change.as_ref().map(|change| change.target),
+            reaction: reaction_of(draft).map(|(reaction, _)| &**reaction),
+            remove: reaction_of(draft).is_some_and(|(_, remove)| *remove),
         },
         About::Subscribe { user, anonymous, session, channel } => {
             Question::Subscribe { session: hex(session), user, anonymous: *anonymous, channel }

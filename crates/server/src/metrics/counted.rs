@@ -258,7 +258,7 @@ pub(crate) enum Dropped {
 }
 
 /// What `reason` says, in the order of [`Dropped`].
-pub(super) const DROPPED: [&str; 3] = ["disk", "expired", "full"];
+pub(crate) const DROPPED: [&str; 3] = ["disk", "expired", "full"];
 
 /// What a webhook counts.
 #[derive(Debug, Default)]

@@ -23,13 +23,14 @@ use tidings_proto::{CloseCode, ErrorCode};
 use tokio::sync::oneshot;
 
 pub(crate) use counted::{COMMIT_MICROS, Histogram};
-pub(crate) use counted::{Dropped, End, HookTally, Refusal, Sample, StoreTally, Tally};
+pub(crate) use counted::{DROPPED, Dropped, End, HookTally, Refusal, Sample, StoreTally, Tally};
 use page::Page;
 use process::Process;
 pub(crate) use stats::Stats;
 
 use crate::hooks::{KINDS, OUTCOMES};
 use crate::node::Node;
+use crate::push::Tally as PushTally;
 use crate::shard::mailbox::Mail;
 use crate::storage::Storage;
 use crate::telemetry;
@@ -87,7 +88,9 @@ fn text(node: &Node, sum: &Sample) -> String {
     let kept = [("disk", engine.durable), ("memory", engine.memory), ("nowhere", engine.ephemeral)];
     page.each(&table::PUBLISHED, kept);
     page.one(&table::DUPLICATES, engine.duplicates);
+    page.one(&table::NOTIFICATIONS, engine.notifications);
     page.each(&table::DELIVERED, [("history", engine.replayed), ("live", sum.delivered)]);
+    page.one(&table::CONFLATED, engine.conflated);
     page.one(&table::BYTES_OUT, sum.bytes_out);
     let recoveries = Recovery::ALL.iter().map(|outcome| outcome.as_str()).zip(engine.recoveries);
     page.each(&table::RECOVERIES, recoveries);
@@ -100,6 +103,7 @@ fn text(node: &Node, sum: &Sample) -> String {
     hooks(&mut page, node);
     page.one(&table::QUESTIONS, sum.counts.questions);
     webhooks(&mut page, node);
+    pushes(&mut page, node);
     page.each(&table::RELOADS, node.operations.reloads());
     page.each(&table::TELEMETRY, telemetry::exports());
     process(&mut page, node.clock.started_wall_ms());
@@ -183,11 +187,20 @@ fn webhooks(page: &mut Page, node: &Node) {
     page.each(&table::HOOK_FAILED, names().zip(failed));
     let mut dropped = page.metric(&table::HOOK_DROPPED);
     for (name, _, tally) in &hooks {
-        for (reason, count) in counted::DROPPED.iter().zip(&tally.dropped) {
+        for (reason, count) in DROPPED.iter().zip(&tally.dropped) {
             dropped.put(&[&**name, *reason], count.load(Relaxed));
         }
     }
     page.one(&table::NOTICES_DROPPED, node.storage.tally.unnoticed.load(Relaxed));
+}
+
+fn pushes(page: &mut Page, node: &Node) {
+    let (off, sender) = (PushTally::default(), node.pushes.as_ref().map(|on| &on.sender));
+    let tally = sender.map_or(&off, |sender| &sender.tally);
+    page.one(&table::PUSH_QUEUE, sender.map_or(0, |sender| sender.waiting()));
+    page.each(&table::PUSH_CALLS, tally.calls());
+    page.each(&table::PUSH_SPARED, tally.not_called());
+    page.each(&table::PUSH_DROPPED, tally.lost());
 }
 
 fn process(page: &mut Page, started_ms: u64) {

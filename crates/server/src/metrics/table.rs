@@ -92,9 +92,14 @@ metrics! {
         "Events, by where they are kept: on `disk`, in `memory`, or `nowhere` (ephemeral ones).";
     DUPLICATES: Counter "tidings_publishes_repeated_total" "" []
         "Publishes that had been stored before: acknowledged again, and no second event.";
+    NOTIFICATIONS: Counter "tidings_notifications_total" "" []
+        "Notifications that were made: one for each user who was told.";
     DELIVERED: Counter "tidings_deliveries_total" "" ["source"]
         "Events and changes of presence queued for a subscriber: `live`, or out of `history` for one \
          that comes back or rewinds.";
+    CONFLATED: Counter "tidings_conflated_frames_total" "" []
+        "Frames with the newest values of some keys, in the place of their changes: to clients that \
+         fall behind in a channel with `overflow = \"conflate\"` (docs/live-data.md).";
     BYTES_OUT: Counter "tidings_sent_bytes_total" "bytes" []
         "Bytes of frames handed to the sockets of clients, before TLS.";
     RECOVERIES: Counter "tidings_recoveries_total" "" ["outcome"]
@@ -141,6 +146,18 @@ metrics! {
          took nothing.";
     NOTICES_DROPPED: Counter "tidings_events_unnoticed_total" "" []
         "Events in memory that no webhook is told of, because the storage thread cannot keep up.";
+    PUSH_QUEUE: Gauge "tidings_push_queue_length" "" []
+        "Notifications that wait for their push (docs/web-push.md): for their delay to be over, or for a \
+         push service.";
+    PUSH_CALLS: Counter "tidings_push_calls_total" "" ["outcome"]
+        "Calls of push services: `sent`, `failed` (it is tried again), `gone` (the subscription is over \
+         and was removed) or `refused` (it is not tried again).";
+    PUSH_SPARED: Counter "tidings_push_spared_total" "" ["reason"]
+        "Notifications that had their turn and needed no push: the user was `present`, or it was \
+         `unwanted`, because it was seen, is over, or there is no subscription.";
+    PUSH_DROPPED: Counter "tidings_push_dropped_total" "" ["reason"]
+        "Notifications that were not pushed to all browsers: `disk` (it could not be stored that they \
+         are due), `expired` (push.ttl) or `full` (push.queue).";
     RELOADS: Counter "tidings_reloads_total" "" ["outcome"]
         "Changes of the configuration file: `taken`, or `refused` as a whole.";
     TELEMETRY: Counter "tidings_telemetry_exports_total" "" ["outcome"]

@@ -116,6 +116,10 @@ impl Rates {
 impl Meter for Rates {
     fn command(&self, now: Now, user: &str, kind: CommandKind) -> Result<(), u64> {
         let key = self.hasher.hash_one(user);
+        let kind = match kind {
+            CommandKind::Delete | CommandKind::Edit | CommandKind::React => CommandKind::Publish,
+            kind => kind,
+        };
         if let Some((_, limiter)) = self.command.iter().find(|(limited, _)| *limited == kind) {
             limiter.check(key, now.mono_ms)?;
         }

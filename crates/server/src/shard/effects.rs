@@ -49,6 +49,12 @@ impl Shard {
                 }
                 Effect::Notice(notice) => self.node.storage.notice(notice),
                 Effect::Pause { session } => self.with(session, |c| c.paused.set(true)),
+                Effect::Push(due) => self.node.storage.push_due(due),
+                Effect::Pushed { ticket, answer } => {
+                    if let Some(pushes) = &self.node.pushes {
+                        pushes.answered(ticket, answer);
+                    }
+                }
                 Effect::Probe { session } => {
                     self.with(session, |connection| self.probe(connection));
                 }

@@ -18,7 +18,7 @@ pub(crate) mod requests;
 mod service;
 mod sweep;
 mod taps;
-mod visit;
+pub(crate) mod visit;
 pub(crate) mod wire;
 mod writing;
 

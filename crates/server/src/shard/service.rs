@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidings_core::engine::{Engine, Inquiry, Now};
 use tidings_proto::{Command, CommandBody, ServerFrame};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::Shard;
 
@@ -19,10 +20,19 @@ const UNDER_WAY: usize = 1024;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Commands whose answer is waited for, by id.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Service {
     last: Cell<u64>,
     waiting: RefCell<HashMap<u64, oneshot::Sender<Bytes>>>,
+    /// Places for those that come in thousands.
+    many: Semaphore,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        let (last, waiting) = Default::default();
+        Self { last, waiting, many: Semaphore::new(UNDER_WAY / 2) }
+    }
 }
 
 /// Whoever asked waits no more: it has its answer, or is gone.
@@ -42,6 +52,24 @@ impl Shard {
         author: &Arc<str>,
         body: CommandBody<'_>,
     ) -> Option<Bytes> {
+        self.serve_with(|engine, now, id| engine.serve(now, author, Command { id, body })).await
+    }
+
+    /// Carries out what is asked about inboxes.
+    pub(crate) async fn inquire(self: &Rc<Self>, inquiry: Inquiry<'_>) -> Option<Bytes> {
+        self.serve_with(|engine, now, id| engine.inquire(now, id, inquiry)).await
+    }
+
+    /// The same for one of many, which wait for their turn: others have room beside them.
+    pub(crate) async fn inquire_one_of_many(
+        self: &Rc<Self>,
+        inquiry: Inquiry<'_>,
+    ) -> Option<Bytes> {
+        let _turn = self.service.many.acquire().await.ok()?;
+        self.inquire(inquiry).await
+    }
+
+    async fn serve_with(self: &Rc<Self>, act: impl FnOnce(&mut Engine, Now, u64)) -> Option<Bytes> {
         let (reply, answer) = oneshot::channel();
         let id = self.service.last.get() + 1;
         {
@@ -53,7 +81,7 @@ impl Shard {
         }
         self.service.last.set(id);
         let _forget = Forget(&self.service, id);
-        self.engine.borrow_mut().serve(self.node.clock.now(), author, Command { id, body });
+        act(&mut self.engine.borrow_mut(), self.node.clock.now(), id);
         self.carry_out();
         tokio::time::timeout(ANSWERED_WITHIN, answer).await.ok()?.ok()
     }

@@ -19,6 +19,17 @@ impl fmt::Debug for Visit {
     }
 }
 
+/// This, on a shard's thread.
+pub(crate) fn visit(act: impl FnOnce(&Rc<Shard>) + Send + 'static) -> Visit {
+    Visit(Box::new(act))
+}
+
+impl From<Visit> for Mail {
+    fn from(visit: Visit) -> Self {
+        Mail::Visit(visit)
+    }
+}
+
 impl Shard {
     /// Does `act` on every shard; the answers by shard. A session may be on its way from one shard
     /// to another and be seen by neither: it has arrived when `on_all` is called a second time,

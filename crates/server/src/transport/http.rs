@@ -122,7 +122,7 @@ async fn route(
             answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
             answer
         }
-        path @ ("/tidings.js" | "/tidings-live.js") => page::sdk(&path[1..]),
+        path @ ("/tidings.js" | "/tidings-inbox.js" | "/tidings-live.js") => page::sdk(&path[1..]),
         path @ ("/console" | "/console.css" | "/console.js" | "/console/key")
             if shard.settings().console =>
         {

@@ -87,7 +87,7 @@ impl Positions {
                 }
             }
             ("gap", _, _, Some(to)) => position.at = Some((to.epoch.into(), to.offset)),
-            ("event", _, Some(offset), _) => {
+            ("event" | "edited" | "deleted" | "reacted" | "hidden", _, Some(offset), _) => {
                 if position.rewinds_to.as_ref().is_some_and(|(_, to)| offset >= *to) {
                     position.at = position.rewinds_to.take();
                 }

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tidings_core::PushDue;
 use tidings_core::engine::{Attendee, Happened, Notice};
 use tidings_core::store::{Append, Level, Loaded, Retention, Scoped, Store, StoreError};
 use tidings_proto::Epoch;
@@ -22,9 +23,10 @@ use super::outbox::Outbox;
 use super::queue::{Item, LANES, SPAN};
 use super::{Webhooks, item};
 use crate::metrics::Dropped;
+use crate::push::{self, Agenda, Sender};
 
 /// As good as for ever.
-pub(super) const CENTURY_MS: u64 = 100 * 365 * 86_400_000;
+pub(crate) const CENTURY_MS: u64 = 100 * 365 * 86_400_000;
 
 /// Notices that wait while the disk takes nothing. Then the oldest is dropped, and counted.
 const STALLED_MAX: usize = 10_000;
@@ -55,6 +57,8 @@ pub(crate) struct Journal {
     webhooks: Webhooks,
     streams: Vec<Stream>,
     census: Census,
+    /// What is to be pushed, if anything is.
+    agenda: Option<Agenda>,
     /// Notices of the commit that is being made, with the place in its batch that they stand at.
     notices: VecDeque<(usize, Notice)>,
     /// Their commit failed.
@@ -80,12 +84,36 @@ impl Journal {
             webhooks,
             streams: Vec::new(),
             census: Census::new(census, fresh),
+            agenda: None,
             notices: VecDeque::new(),
             stalled: VecDeque::new(),
             used: Vec::new(),
         };
         journal.reconfigure(log, times, hooks)?;
         Ok(journal)
+    }
+
+    /// Keeps what is to be pushed, too, and reads what waits.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(crate) fn keep_agenda<F: Fs>(
+        &mut self,
+        log: Option<&mut LogStore<F>>,
+        times: Times,
+        sender: Arc<Sender>,
+    ) -> Result<(), StoreError> {
+        let fresh = Epoch(getrandom::u64().unwrap_or(times.steady_ms));
+        let loaded = load(log, times, push::CHANNEL)?;
+        self.agenda = Some(Agenda::new(sender, loaded, (fresh, times.steady_ms)));
+        Ok(())
+    }
+
+    /// A notification may need a push, in front of its append.
+    pub(crate) fn push_due(&mut self, times: Times, due: PushDue) {
+        if let Some(agenda) = &mut self.agenda {
+            agenda.note(due, times.steady_ms);
+        }
     }
 
     /// Who was told as there when the process before this one ended.
@@ -140,6 +168,9 @@ impl Journal {
         for stream in &mut self.streams {
             stream.done.extend(stream.outbox.take_done());
         }
+        if let Some(agenda) = &mut self.agenda {
+            agenda.look();
+        }
     }
 
     /// Something has happened, in front of this place of the batch.
@@ -157,6 +188,7 @@ impl Journal {
             stream.before = stream.last;
             something |= !stream.done.is_empty();
         }
+        something |= self.agenda.as_mut().is_some_and(Agenda::begin);
         something
     }
 
@@ -175,6 +207,9 @@ impl Journal {
         let (outcomes, riders) = log.commit_with(times.steady_ms, batch, &mut |place, accepted| {
             let before = place.checked_sub(1).filter(|_| accepted);
             let mut riders = self.riders(times, place, before.map(|at| &batch[at]));
+            if let Some(agenda) = self.agenda.as_mut().filter(|_| place == 0) {
+                riders.extend(agenda.riders(times.steady_ms));
+            }
             if place == batch.len() {
                 riders.extend(self.closing(times));
             }
@@ -194,6 +229,7 @@ impl Journal {
             && let Some(event) = &append.event
             // What the server keeps for itself is nobody's event.
             && !append.channel.starts_with('\0')
+            && !is_secret(event)
         {
             let (channel, epoch) = (append.channel.clone(), append.epoch);
             let what = Happened::Published { channel, epoch, event: event.clone() };
@@ -255,6 +291,9 @@ impl Journal {
 
     /// The commit is stored, or it is not and is tried again with the next one.
     pub(crate) fn end(&mut self, stored: bool) {
+        if let Some(agenda) = &mut self.agenda {
+            agenda.end(stored);
+        }
         if stored {
             self.used.clear();
             for stream in &mut self.streams {
@@ -316,8 +355,13 @@ impl Stream {
     }
 }
 
+/// Whether an event is told nobody: what is stored of it says where a user's browser is.
+fn is_secret(event: &Bytes) -> bool {
+    event.starts_with(b"{\"type\":\"hidden\"")
+}
+
 /// An append to a channel of the journal's own.
-pub(super) fn stream_append(
+pub(crate) fn stream_append(
     channel: &Arc<str>,
     (epoch, offset): (Epoch, u64),
     at_ms: u64,

@@ -18,8 +18,8 @@ mod queue;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use hook::Webhook;
-pub(crate) use journal::{Journal, Times};
-pub(crate) use outbox::Outbox;
+pub(crate) use journal::{CENTURY_MS, Journal, Times, stream_append};
+pub(crate) use outbox::{Outbox, retry_after_ms};
 
 use crate::clock::Clock;
 use crate::egress::Egress;

@@ -222,7 +222,7 @@ fn body(webhook: &str, items: &[Bytes]) -> Bytes {
 }
 
 /// Seconds, or a date (RFC 9110, 10.2.3).
-fn retry_after_ms(value: &HeaderValue) -> Option<u64> {
+pub(crate) fn retry_after_ms(value: &HeaderValue) -> Option<u64> {
     let text = value.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(seconds.saturating_mul(1000));

@@ -165,3 +165,30 @@ fn metrics_tell_what_waits_and_what_was_told() {
     let dropped = "tidings_webhook_dropped_total{webhook=\"test\",reason=\"expired\"}";
     assert_eq!(value(dropped), 0.0);
 }
+
+#[test]
+fn changes_of_events_are_told_as_what_is_published() {
+    let backend = Backend::start(|_| Answer::Take);
+    let hook = backend.hook("[\"event.published\"]", "");
+    let server = Server::start(&setup(&hook));
+    let mut ada = server.connect();
+    for channel in ["chat:a", "cast:a"] {
+        ada.publish(channel, json!("one"));
+        let change = |kind: &str| {
+            json!({"type": kind, "channel": channel, "offset": 1,
+            "data": "uno", "reaction": "👍"})
+        };
+        for kind in ["edit", "react", "delete"] {
+            assert_eq!(ada.ask(change(kind))["type"], "published");
+        }
+        let told = until("all four are told", || {
+            let mut told = backend.once();
+            told.retain(|item| item["channel"] == channel);
+            (told.len() == 4).then_some(told)
+        });
+        let types: Vec<_> = told.iter().map(|item| item["event"]["type"].clone()).collect();
+        assert_eq!(types, ["event", "edited", "reacted", "deleted"]);
+        assert!(told.iter().all(|item| item["type"] == "event.published"));
+        assert_eq!(told[2]["event"]["reaction"], "👍");
+    }
+}

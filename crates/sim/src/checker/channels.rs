@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, History, Op, Pos, Rule};
+use super::{Changed, Found, History, Op, Pos, Rule};
 
 /// A publish of the run.
 #[derive(Debug)]
@@ -11,6 +11,7 @@ struct Sent<'a> {
     data: &'a str,
     ephemeral: bool,
     refused_for_good: bool,
+    change: Option<&'a Changed>,
 }
 
 /// What is known of one channel.
@@ -40,9 +41,10 @@ pub(super) fn check(history: &History, found: &mut Found) {
                 let known = all.known.entry(channel).or_default();
                 (known.memory, known.keeps) = (!durable, *keeps);
             }
-            Op::Publish { publish, channel, data, ephemeral, .. } => {
+            Op::Publish { publish, channel, data, ephemeral, change, .. } => {
                 let ephemeral = *ephemeral;
-                let sent = Sent { channel, data, ephemeral, refused_for_good: false };
+                let change = change.as_ref();
+                let sent = Sent { channel, data, ephemeral, refused_for_good: false, change };
                 all.sent.insert(*publish, sent);
                 all.by_data.insert((channel, data), *publish);
                 all.known.entry(channel).or_default();
@@ -64,7 +66,7 @@ pub(super) fn check(history: &History, found: &mut Found) {
                 let epoch = subscriptions.get(subscription).copied();
                 all.seen(channel, epoch, *offset, data);
             }
-            Op::Final { channel, at, events } => {
+            Op::Final { channel, at, events, changed } => {
                 if at.offset > 0 {
                     all.epoch(channel, &at.epoch);
                 }
@@ -72,6 +74,7 @@ pub(super) fn check(history: &History, found: &mut Found) {
                     all.seen(channel, Some(&at.epoch), Some(*offset), data);
                 }
                 all.at_rest(channel, at, events);
+                all.versions(channel, at, events, changed);
             }
             Op::Fault { memory, durable, .. } => all.fault(*memory, *durable),
             _ => {}
@@ -136,6 +139,9 @@ impl<'a> Channels<'a, '_> {
         offset: Option<u64>,
         data: &'a str,
     ) {
+        if data.is_empty() {
+            return;
+        }
         let sent = self.by_data.get(&(channel, data)).and_then(|publish| self.sent.get(publish));
         let allowed =
             sent.is_some_and(|sent| !sent.refused_for_good && sent.ephemeral == offset.is_none());
@@ -172,9 +178,20 @@ impl<'a> Channels<'a, '_> {
     /// All that was acknowledged is there, unless retention has dropped it.
     fn at_rest(&mut self, channel: &'a str, at: &'a Pos, events: &'a [(u64, String)]) {
         let Some(known) = self.known.get(channel) else { return };
-        let dense = events.windows(2).all(|pair| pair[0].0 + 1 == pair[1].0);
-        let ends = events.last().is_none_or(|(offset, _)| *offset == at.offset);
-        if !dense || !ends {
+        let is_change = |data: &str| {
+            let publish = self.by_data.get(&(channel, data));
+            publish.and_then(|publish| self.sent.get(publish)?.change).is_some()
+        };
+        // Changes are in no page: what is known to be an event is missing, what may be one is not.
+        let changes = self.sent.values().any(|one| one.channel == channel && one.change.is_some());
+        let is_event = |offset: u64| {
+            let at = Pos { epoch: at.epoch.clone(), offset };
+            !changes || known.events.get(&at).is_some_and(|data| !is_change(data))
+        };
+        let missing = |pair: &[(u64, String)]| (pair[0].0 + 1..pair[1].0).any(is_event);
+        let hole = events.windows(2).any(missing);
+        let ends = events.last().is_none_or(|(last, _)| !(last + 1..=at.offset).any(is_event));
+        if hole || !ends {
             let offsets: Vec<u64> = events.iter().map(|(offset, _)| *offset).collect();
             let what = format!("history of {channel} up to {} has only {offsets:?}", at.offset);
             self.found.add(Rule::Dense, what);
@@ -183,7 +200,8 @@ impl<'a> Channels<'a, '_> {
         for (publish, ack) in &known.acks {
             let lost = if ack.epoch == at.epoch {
                 let kept = ack.offset + known.keeps > at.offset;
-                ack.offset > at.offset || (kept && !there.contains(&ack.offset))
+                let is_event = self.sent.get(publish).is_some_and(|sent| sent.change.is_none());
+                ack.offset > at.offset || (is_event && kept && !there.contains(&ack.offset))
             } else {
                 // Its epoch ended with a loss.
                 known.epochs.get(&*ack.epoch).is_none_or(|before| known.losses <= *before)
@@ -192,6 +210,43 @@ impl<'a> Channels<'a, '_> {
                 let (epoch, offset) = (&ack.epoch, ack.offset);
                 let what = format!("publish {publish} had {epoch}:{offset} in {channel}");
                 self.found.add(Rule::Lost, what);
+            }
+        }
+    }
+
+    /// Events say what they were changed to last, as far as anybody knows of it.
+    fn versions(
+        &mut self,
+        channel: &'a str,
+        at: &'a Pos,
+        events: &'a [(u64, String)],
+        changed: &'a [(u64, String)],
+    ) {
+        let Some(known) = self.known.get(channel) else { return };
+        // What each event was changed to, and where that stands, if it is known.
+        let mut versions = BTreeMap::<u64, Vec<(Option<u64>, &str)>>::new();
+        for sent in self.sent.values().filter(|sent| sent.channel == channel) {
+            if let Some(Changed { target, says: Some(says) }) = sent.change {
+                let place = known.places.get(sent.data).and_then(|at_| at_.get(&*at.epoch));
+                versions.entry(*target).or_default().push((place.copied(), says));
+            }
+        }
+        let changed: BTreeMap<u64, &str> = changed.iter().map(|(o, data)| (*o, &**data)).collect();
+        for (offset, _) in events {
+            let all = versions.get(offset).map_or(&[][..], Vec::as_slice);
+            let newest = all.iter().filter(|(place, _)| place.is_some()).max();
+            let is = changed.get(offset).copied();
+            let fits = match (is, newest) {
+                (None, newest) => newest.is_none(),
+                // Nobody may know yet of a change that was made behind the newest known one.
+                (Some(is), newest) => all.iter().any(|(place, says)| {
+                    *says == is && newest.is_none_or(|(last, _)| place.is_none() || place >= last)
+                }),
+            };
+            let deleted = newest.is_some_and(|(_, says)| *says == "null");
+            if !fits || (deleted && is != Some("null")) {
+                let what = format!("{channel} at {offset} says {is:?}, and was changed: {all:?}");
+                self.found.add(Rule::Version, what);
             }
         }
     }

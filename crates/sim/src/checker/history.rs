@@ -30,7 +30,8 @@ pub enum Op {
         /// How many events are kept for sure at the end of the run.
         keeps: u64,
     },
-    /// A publish is sent for the first time. `data` is different for each publish of the run.
+    /// A publish is sent for the first time. `data` is different for each publish of the run: of a
+    /// change of an event it is its key.
     Publish {
         /// Its number.
         publish: u64,
@@ -42,6 +43,9 @@ pub enum Op {
         ephemeral: bool,
         /// The connection that does not get it (`echo: false`).
         except: Option<u64>,
+        /// It changes an event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<Changed>,
     },
     /// A publish was acknowledged.
     Ok {
@@ -86,7 +90,7 @@ pub enum Op {
         channel: String,
         /// Its offset; `None`: ephemeral.
         offset: Option<u64>,
-        /// Its data.
+        /// Its data, or the key of a change; empty: the event was changed since it was published.
         data: String,
     },
     /// A `gap` came.
@@ -138,8 +142,11 @@ pub enum Op {
         channel: String,
         /// Its position.
         at: Pos,
-        /// Its events: offset and data, oldest first.
+        /// Its events: offset and data as in [`Op::Delivered`], oldest first.
         events: Vec<(u64, String)>,
+        /// What those of its events say that were changed: offset and data.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<(u64, String)>,
     },
     /// Who is there, after everything has come to rest: users and their numbers of sessions.
     Present {
@@ -157,6 +164,15 @@ pub enum Op {
         /// The users.
         users: BTreeMap<String, u64>,
     },
+}
+
+/// A change of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The event's offset.
+    pub target: u64,
+    /// What it says then, as JSON: `null` if it is deleted; `None`: what it said.
+    pub says: Option<String>,
 }
 
 /// Something that happened, and when.

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-pub use history::{Entry, History, Op, Pos};
+pub use history::{Changed, Entry, History, Op, Pos};
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub enum Rule {
     Stray,
     /// A publish is one event.
     Twice,
+    /// An event says what it was changed to last, and nothing once it is deleted.
+    Version,
 }
 
 impl fmt::Display for Violation {

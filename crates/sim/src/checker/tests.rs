@@ -27,7 +27,7 @@ impl Told {
     fn sent(self, publish: u64) -> Self {
         let data = publish.to_string();
         let (channel, ephemeral) = ("c".into(), false);
-        self.op(Op::Publish { publish, channel, data, ephemeral, except: None })
+        self.op(Op::Publish { publish, channel, data, ephemeral, except: None, change: None })
     }
 
     fn acked(self, publish: u64, epoch: &str, offset: u64) -> Self {
@@ -71,7 +71,7 @@ impl Told {
 
     fn at_rest(self, at: Pos, offsets: std::ops::RangeInclusive<u64>) -> Self {
         let events = offsets.map(|n| (n, n.to_string())).collect();
-        self.op(Op::Final { channel: "c".into(), at, events })
+        self.op(Op::Final { channel: "c".into(), at, events, changed: Vec::new() })
     }
 
     #[track_caller]
@@ -87,7 +87,7 @@ impl Told {
 }
 
 fn nothing_left() -> Op {
-    Op::Final { channel: "c".into(), at: pos("f", 0), events: Vec::new() }
+    Op::Final { channel: "c".into(), at: pos("f", 0), events: Vec::new(), changed: Vec::new() }
 }
 
 fn users(list: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -149,7 +149,8 @@ fn events_out_of_order() {
 fn history_with_a_hole() {
     let told = Told::default().published(1..=3);
     let events = vec![(1, "1".into()), (3, "3".into())];
-    told.op(Op::Final { channel: "c".into(), at: pos("e", 3), events }).breaks(Rule::Dense);
+    told.op(Op::Final { channel: "c".into(), at: pos("e", 3), events, changed: Vec::new() })
+        .breaks(Rule::Dense);
 }
 
 #[test]
@@ -189,7 +190,7 @@ fn a_subscriber_that_never_gets_the_end() {
 fn an_event_that_was_spared_to_its_publisher_is_no_gap() {
     let spared = |except| {
         let (channel, data) = ("c".into(), "2".into());
-        Op::Publish { publish: 2, channel, data, ephemeral: false, except }
+        Op::Publish { publish: 2, channel, data, ephemeral: false, except, change: None }
     };
     let told = |except| {
         let told = Told::default().published(1..=1).subscribed(1, pos("e", 0)).heard(1, 1, 1);
@@ -212,7 +213,8 @@ fn an_event_that_nobody_published() {
 #[test]
 fn an_ephemeral_event_that_was_stored() {
     let (channel, data) = ("c".into(), "1".into());
-    let sent = Op::Publish { publish: 1, channel, data, ephemeral: true, except: None };
+    let sent =
+        Op::Publish { publish: 1, channel, data, ephemeral: true, except: None, change: None };
     Told::default().op(sent).at_rest(pos("e", 1), 1..=1).breaks(Rule::Invented);
 }
 
@@ -257,6 +259,31 @@ fn a_ghost() {
     seen(&[("ada", 1), ("eve", 1)]).breaks(Rule::Ghost);
     seen(&[("ada", 2)]).breaks(Rule::Ghost);
     seen(&[]).breaks(Rule::Ghost);
+}
+
+#[test]
+fn a_version_that_was_changed() {
+    let changed = |publish: u64, says: &str| {
+        let (channel, data) = ("c".into(), format!("\"change-{publish}\""));
+        let change = Some(Changed { target: 2, says: Some(says.into()) });
+        Op::Publish { publish, channel, data, ephemeral: false, except: None, change }
+    };
+    let told = |acked: bool| {
+        let told = Told::default().durable(9).published(1..=3);
+        let told = told.op(changed(4, "\"new\"")).acked(4, "e", 4).op(changed(5, "null"));
+        if acked { told.acked(5, "e", 5) } else { told }
+    };
+    let at_rest = |told: Told, says: &str| {
+        let event = |n: u64| (n, if n == 2 { String::new() } else { n.to_string() });
+        let (events, changed) = ((1..=3).map(event).collect(), vec![(2, says.into())]);
+        told.op(Op::Final { channel: "c".into(), at: pos("e", 5), events, changed })
+    };
+    told(true).at_rest(pos("e", 5), 1..=3).breaks(Rule::Version);
+    at_rest(told(true), "\"new\"").breaks(Rule::Version);
+    at_rest(told(true), "\"other\"").breaks(Rule::Version);
+    at_rest(told(true), "null").breaks_nothing();
+    at_rest(told(false), "\"new\"").breaks_nothing();
+    at_rest(told(false), "null").breaks_nothing();
 }
 
 #[test]

@@ -10,6 +10,12 @@ use crate::world::{World, connection};
 const FOR_GOOD: [&str; 6] =
     ["bad_request", "forbidden", "invalid_data", "not_found", "too_large", "unauthorized"];
 
+/// What an event said when it was published; empty: it was changed since.
+pub(crate) fn original(event: &Value) -> String {
+    let changed = event["edited"].is_string() || event["deleted"] == true;
+    if changed { String::new() } else { event["data"].to_string() }
+}
+
 impl Client {
     pub(super) fn publish_of(&self, id: u64) -> Option<u64> {
         match self.asked.get(&id)? {
@@ -36,6 +42,7 @@ impl World {
         let frame: Value = parsed.unwrap_or_default();
         match frame["type"].as_str().unwrap_or_default() {
             "event" => self.hear_event(client, &frame),
+            "edited" | "deleted" | "reacted" | "hidden" => self.hear_change(client, &frame),
             "gap" => self.hear_gap(client, &frame),
             "presence" => self.hear_presence(client, &frame),
             "expiring" => {}
@@ -71,8 +78,8 @@ impl World {
             Some(Asked::Unsubscribe { channel }) if !failed => {
                 self.subscription_over(client, &channel);
             }
-            Some(Asked::Publish { publish, outbox }) => {
-                self.hear_published(client, publish, outbox, failed, frame);
+            Some(Asked::Publish { publish, outbox, change }) => {
+                self.hear_published(client, (publish, change), outbox, failed, frame);
             }
             Some(Asked::Enter { channel, data }) if !failed => {
                 self.clients[client].entered.insert(channel, data);
@@ -93,13 +100,16 @@ impl World {
     fn hear_published(
         &mut self,
         client: usize,
-        publish: u64,
+        (publish, change): (u64, bool),
         outbox: Option<String>,
         failed: bool,
         frame: &Value,
     ) {
         if !failed {
             let (at, duplicate) = (pos(frame), frame["duplicate"] == true);
+            if let (false, Some(Pos { offset, .. })) = (change, &at) {
+                self.stored.push((client, text(frame, "channel"), *offset));
+            }
             self.note(Op::Ok { publish, at, duplicate });
             if let Some(channel) = outbox {
                 self.posted(client, &channel, publish, None, None);
@@ -108,7 +118,7 @@ impl World {
         }
         let code = text(frame, "code");
         let certain = FOR_GOOD.contains(&&*code);
-        self.note(Op::Fail { publish, code, certain });
+        self.note(Op::Fail { publish, code, certain: certain && !change });
         if let Some(channel) = outbox {
             let retry = (!certain).then(|| frame["retry_after"].as_u64().unwrap_or(1000));
             self.posted(client, &channel, publish, retry, frame["expected"].as_u64());
@@ -176,8 +186,24 @@ impl World {
                 }
             }
         }
-        let data = data.to_string();
+        let data = original(frame);
         self.note(Op::Delivered { subscription, channel, offset, data });
+    }
+
+    /// A change has a key that says which it is, unless it is hidden.
+    fn hear_change(&mut self, client: usize, frame: &Value) {
+        let channel = text(frame, "channel");
+        let key = frame["key"].as_str().map(|key| Value::from(key).to_string());
+        let key = key.unwrap_or_default();
+        let offset = frame["offset"].as_u64();
+        let epoch = self.epochs.get(&(client, channel.clone())).cloned().unwrap_or_default();
+        let sub = self.clients[client].subs.entry(channel.clone()).or_default();
+        let old = |at: &Pos| at.epoch == epoch && Some(at.offset) >= offset;
+        if let Some(offset) = offset.filter(|_| !sub.position.as_ref().is_some_and(old)) {
+            sub.position = Some(Pos { epoch, offset });
+        }
+        let subscription = sub.active.unwrap_or(0);
+        self.note(Op::Delivered { subscription, channel, offset, data: key });
     }
 
     fn hear_gap(&mut self, client: usize, frame: &Value) {

@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::checker::{Op, Pos};
+use crate::checker::{Changed, Op, Pos};
 use crate::world::{World, connection};
+pub(crate) use hear::original;
 pub(crate) use outbox::Outbox;
 
 /// One client.
@@ -49,12 +50,28 @@ pub(crate) struct Client {
 /// A command that waits for its answer.
 #[derive(Clone, Debug)]
 enum Asked {
-    Enter { channel: String, data: Value },
-    Leave { channel: String },
+    Enter {
+        channel: String,
+        data: Value,
+    },
+    Leave {
+        channel: String,
+    },
     Other,
-    Publish { publish: u64, outbox: Option<String> },
-    Subscribe { channel: String, since: Option<Pos>, rewind: u64 },
-    Unsubscribe { channel: String },
+    /// A `change` may be refused for the sake of its event, today and not the next time.
+    Publish {
+        publish: u64,
+        outbox: Option<String>,
+        change: bool,
+    },
+    Subscribe {
+        channel: String,
+        since: Option<Pos>,
+        rewind: u64,
+    },
+    Unsubscribe {
+        channel: String,
+    },
 }
 
 /// A subscription as the client sees it, over all its connections.
@@ -107,6 +124,17 @@ fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_default().to_owned()
 }
 
+/// What a command changes.
+fn change_of(frame: &Value) -> Option<Changed> {
+    let says = match frame["type"].as_str()? {
+        "edit" => Some(frame["data"].to_string()),
+        "delete" => Some(Value::Null.to_string()),
+        "react" => None,
+        _ => return None,
+    };
+    Some(Changed { target: frame["offset"].as_u64()?, says })
+}
+
 fn pos(value: &Value) -> Option<Pos> {
     Some(Pos { epoch: value["epoch"].as_str()?.to_owned(), offset: value["offset"].as_u64()? })
 }
@@ -122,11 +150,15 @@ impl World {
         let asked = match frame["type"].as_str().unwrap_or_default() {
             "enter" => Asked::Enter { channel, data: frame["data"].clone() },
             "leave" => Asked::Leave { channel },
-            "publish" => {
+            "publish" | "edit" | "delete" | "react" => {
+                if frame["type"] != "publish" && frame["key"].is_null() {
+                    frame["key"] = self.change_key();
+                }
                 let outbox = frame.as_object_mut().and_then(|map| map.remove("outbox"));
                 let outbox = outbox.and_then(|name| name.as_str().map(ToOwned::to_owned));
                 let publish = self.publish_number(&frame, connection(link));
-                Asked::Publish { publish, outbox }
+                let change = frame["type"] != "publish";
+                Asked::Publish { publish, outbox, change }
             }
             "subscribe" => {
                 let sub = self.clients[client].subs.entry(channel.clone()).or_default();
@@ -143,10 +175,17 @@ impl World {
         Some(id)
     }
 
+    /// A key by which a change is known when it is seen.
+    pub(crate) fn change_key(&mut self) -> Value {
+        self.changes += 1;
+        format!("change-{}", self.changes).into()
+    }
+
     /// Numbers a publish; the same data in the same channel is the same publish.
     fn publish_number(&mut self, frame: &Value, connection: u64) -> u64 {
         let channel = text(frame, "channel");
-        let data = frame["data"].to_string();
+        let named = if frame["type"] == "publish" { "data" } else { "key" };
+        let data = frame[named].to_string();
         let key = (channel.clone(), data.clone());
         if let Some(number) = self.publishes.get(&key) {
             return *number;
@@ -155,7 +194,8 @@ impl World {
         self.publishes.insert(key, publish);
         let ephemeral = frame["ephemeral"] == true;
         let except = (frame["echo"] == false).then_some(connection);
-        self.note(Op::Publish { publish, channel, data, ephemeral, except });
+        let change = change_of(frame);
+        self.note(Op::Publish { publish, channel, data, ephemeral, except, change });
         publish
     }
 

@@ -43,7 +43,11 @@ impl Outbox {
 impl World {
     /// Publishes through the outbox; `fields` are those of the command.
     pub(crate) fn post(&mut self, client: usize, channel: &str, mut fields: Value) {
-        fields["type"] = "publish".into();
+        if fields["type"].is_null() {
+            fields["type"] = "publish".into();
+        } else if fields["key"].is_null() {
+            fields["key"] = self.change_key();
+        }
         fields["channel"] = channel.into();
         let fresh = || Outbox {
             producer: format!("p-{client}"),

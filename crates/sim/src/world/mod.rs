@@ -44,6 +44,10 @@ pub struct World {
     /// All that happened, for the checker.
     pub history: History,
     pub(crate) publishes: BTreeMap<(String, String), u64>,
+    /// How many changes of events were sent.
+    pub(crate) changes: u64,
+    /// Events that were acknowledged: the client, the channel and the offset.
+    pub(crate) stored: Vec<(usize, String, u64)>,
     pub(crate) subscriptions: u64,
     /// The epoch that each client's subscription to a channel is in.
     pub(crate) epochs: BTreeMap<(usize, String), String>,
@@ -107,6 +111,8 @@ impl World {
             clients: Vec::new(),
             history: History::default(),
             publishes: BTreeMap::new(),
+            changes: 0,
+            stored: Vec::new(),
             subscriptions: 0,
             epochs: BTreeMap::new(),
             suspect: false,

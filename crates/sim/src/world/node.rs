@@ -132,7 +132,10 @@ impl World {
     fn effect(&mut self, shard: u16, effect: Effect) {
         match effect {
             // In a world nobody asks by an API, and nobody watches.
-            Effect::Answer { .. } | Effect::Told { .. } => {}
+            Effect::Answer { .. }
+            | Effect::Push(_)
+            | Effect::Pushed { .. }
+            | Effect::Told { .. } => {}
             Effect::Append(append) => {
                 if let Some(keeper) = &mut self.node.keeper {
                     keeper.waiting.push_back((shard, append));

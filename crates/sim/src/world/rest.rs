@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 
 use super::{Span, Who, World};
 use crate::checker::{Op, Pos};
+use crate::client::original;
 
 impl World {
     /// Ends all faults and lets everything come to rest.
     pub fn heal(&mut self) {
+        self.setup.backend_fails = 0;
         self.disk_space(None);
         self.disk.fs.fail_writes(0);
         self.disk.fs.fail_syncs(0);
@@ -24,6 +26,13 @@ impl World {
         }
         // Heartbeat, back-off, and places in presence that are held.
         self.run(Span::from_ms(200_000));
+        // Where few commands may be under way, and the backend is slow, outboxes take their time.
+        for _ in 0..100 {
+            if (0..self.clients.len()).all(|client| self.unsent(Who(client)) == 0) {
+                break;
+            }
+            self.run(Span::from_ms(60_000));
+        }
     }
 
     /// Writes down what is left of these channels and who is in them. After [`heal`](Self::heal).
@@ -38,8 +47,12 @@ impl World {
             }
             self.note(Op::Present { channel: (*channel).into(), users });
             self.write_down_members(probe, channel);
-            if let Some((at, events)) = self.read_all(probe, channel) {
-                self.note(Op::Final { channel: (*channel).into(), at, events });
+            if let Some((at, said)) = self.read_said(probe, channel) {
+                let is_changed = |event: &&Said| event.original.is_empty();
+                let changed = said.iter().filter(is_changed);
+                let changed = changed.map(|event| (event.offset, event.data.clone())).collect();
+                let events = said.into_iter().map(|event| (event.offset, event.original)).collect();
+                self.note(Op::Final { channel: (*channel).into(), at, events, changed });
             }
         }
     }
@@ -65,8 +78,13 @@ impl World {
         }
     }
 
-    /// All events of a channel's history, read in pages.
+    /// All events of a channel's history, read in pages: offsets and data.
     pub fn read_all(&mut self, who: Who, channel: &str) -> Option<(Pos, Vec<(u64, String)>)> {
+        let (at, said) = self.read_said(who, channel)?;
+        Some((at, said.into_iter().map(|event| (event.offset, event.data)).collect()))
+    }
+
+    fn read_said(&mut self, who: Who, channel: &str) -> Option<(Pos, Vec<Said>)> {
         let (mut after, mut events) = (0, Vec::new());
         loop {
             let page = json!({ "type": "history", "channel": channel, "after": after });
@@ -75,11 +93,20 @@ impl World {
             let at = Pos { epoch, offset: page["offset"].as_u64()? };
             for event in page["events"].as_array()? {
                 after = event["offset"].as_u64()?;
-                events.push((after, event["data"].to_string()));
+                let (data, original) = (event["data"].to_string(), original(event));
+                events.push(Said { offset: after, data, original });
             }
             if page["more"] != true {
                 return Some((at, events));
             }
         }
     }
+}
+
+/// An event of a page of history.
+struct Said {
+    offset: u64,
+    data: String,
+    /// Empty: it was changed since.
+    original: String,
 }

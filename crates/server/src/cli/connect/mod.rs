@@ -247,7 +247,8 @@ impl Chat {
 
     fn handle_notice(&mut self, notice: &Frame) {
         // Pushes of a room just left.
-        if matches!(notice.kind(), "event" | "presence" | "gap") {
+        if matches!(notice.kind(), "event" | "edited" | "deleted" | "reacted" | "presence" | "gap")
+        {
             return;
         }
         self.refused |= notice.kind() == "error";

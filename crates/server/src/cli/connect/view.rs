@@ -50,6 +50,7 @@ impl View {
         let fields = frame.decode();
         match frame.kind() {
             "event" => self.event(&fields),
+            "edited" | "deleted" | "reacted" => self.amendment(frame.kind(), &fields),
             "presence" => self.presence(&fields),
             "gap" => {
                 let reason = fields.reason.as_deref().unwrap_or("?");
@@ -78,6 +79,9 @@ impl View {
         let data: Value = serde_json::from_str(fields.data?.get()).ok()?;
         self.learn(user, &data);
         let name = self.name(user);
+        if fields.deleted {
+            return Some(self.note(&format!("{name}: (deleted)")));
+        }
         let event = fields.event.as_deref().unwrap_or("message");
         if fields.ephemeral && event == "typing" {
             let now = Instant::now();
@@ -95,6 +99,24 @@ impl View {
             (event, _) => self.note(&format!("[{event}] {data}")),
         };
         Some(format!("{time} {name}: {text}"))
+    }
+
+    /// A line of what has scrolled away cannot be changed: it is said what has.
+    fn amendment(&self, kind: &str, fields: &ServerFrame<'_>) -> Option<String> {
+        let name = self.name(fields.user.as_deref()?);
+        let target = fields.target?;
+        let taken_back = fields.removed.is_some_and(|removed| removed.get() == "true");
+        let reaction = fields.reaction.as_deref().unwrap_or_default();
+        Some(self.note(&match kind {
+            "deleted" => format!("{name} has deleted message {target}"),
+            "reacted" if taken_back => format!("{name} takes {reaction} to {target} back"),
+            "reacted" => format!("{name} reacts to {target} with {reaction}"),
+            _ => {
+                let data: Value = serde_json::from_str(fields.data?.get()).ok()?;
+                let said = data["text"].as_str().map_or_else(|| data.to_string(), str::to_owned);
+                format!("{name} has changed message {target}: {said}")
+            }
+        }))
     }
 
     fn presence(&mut self, fields: &ServerFrame<'_>) -> Option<String> {

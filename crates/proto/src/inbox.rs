@@ -1,0 +1,88 @@
+//! What users and the server say about an inbox.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Epoch, Text};
+
+/// What a user has done with items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MarkAs {
+    /// Put away: neither unread nor unseen from now on.
+    Archived,
+    /// Read, and seen with that.
+    Read,
+    /// Shown.
+    Seen,
+    /// Not read, though seen.
+    Unread,
+}
+
+impl MarkAs {
+    /// All of them.
+    pub const ALL: [MarkAs; 4] = [MarkAs::Archived, MarkAs::Read, MarkAs::Seen, MarkAs::Unread];
+}
+
+/// A mark: of these items, or of all up to one.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct Mark<'a> {
+    pub how: MarkAs,
+    pub ids: Option<Vec<u64>>,
+    pub upto: Option<u64>,
+    pub producer: Option<(Text<'a>, u64)>,
+}
+
+/// A browser's subscription to pushes, as its `toJSON` says it.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct Browser<'a> {
+    #[serde(borrow)]
+    pub endpoint: Text<'a>,
+    #[serde(borrow)]
+    pub keys: BrowserKeys<'a>,
+}
+
+/// See [`Browser`].
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct BrowserKeys<'a> {
+    #[serde(borrow)]
+    pub p256dh: Text<'a>,
+    #[serde(borrow)]
+    pub auth: Text<'a>,
+}
+
+/// How far a user has read in a channel.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct CursorView<'a> {
+    pub channel: &'a str,
+    pub epoch: Epoch,
+    pub offset: u64,
+}
+
+/// An event that says nothing, so that offsets stay dense. What is stored of it says what it is.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the protocol document")]
+pub struct Hidden<'a> {
+    pub channel: &'a str,
+    pub offset: u64,
+    /// Never sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret<'a>>,
+}
+
+/// What a hidden event does.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Secret<'a> {
+    /// Somebody follows a topic.
+    Follow(&'a str),
+    /// A browser gets pushes: its endpoint, its key, and what both know beside it.
+    PushSubscribe(&'a str, &'a str, &'a str),
+    /// It gets none any more.
+    PushUnsubscribe(&'a str),
+    /// Somebody does not follow a topic any more.
+    Unfollow(&'a str),
+}

@@ -1,0 +1,177 @@
+// The console: a user's inbox, a channel's state, and what became of messages.
+import assert from 'node:assert/strict'
+import { isAccessible } from '../lib/axe.js'
+import { consoleStory } from '../lib/console.js'
+import { until } from '../lib/story.js'
+
+const HELLO = { type: 'hello' }
+const BOARD = 'ticker:board'
+const subscribe = channel => ({ type: 'subscribe', channel })
+
+const inboxOf = operator => operator.page.getByRole('region', { name: /^Inbox/ })
+const titleOf = operator => inboxOf(operator).getByRole('heading', { level: 2 }).textContent()
+const countsAre = (operator, unread, unseen) => until(`${unread} unread, ${unseen} unseen`,
+  () => titleOf(operator), title => title === `Inbox: ${unread} unread, ${unseen} unseen`)
+const rows = operator => inboxOf(operator).locator('.events summary').allInnerTexts()
+
+/** Somebody whose client follows their inbox. */
+async function somebody(client) {
+  const ada = await client(HELLO)
+  await ada.send(subscribe(`inbox:${ada.user}`))
+  await ada.hears('subscribed')
+  return ada
+}
+
+consoleStory('a user is told something; what they and the operator mark is one', async ({ open, client, api }) => {
+  const ada = await somebody(client)
+  const operator = await open(`#/users/${ada.user}`)
+  await countsAre(operator, 0, 0)
+  await operator.page.getByText('Nothing was sent to this user').waitFor()
+  await operator.label('Topic *').fill('orders')
+  await operator.label('Subject').fill('Order 7')
+  await operator.label('Data').fill('{"text": "it has left"')
+  await operator.page.getByText(/^Not JSON:/).waitFor()
+  await operator.label('Data').fill('{"text": "it has left"}')
+  await operator.page.getByText('Key, from whom, for how long').click()
+  await operator.label('Key').fill('order 7 left')
+  await operator.button('Notify').click()
+  await operator.page.getByText('Stored', { exact: true }).waitFor()
+  const [first] = await ada.hears('notification')
+  assert.deepEqual([first.item.topic, first.item.subject, first.item.data], ['orders', 'Order 7', { text: 'it has left' }])
+  await countsAre(operator, 1, 1)
+  await operator.button('Notify').click()
+  await operator.page.getByText('Was there already').waitFor()
+  await countsAre(operator, 1, 1)
+
+  // What the user marks shows here; what is marked here, the user is told.
+  await ada.send({ type: 'mark', ids: [first.item.id], as: 'seen' })
+  await countsAre(operator, 1, 0)
+  await inboxOf(operator).locator('.events summary').click()
+  await operator.button(`read (item ${first.item.id})`).click()
+  await countsAre(operator, 0, 0)
+  await until('read', () => ada.of('mark').map(({ as }) => as), all => all.join() === 'seen,read')
+  await operator.button(`archived (item ${first.item.id})`).click()
+  await operator.button('Archived').click()
+  await until('it is archived', () => rows(operator), all => all.length === 1 && /archived/.test(all[0]))
+
+  await operator.button('All').click()
+  for (let n = 1; n <= 25; n++) await api('/notify', { user: ada.user, topic: 'news', subject: `s ${n % 2}`, data: n })
+  await countsAre(operator, 25, 25)
+  await until('a page', () => rows(operator), all => all.length === 20)
+  await operator.button('Older').click()
+  await until('the rest', () => rows(operator), all => all.length >= 5 && all.length < 20)
+  await operator.button('Newer').click()
+  await operator.button('By subject').click()
+  await until('two subjects', () => rows(operator), all => all.length >= 2 && /^13\b/.test(all[0]) && /13 unread/.test(all[0]))
+  await operator.button('Unread').click()
+  await until('a page', () => rows(operator), all => all.length === 20)
+  await operator.button('Mark all read').click()
+  await countsAre(operator, 0, 0)
+  await until('none', () => rows(operator), all => all.length === 0)
+})
+
+const written = operator => operator.panel('Change a key').getByRole('status').textContent()
+const keys = operator => operator.panel('State').locator('.state-key').allTextContents()
+
+consoleStory('a state shows its keys as they change, and can be changed', async ({ open, client }) => {
+  const ada = await client(HELLO, subscribe(BOARD))
+  const operator = await open(`#/channels/${BOARD}`)
+  await operator.panel('State').getByText('No keys.').waitFor()
+  await operator.label('Key *').fill('door')
+  await operator.label('Value').fill('{"open": true, "by": "bob"}')
+  await operator.button('Set it').click()
+  await until('it is set', () => written(operator), text => /^Set: version \d+/.test(text))
+  const [set] = await ada.hears('state')
+  assert.deepEqual([set.key, set.value], ['door', { open: true, by: 'bob' }])
+  await until('it is shown', () => keys(operator), all => all.join() === 'door')
+
+  // A client's own change shows; who would overwrite it unseen is refused.
+  await operator.panel('State').locator('summary').click()
+  await operator.button('Change door').click()
+  await ada.send({ type: 'set', channel: BOARD, key: 'door', value: { open: false } })
+  await operator.panel('State').locator('summary').getByText('false').waitFor()
+  await operator.button('Set it').click()
+  await operator.page.getByRole('alert').getByText('conflict').waitFor()
+  await operator.page.getByText('Only if unchanged, for a time').click()
+  await operator.label('If version').fill('')
+  await operator.page.getByRole('radio', { name: 'Patch' }).check()
+  await operator.field('Patch').fill('{"by": "ada"}')
+  await operator.button('Patch it').click()
+  await until('it is patched', () => written(operator), text => /^Patched: version/.test(text))
+  const value = async () => JSON.parse(await operator.page.getByRole('region', { name: 'Value of door' }).textContent())
+  await until('both', async () => JSON.stringify(await value()), text => text === '{"open":false,"by":"ada"}')
+  await operator.page.getByRole('radio', { name: 'Remove' }).check()
+  await operator.button('Remove it').click()
+  await operator.panel('State').getByText('No keys.').waitFor()
+
+  await operator.page.getByRole('radio', { name: 'Set' }).check()
+  await operator.label('Key *').fill('for a moment')
+  await operator.label('Seconds').fill('2')
+  await operator.button('Set it').click()
+  await operator.panel('State').locator('.tag').getByText(/^until /).waitFor()
+  await operator.panel('State').getByText('No keys.').waitFor()
+
+  for (let n = 100; n < 160; n++) await ada.send({ type: 'set', channel: BOARD, key: `k${n}`, value: n })
+  await until('a page of keys', () => keys(operator), all => all.length === 50 && all[0] === 'k100')
+  await operator.button('Next').click()
+  await until('the others', () => keys(operator), all => all.length === 10 && all[0] === 'k150')
+  await operator.button('Previous').click()
+  await operator.label('One key').fill('k155')
+  await until('one', () => keys(operator), all => all.join() === 'k155')
+})
+
+consoleStory('the history says what was edited, deleted and reacted to', async ({ open, client, api }) => {
+  const ada = await client(HELLO, subscribe('chat:lobby'))
+  for (const data of ['one', 'two']) await api('/publish', { channel: 'chat:lobby', data, user: 'ada' })
+  const operator = await open('#/channels/chat:lobby')
+  await until('two', () => operator.events(), offsets => offsets.join() === '2,1')
+  await api('/edit', { channel: 'chat:lobby', offset: 1, data: 'uno', user: 'ada' })
+  await api('/delete', { channel: 'chat:lobby', offset: 2, user: 'ada' })
+  await ada.send({ type: 'react', channel: 'chat:lobby', offset: 1, reaction: '👍' })
+  const texts = () => operator.page.locator('.events summary').allInnerTexts()
+  await until('all of it', texts, ([two, one]) => /deleted/.test(two) && /edited/.test(one) && /👍 1/.test(one) && /"uno"/.test(one))
+  assert.equal(await operator.page.getByText('two').count(), 0)
+})
+
+consoleStory('the builder has forms for all of it, that are good as they are', async ({ open, client }) => {
+  const ada = await somebody(client)
+  const operator = await open('#/requests?e=api:notify')
+  await operator.label('user').fill(ada.user)
+  await operator.label('topic *').fill('news')
+  await operator.label('data *').fill('{"text": "by hand"}')
+  await operator.button('Send').click()
+  const [told] = await ada.hears('notification')
+  assert.deepEqual(told.item.data, { text: 'by hand' })
+})
+
+const SIZES = [375, 1280]
+for (const colorScheme of ['light', 'dark']) {
+  for (const width of SIZES) {
+    consoleStory(`inbox and state, ${colorScheme}, ${width} wide: fit, can be used by everybody`, async ({ open, client, api }) => {
+      const ada = await somebody(client)
+      for (let n = 1; n <= 3; n++) {
+        await api('/notify', { user: ada.user, topic: 'orders', subject: 'Order 7', data: { text: 'long '.repeat(20 * n) } })
+      }
+      await ada.send({ type: 'mark', ids: [1], as: 'read' })
+      for (const key of ['door', `a-long-key-${'x'.repeat(60)}`]) {
+        await api('/state/set', { channel: BOARD, key, value: { open: true, text: 'long '.repeat(30) }, ttl: 600_000 })
+      }
+      const operator = await open(`#/users/${ada.user}`, { colorScheme, viewport: { width, height: 900 } })
+      await until('three', () => rows(operator), all => all.length === 3)
+      await inboxOf(operator).locator('summary').first().click()
+      await looksGood(operator, `inbox-${colorScheme}-${width}`)
+      await operator.page.goto(`${operator.page.url().split('#')[0]}#/channels/${BOARD}`)
+      await until('two keys', () => keys(operator), all => all.length === 2)
+      await operator.panel('State').locator('summary').first().click()
+      await looksGood(operator, `state-${colorScheme}-${width}`)
+    })
+  }
+}
+
+async function looksGood(operator, name) {
+  const out = await operator.page.evaluate(() => [...document.querySelectorAll('#app *:not(.unseen, .skip)')]
+    .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('pre, .one-line')).map(e => e.outerHTML.slice(0, 100)))
+  assert.deepEqual(out, [], name)
+  await operator.shot(name)
+  await isAccessible(operator.page, name)
+}

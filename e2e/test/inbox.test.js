@@ -1,0 +1,188 @@
+// The demo's bell: what one is told while one is elsewhere, the same on all one's devices.
+import assert from 'node:assert/strict'
+import { isAccessible } from '../lib/axe.js'
+import { api } from '../lib/console.js'
+import { demo } from '../lib/demo.js'
+import { numbered, until } from '../lib/story.js'
+import { OPEN, token } from '../lib/tokens.js'
+
+const bellOf = guest => guest.page.getByRole('button', { name: /^Notifications/ })
+const dialogOf = guest => guest.page.getByRole('dialog', { name: 'Notifications' })
+const entriesOf = guest => dialogOf(guest).locator('.note-entry')
+const textsOf = guest => dialogOf(guest).locator('.note-text').allTextContents()
+
+const shows = (guest, unread) => until(`${guest.name}'s bell shows ${unread}`,
+  () => bellOf(guest).getAttribute('aria-label'),
+  label => label === (unread ? `Notifications, ${unread} unread` : 'Notifications'))
+
+/** Whether the bell says that something has not even been seen. */
+const isFresh = (guest, fresh) => until(`fresh: ${fresh}`,
+  () => bellOf(guest).evaluate(bell => bell.classList.contains('has-unseen')), is => is === fresh)
+
+async function open(guest) {
+  await bellOf(guest).click()
+  await dialogOf(guest).waitFor()
+}
+
+async function close(guest) {
+  await guest.page.keyboard.press('Escape')
+  await dialogOf(guest).waitFor({ state: 'detached' })
+}
+
+/** Tells `user` each of the texts, in order. */
+async function tell(server, user, texts, more = {}) {
+  for (const text of texts) await api(server, '/notify', { user, topic: 'news', data: { text }, ...more })
+}
+
+demo('who is named in a message finds it in the inbox, and goes where it was said', async ({ guest }) => {
+  const bob = await guest('Bob')
+  const ada = await guest('Ada')
+  await until('Ada sees Bob', () => ada.here(), here => here.includes('Bob'))
+  await bob.room('random').click()
+  await bob.page.getByRole('heading', { level: 1, name: 'random' }).waitFor()
+  await ada.write('no @Bobby, no me@Bob.org')
+  await bob.room('lobby').click()
+  await bob.reads('no @Bobby')
+  await until('Ada sees Bob', () => ada.here(), here => here.includes('Bob'))
+  await ada.write('Is there tea, @bob?')
+  await shows(bob, 1)
+  await shows(ada, 0)
+
+  await bob.room('random').click()
+  await open(bob)
+  await isFresh(bob, false)
+  assert.deepEqual(await textsOf(bob), ['Is there tea, @bob?'])
+  assert.match(await entriesOf(bob).first().innerText(), /^Ada/m)
+  await dialogOf(bob).getByRole('button', { name: 'Go to #lobby' }).click()
+  await bob.page.getByRole('heading', { level: 1, name: 'lobby' }).waitFor()
+  await shows(bob, 0)
+})
+
+demo('an empty inbox says how something comes into it', async ({ guest }) => {
+  const ada = await guest('Ada')
+  await open(ada)
+  await dialogOf(ada).getByText('Nothing for you yet').waitFor()
+  const link = dialogOf(ada).getByRole('link', { name: 'tell yourself something' })
+  const [console] = await Promise.all([ada.page.context().waitForEvent('page'), link.click()])
+  await console.getByLabel('Data').fill('{"text": "from the console"}')
+  await console.getByRole('button', { name: 'Notify', exact: true }).click()
+  await console.getByText('Stored', { exact: true }).waitFor()
+  await until('it is here', () => textsOf(ada), texts => texts.join() === 'from the console')
+})
+
+demo('two tabs have the same inbox: seen, read, unread, archived, all', async ({ server, guest }) => {
+  const one = await guest('Bob', { token: token('bob') })
+  const two = await guest('Bob', { token: token('bob'), beside: one })
+  const both = [one, two]
+  await tell(server, 'bob', ['first', 'second', 'third'])
+  for (const tab of both) {
+    await shows(tab, 3)
+    await isFresh(tab, true)
+  }
+  await open(one)
+  assert.deepEqual(await textsOf(one), ['third', 'second', 'first'])
+  for (const tab of both) await isFresh(tab, false)
+  await shows(two, 3)
+
+  await dialogOf(one).getByRole('button', { name: 'Mark as read: news: second' }).click()
+  for (const tab of both) await shows(tab, 2)
+  await dialogOf(one).getByRole('button', { name: 'Mark as unread: news: second' }).click()
+  for (const tab of both) await shows(tab, 3)
+  await dialogOf(one).getByRole('button', { name: 'Archive: news: third' }).click()
+  for (const tab of both) await shows(tab, 2)
+  await until('it is gone', () => textsOf(one), texts => texts.join() === 'second,first')
+
+  await open(two)
+  await dialogOf(two).getByRole('button', { name: 'Mark all as read' }).click()
+  for (const tab of both) await shows(tab, 0)
+  await until('nothing is unread', () => dialogOf(one).locator('.is-unread').count(), count => count === 0)
+  assert.equal(await dialogOf(two).getByRole('button', { name: 'Mark all as read' }).isDisabled(), true)
+
+  // What comes while one looks on is seen, and not read.
+  await tell(server, 'bob', ['fourth'])
+  for (const tab of both) {
+    await shows(tab, 1)
+    await isFresh(tab, false)
+  }
+}, { config: OPEN })
+
+demo('what came while one was away is there, also after a kill -9', async ({ server, guest }) => {
+  await tell(server, 'bob', numbered('away', 30))
+  await server.stop('SIGKILL')
+  await server.start()
+  const bob = await guest('Bob', { token: token('bob') })
+  await shows(bob, 30)
+  await open(bob)
+  await until('the newest page', () => textsOf(bob), texts => texts.length > 0 && texts.length < 30)
+  for (;;) {
+    const shown = (await textsOf(bob)).length
+    if (shown === 30) break
+    await dialogOf(bob).getByRole('button', { name: 'Show older' }).click()
+    await until('older ones', () => textsOf(bob), texts => texts.length > shown)
+  }
+  assert.deepEqual(await textsOf(bob), numbered('away', 30).reverse())
+  assert.equal(await dialogOf(bob).getByRole('button', { name: 'Show older' }).count(), 0)
+
+  // A mark that is made without a connection is not lost.
+  await server.stop('SIGKILL')
+  await until('the line is gone', () => bob.page.locator('.pill').getAttribute('data-state'), state => state !== 'connected')
+  await dialogOf(bob).getByRole('button', { name: 'Mark as read: news: away 30' }).click()
+  await close(bob)
+  await server.start()
+  await bob.connected()
+  await shows(bob, 29)
+  await until('the server has it', () => api(server, '/inbox?user=bob&limit=1'), ({ unread }) => unread === 29)
+}, { config: OPEN })
+
+demo('what is about one thing stands together', async ({ server, guest }) => {
+  await tell(server, 'bob', ['a 1', 'a 2'], { subject: 'Order 7' })
+  await tell(server, 'bob', ['alone'])
+  await tell(server, 'bob', ['b 1'], { subject: 'Order 8' })
+  await tell(server, 'bob', ['a 3'], { subject: 'Order 7' })
+  const bob = await guest('Bob', { token: token('bob') })
+  await shows(bob, 5)
+  await open(bob)
+  assert.deepEqual(await textsOf(bob), ['a 3', 'b 1', 'alone', 'a 2', 'a 1'])
+  await dialogOf(bob).getByLabel('By subject').check()
+  await until('in groups', () => textsOf(bob), texts => texts.join() === 'a 3,a 2,a 1,b 1,alone')
+  const [group] = await dialogOf(bob).locator('.inbox-group h3').allInnerTexts()
+  assert.match(group, /Order 7\s*3 items, 3 unread/)
+}, { config: OPEN })
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const width of [375, 1440]) {
+    demo(`the inbox, ${colorScheme}, ${width} wide: fits, can be used by everybody`, async ({ server, guest }) => {
+      const bob = await guest('Bob', { token: token('bob'), colorScheme, viewport: { width, height: 800 } })
+      const { page } = bob
+      await open(bob)
+      await dialogOf(bob).getByText('Nothing for you yet').waitFor()
+      await isAccessible(page, 'empty')
+      await bob.screenshot(`inbox-${colorScheme}-${width}-empty`)
+      await tell(server, 'bob', ['Your order has left the house', `https://example.com/${'long'.repeat(30)}`],
+        { subject: 'Order 7', user_from: 'ada' })
+      await tell(server, 'bob', ['The whole text of a longer piece of news. '.repeat(6)])
+      await until('three', () => textsOf(bob), texts => texts.length === 3)
+      await dialogOf(bob).getByRole('button', { name: /^Mark as read: Order 7: https/ }).click()
+      await shows(bob, 2)
+      await isAccessible(page, 'items')
+      await bob.screenshot(`inbox-${colorScheme}-${width}`)
+      await dialogOf(bob).getByLabel('By subject').check()
+      await dialogOf(bob).locator('.inbox-group').waitFor()
+      await isAccessible(page, 'groups')
+      const wider = await dialogOf(bob).evaluate(dialog => [...dialog.querySelectorAll('*:not(.unseen)')]
+        .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80)))
+      assert.deepEqual(wider, [])
+      await bob.screenshot(`inbox-${colorScheme}-${width}-groups`)
+
+      // By keyboard: Esc leads back to the bell.
+      await close(bob)
+      assert.match(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), /^Notifications/)
+      await page.keyboard.press('Enter')
+      await dialogOf(bob).waitFor()
+      await page.keyboard.press('Tab')
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Mark all as read')
+      await page.keyboard.press('Enter')
+      await shows(bob, 0)
+    }, { config: OPEN })
+  }
+}

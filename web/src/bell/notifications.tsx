@@ -1,0 +1,137 @@
+// The inbox: newest first, or grouped by subject. To open it is to have seen it; to read it one follows it or
+// says so.
+import { useEffect, useState } from 'react'
+import type { Notification } from 'tidings/inbox'
+import type { useInbox } from 'tidings/react'
+import { Avatar } from '../avatar.tsx'
+import { useNow } from '../browser.ts'
+import { Dialog } from '../dialog.tsx'
+import { agoOf, exactTimeOf, plural } from '../format.ts'
+import { Archive, Bell, Check, Close } from '../icons.tsx'
+import { Linked } from '../linked.tsx'
+import { contentOf, groupsOf, type Group } from './content.ts'
+
+export type Inbox = ReturnType<typeof useInbox>
+
+interface NotificationsProps {
+  inbox: Inbox
+  me: string
+  onClose: () => void
+  onGo: (room: string) => void
+}
+
+export function Notifications({ inbox, me, onClose, onGo }: NotificationsProps) {
+  const { items, unread, more, loading, loadMore, markSeen, markRead, markAllRead } = inbox
+  const [grouped, setGrouped] = useState(false)
+  const now = useNow(true, 30_000)
+  // Also what comes while one looks on.
+  useEffect(() => {
+    const fresh = items.filter(({ seen }) => !seen).map(({ id }) => id)
+    if (fresh.length) void markSeen(fresh).catch(() => {})
+  }, [items, markSeen])
+
+  const shown = items
+  const follow = (item: Notification) => {
+    const { room } = contentOf(item)
+    if (!item.read) void markRead([item.id]).catch(() => {})
+    if (room !== null) onGo(room)
+  }
+  const one = (item: Notification) => <Entry key={item.id} item={item} now={now} inbox={inbox} onFollow={follow} />
+  return (
+    <Dialog className="drawer right inbox" label="Notifications" onClose={onClose}>
+      <div className="drawer-head">
+        <h2>Notifications</h2>
+        <button className="icon-button" aria-label="Close" onClick={onClose}><Close /></button>
+      </div>
+      <div className="inbox-tools">
+        <button className="button small" disabled={unread === 0}
+          onClick={() => void markAllRead().catch(() => {})}>Mark all as read</button>
+        <label className="check">
+          <input type="checkbox" checked={grouped} onChange={event => setGrouped(event.target.checked)} />
+          By subject
+        </label>
+        <span className="unseen" role="status">{plural(unread, 'is unread', 'are unread')}</span>
+      </div>
+      <div className="inbox-items">
+        {shown.length === 0 && !loading && !more ? <Nothing me={me} /> : (
+          <ul aria-label="Notifications" aria-busy={loading}>
+            {grouped ? groupsOf(shown).map(group => <GroupEntry key={group.key} group={group} one={one} />)
+              : shown.map(one)}
+          </ul>
+        )}
+        {more && (
+          <p className="more">
+            <button className="button small" disabled={loading} onClick={() => void loadMore().catch(() => {})}>
+              {loading ? 'Loading…' : 'Show older'}
+            </button>
+          </p>
+        )}
+      </div>
+    </Dialog>
+  )
+}
+
+function GroupEntry({ group, one }: { group: Group; one: (item: Notification) => React.ReactNode }) {
+  const { subject, items, unread } = group
+  if (items.length === 1) return one(items[0]!)
+  return (
+    <li className="inbox-group">
+      <h3 dir="auto">{subject}<small>{plural(items.length, 'item', 'items')}{unread > 0 && `, ${unread} unread`}</small></h3>
+      <ul>{items.map(one)}</ul>
+    </li>
+  )
+}
+
+function Entry({ item, now, inbox, onFollow }: {
+  item: Notification
+  now: number
+  inbox: Inbox
+  onFollow: (item: Notification) => void
+}) {
+  const { id, at, read, subject, topic } = item
+  const { name, text, room } = contentOf(item)
+  const what = `${name ?? subject ?? topic}: ${text.slice(0, 40)}`
+  return (
+    <li className={read ? 'note-entry' : 'note-entry is-unread'}>
+      <Avatar user={item.user ?? topic} name={name ?? subject ?? topic} small />
+      <div className="note-body">
+        <p className="note-head">
+          <b dir="auto">{name ?? subject ?? topic}</b>
+          <time dateTime={new Date(at).toISOString()} title={exactTimeOf(at)}>{agoOf(at, now)}</time>
+          {!read && <i className="dot" role="img" aria-label="unread" />}
+        </p>
+        <p className="note-text" dir="auto"><Linked text={text} /></p>
+        <p className="choices">
+          {room !== null && (
+            <button className="button small" onClick={() => onFollow(item)}>Go to #{room}</button>
+          )}
+          <button className="button small" aria-label={`Mark as ${read ? 'unread' : 'read'}: ${what}`}
+            onClick={() => void (read ? inbox.markUnread([id]) : inbox.markRead([id])).catch(() => {})}>
+            {read ? 'Unread' : <><Check size={13} />Read</>}
+          </button>
+          <button className="button small" aria-label={`Archive: ${what}`} title="Archive"
+            onClick={() => void inbox.archive([id]).catch(() => {})}><Archive size={14} /></button>
+        </p>
+      </div>
+    </li>
+  )
+}
+
+function Nothing({ me }: { me: string }) {
+  return (
+    <div className="nothing">
+      <span className="tile"><Bell size={24} /></span>
+      <h3>Nothing for you yet</h3>
+      <p>
+        On a server that runs on one’s own machine, to try it out, whoever writes <b>@</b> and your name in a room
+        puts it here. In an application, its backend says who is told what.
+      </p>
+      {me && (
+        <p>
+          From the console you can <a href={`/console#/users/${encodeURIComponent(me)}`} target="_blank"
+            rel="noopener">tell yourself something</a>, too.
+        </p>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,97 @@
+// Tells a user something, as a backend would.
+import { useState } from 'react'
+import { problemOf, useApi, type Problem } from '../api.ts'
+import { Field, Panel, ProblemBox } from '../parts.tsx'
+import { faultOf } from '../publish.tsx'
+
+interface Notified {
+  readonly notified: number
+  readonly duplicates: number
+  readonly failed?: readonly { user: string; code: string }[]
+}
+type Outcome = { notified: Notified } | { problem: Problem }
+
+export function NotifyPanel({ user, onNotified }: { user: string; onNotified: () => void }) {
+  const api = useApi()
+  const [topic, setTopic] = useState('news')
+  const [subject, setSubject] = useState('')
+  const [data, setData] = useState('{\n  "text": "Hello from the console"\n}')
+  const [more, setMore] = useState({ key: '', ttl: '', user_from: '' })
+  const [outcome, setOutcome] = useState<Outcome>()
+  const [busy, setBusy] = useState(false)
+  const fault = faultOf(data)
+
+  const notify = async () => {
+    setBusy(true)
+    try {
+      const { key, ttl, user_from } = more
+      const notified = await api.post<Notified>('/notify', {
+        user, topic, data: JSON.parse(data), ...subject && { subject }, ...key && { key },
+        ...ttl && { ttl: Math.round(Number(ttl) * TTL_UNIT) }, ...user_from && { user_from },
+      })
+      setOutcome({ notified })
+      onNotified()
+    } catch (error) {
+      setOutcome({ problem: problemOf(error) })
+    }
+    setBusy(false)
+  }
+  const text = (name: 'key' | 'user_from', label: string, help: string) => (
+    <Field label={label} help={help}>
+      {ids => <input {...ids} className="input" value={more[name]} autoComplete="off" spellCheck={false}
+        autoCapitalize="off" onChange={event => setMore({ ...more, [name]: event.target.value })} />}
+    </Field>
+  )
+  return (
+    <Panel title="Notify this user" className="publish">
+      <form onSubmit={event => {
+        event.preventDefault()
+        if (!fault && !busy) void notify()
+      }}>
+        <Field label="Topic" help="What it is about: one can follow a topic." required>
+          {ids => <input {...ids} className="input" value={topic} required autoComplete="off" autoCapitalize="off"
+            spellCheck={false} onChange={event => setTopic(event.target.value)} />}
+        </Field>
+        <Field label="Subject" help="Items of one subject stand together.">
+          {ids => <input {...ids} className="input" value={subject} autoComplete="off" autoCapitalize="off"
+            spellCheck={false} onChange={event => setSubject(event.target.value)} />}
+        </Field>
+        <Field label="Data" help="Any JSON." error={fault}>
+          {ids => (
+            <textarea {...ids} className="input code-input" rows={4} value={data} spellCheck={false}
+              autoCapitalize="off" onChange={event => setData(event.target.value)}
+              onKeyDown={event => {
+                if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
+                event.currentTarget.form?.requestSubmit()
+              }} />
+          )}
+        </Field>
+        <details className="options">
+          <summary>Key, from whom, for how long</summary>
+          {text('key', 'Key', 'The same key again: the user still has one.')}
+          {text('user_from', 'From', 'The user who caused it.')}
+          <Field label="Seconds" help="Then it is taken back; without: as long as the inbox keeps it.">
+            {ids => <input {...ids} className="input" type="number" min="1" step="any" value={more.ttl}
+              onChange={event => setMore({ ...more, ttl: event.target.value })} />}
+          </Field>
+        </details>
+        <div className="form-foot">
+          <button className="button main" disabled={busy || fault !== undefined || topic === ''}>Notify</button>
+          <div role="status" className="outcome">
+            {outcome && 'notified' in outcome && <Done {...outcome.notified} />}
+          </div>
+        </div>
+        {outcome && 'problem' in outcome && <ProblemBox problem={outcome.problem} />}
+      </form>
+    </Panel>
+  )
+}
+
+/** `ttl` is in milliseconds. */
+const TTL_UNIT = 1000
+
+function Done({ notified, duplicates, failed = [] }: Notified) {
+  const [refused] = failed
+  if (refused) return <span className="bad">Not stored: <code>{refused.code}</code></span>
+  return <span className="good">{notified > 0 ? 'Stored' : duplicates > 0 ? 'Was there already' : 'Nobody was told'}</span>
+}
