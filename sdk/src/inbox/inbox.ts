@@ -52,7 +52,8 @@ export class InboxImpl implements Inbox<any> {
     this.push = pushOf(command => this.#ask(command))
     this.#cursors = new Cursors(client, host, () => this.open())
     const read = (): InboxView<any> => this.#view ??= this.#read()
-    this.view = { get current() { return read() }, subscribe: listener => this.#listeners.add(listener) }
+    // Only what was read is told anew: whoever listens has read.
+    this.view = { get current() { return read() }, subscribe: listener => (read(), this.#listeners.add(listener)) }
     client.status.subscribe(() => this.#attach())
   }
 
@@ -82,8 +83,9 @@ export class InboxImpl implements Inbox<any> {
   markAllRead(): Promise<void> { return this.#mark('read') }
 
   async loadMore(): Promise<void> {
-    const last = this.#box.items.at(-1)
-    if (this.#more && last && !this.#page) this.#load({ before: last.id, limit: this.#size }, this.#turn)
+    // Without any, as all were archived, the next page is a first one.
+    const before = this.#box.items.at(-1)?.id
+    if (this.#more && !this.#page) this.#load({ before, limit: this.#size }, this.#turn)
     await this.#page
   }
 
@@ -166,7 +168,7 @@ export class InboxImpl implements Inbox<any> {
     })
   }
 
-  #load(query: { before?: number; limit: number }, turn: number): Promise<void> {
+  #load(query: { before?: number | undefined; limit: number }, turn: number): Promise<void> {
     this.#during = []
     const page = this.#ask({ type: 'inbox', ...query }).then(frame => {
       if (turn === this.#turn) this.#loaded(frame, query.before)
