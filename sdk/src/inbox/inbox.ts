@@ -50,7 +50,7 @@ export class InboxImpl implements Inbox<any> {
     this.#host = host
     this.#size = size
     this.push = pushOf(command => this.#ask(command))
-    this.#cursors = new Cursors(client, host, () => this.open())
+    this.#cursors = new Cursors(client, host, this)
     const read = (): InboxView<any> => this.#view ??= this.#read()
     // Only what was read is told anew: whoever listens has read.
     this.view = { get current() { return read() }, subscribe: listener => (read(), this.#listeners.add(listener)) }
@@ -136,6 +136,7 @@ export class InboxImpl implements Inbox<any> {
     if (type === 'subscribed') {
       if (epoch !== this.#epoch) this.#settled(Infinity)
       this.#epoch = epoch
+      this.#cursors.moved()
       return frame.recovered && this.#at < Infinity ? undefined : this.#first()
     }
     if (this.#page) this.#during.push(frame)

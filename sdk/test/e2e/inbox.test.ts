@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { inbox, type Inbox } from '../../src/inbox/index.js'
 import type { Client } from '../../src/index.js'
 import type { Proxy } from '../support/proxy.js'
+import { seeded, type Random } from '../support/random.js'
 import { signedIn, token, type Server } from '../support/server.js'
-import { connected, story, until, type Story } from '../support/story.js'
+import { connected, sleep, story, until, type Story } from '../support/story.js'
 
 /** Short: who misses more than this reads the inbox anew. */
 const KEPT = 8
@@ -223,3 +224,60 @@ story('followers of a topic are told, until they say no', async given => {
   await shows(bob, '1.1 1.0 2/2')
   await shows(ada, '1.0 1/1')
 }, CONFIG.replace('[inbox]', '[inbox]\nfollow = "signed-in"'))
+
+const SEED = Number(process.env.SEED ?? 5)
+
+/** What somebody may do with the items that one sees. */
+function mark({ inbox: own }: Device, random: Random): Promise<void> {
+  const { items } = own.view.current
+  const ids = items.filter(() => random() < 0.3).map(({ id }) => id)
+  const some = [own.markSeen, own.markRead, own.markUnread, own.archive].map(how => () => how.call(own, ids))
+  const all = [() => own.markAllSeen(), () => own.markAllRead(), () => own.loadMore()]
+  const acts = [...some, ...some, ...all]
+  return acts[Math.floor(random() * acts.length)]!()
+}
+
+story('whatever is done while lines are cut and the server is killed: in the end all have what the server has', async given => {
+  const { server } = given
+  const random = seeded(SEED)
+  const devices = [await device(given, 'ada', 4), await device(given, 'ada', 7)]
+  for (const one of devices) one.inbox.unread('chat:x').subscribe(() => {})
+  const bob = given.client({ token: token('bob') })
+  bob.connect()
+  const said: Promise<unknown>[] = []
+  for (let i = 0; i < 60; i++) {
+    const one = devices[random() < 0.5 ? 0 : 1]!
+    const what = random()
+    if (what < 0.25) await tell(server, 'ada', [i], random() < 0.3 ? { ttl: 150 } : {})
+    else if (what < 0.4) said.push(bob.channel('chat:x').publish(i))
+    else if (what < 0.5) said.push(one.inbox.readUpto('chat:x', Math.floor(random() * 12)))
+    else if (what < 0.9) said.push(mark(one, random))
+    else if (what < 0.95) one.proxy.cut()
+    else if (what < 0.97) {
+      one.proxy.refuse(true)
+      one.proxy.cut()
+      setTimeout(() => one.proxy.refuse(false), 300)
+    } else {
+      await server.stop()
+      await server.start()
+    }
+    await sleep(random() * 30)
+  }
+  await Promise.all(said)
+  const last = await server.api('/notify', { user: 'ada', topic: 'news', data: 'last' })
+  assert.equal(last.notified, 1)
+  await sleep(200) // The last ttl is over.
+  for (const one of devices) {
+    await until(() => one.inbox.view.current.items[0]?.data === 'last', 'the last')
+    const { view } = one.inbox
+    while (view.current.more) await one.inbox.loadMore()
+  }
+  const all = await truth(server, 'ada')
+  for (const one of devices) await shows(one, all)
+  const [first, second] = devices.map(({ inbox: own }) => own.unread('chat:x')) as [any, any]
+  const { cursors } = await server.api('/cursors?user=ada')
+  const newest = (await bob.channel('chat:x').history({ limit: 1 })).messages.at(-1)?.position!.offset ?? 0
+  const read = cursors[0]?.offset ?? 0
+  const numbers = ({ current: { count, read } }: any): string => `${count} ${read}`
+  for (const one of [first, second]) await until(() => numbers(one) === `${newest - read} ${read}`, () => `${newest - read} ${read}, not ${numbers(one)}`)
+}, CONFIG)
