@@ -95,6 +95,17 @@ test('an offset beyond the newest counts as the newest: what comes is unread', a
   assert.deepEqual([unread.current.read, unread.current.count], [10, 1])
 })
 
+test('a question that is refused for now is asked again', async () => {
+  const { clock, unread, line } = await counted()
+  line.tell({ type: 'cursor', channel: 'inbox:ada', offset: 1, timestamp: '', of: 'chat:x', epoch: 'e', upto: 8 })
+  await settle()
+  line.tell({ type: 'error', id: line.last('unread').id, code: 'limit_exceeded', message: '', retryable: true, retry_after: 300 })
+  await clock.pass(300)
+  assert.equal(line.of('unread').length, 3)
+  await answer(line, 8, 10, 2)
+  assert.deepEqual(unread.current, { read: 8, count: 2, first: 9 })
+})
+
 test('asked when both the channel and the inbox are followed: what is read on another device before is in the answer', async () => {
   const { client, up } = fake()
   const unread = inbox(client).unread('chat:x')

@@ -1,7 +1,9 @@
+import type { TidingsError } from '../error.js'
 import type { Host } from '../host.js'
 import { Value } from '../observable.js'
 import type { Channel, Client, Observable, Unsubscribe } from '../types.js'
 import { json } from '../wire/frames.js'
+import { again } from './again.js'
 import type { Inbox, Unread } from './types.js'
 
 const NOTHING: Unread = { count: 0, read: 0 }
@@ -36,7 +38,7 @@ export class UnreadCount implements Observable<Unread> {
 
   // Bound, because it is handed around alone.
   readonly subscribe = (listener: (value: Unread) => void): Unsubscribe => {
-    const end = this.#value.subscribe(listener)
+    const end = this.#value.add(listener)
     if (this.#value.size === 1) this.#start()
     return () => {
       end()
@@ -71,7 +73,10 @@ export class UnreadCount implements Observable<Unread> {
         this.#counted = offset
         this.#set({ count, read, first })
       }
-    } catch { /* Refused, or over: the next connection asks again. */ }
+    } catch (error) {
+      // What is refused for good is asked again with the next connection.
+      again(this.#host, error as TidingsError, () => this.ask())
+    }
     this.#arrived = null
     this.#count(arrived)
     if (this.#again) this.ask()
@@ -79,7 +84,6 @@ export class UnreadCount implements Observable<Unread> {
 
   #start(): void {
     const channel = this.#channel
-    const { status } = channel
     this.#ends = [
       this.#own.open(),
       channel.on('message', ({ position, user }) => {
@@ -89,7 +93,7 @@ export class UnreadCount implements Observable<Unread> {
       }),
       channel.on('change', ({ kind, target }) => { if (kind === 'deleted' && target > this.current.read) this.ask() }),
       channel.on('gap', () => this.ask()),
-      status.subscribe(({ state }) => {
+      channel.status.subscribe(({ state }) => {
         if (state !== 'idle') return void this.ask()
         this.#said = this.#counted = 0
         this.#set(NOTHING)
@@ -102,10 +106,9 @@ export class UnreadCount implements Observable<Unread> {
   }
 
   #count(offsets: readonly number[]): void {
-    const { current } = this
     const more = offsets.filter(offset => offset > this.#counted).length
-    this.#counted = Math.max(this.#counted, offsets.at(-1) ?? 0)
-    if (more) this.#set({ ...current, count: current.count + more })
+    this.#counted = Math.max(this.#counted, ...offsets)
+    this.#set({ ...this.current, count: this.current.count + more })
   }
 
   #set(next: Unread): void {

@@ -280,4 +280,4 @@ story('whatever is done while lines are cut and the server is killed: in the end
   const read = cursors[0]?.offset ?? 0
   const numbers = ({ current: { count, read } }: any): string => `${count} ${read}`
   for (const one of [first, second]) await until(() => numbers(one) === `${newest - read} ${read}`, () => `${newest - read} ${read}, not ${numbers(one)}`)
-}, CONFIG)
+}, CONFIG.replace('[inbox]', '[inbox]\nitems = 10'))
