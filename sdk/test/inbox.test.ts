@@ -54,6 +54,38 @@ test('the inbox of whoever is connected: a page, then what arrives', async () =>
   assert.deepEqual(numbers(), ['5,4,3', 3, 2])
 })
 
+test('who only listens is told all the same', async () => {
+  const { client, up } = fake()
+  const one = inbox(client)
+  const told: string[] = []
+  one.view.subscribe(({ unread, status }) => told.push(`${status.state} ${unread}`))
+  one.open()
+  await settle()
+  client.connect()
+  const line = await up()
+  line.subscribed(ADA, 3)
+  await settle()
+  page(line, 3, [item(3)])
+  await settle()
+  push(line, 'notification', 4, { item: item(4), unread: 2, unseen: 2 })
+  await settle()
+  assert.deepEqual([told[0], told.at(-2), told.at(-1)], ['joining 0', 'live 1', 'live 2'])
+})
+
+test('a page whose items were all archived is followed by the next', async () => {
+  const { one, line, numbers } = await opened(undefined, { more: true, unread: 4, unseen: 3 })
+  push(line, 'mark', 4, { as: 'archived', upto: 3, unread: 1, unseen: 1 })
+  assert.deepEqual(numbers(), ['', 1, 1])
+  const more = one.loadMore()
+  await settle()
+  assert.deepEqual({ ...line.last('inbox'), id: 0 }, { id: 0, type: 'inbox', limit: 3 })
+  push(line, 'notification', 5, { item: item(5), unread: 2, unseen: 2 })
+  page(line, 4, [item(0)])
+  await more
+  assert.deepEqual(numbers(), ['5,0', 2, 2])
+  assert.equal(one.view.current.more, false)
+})
+
 test('what another device marks is marked here, with the numbers of the server', async () => {
   const { one, line, numbers } = await opened()
   push(line, 'mark', 4, { as: 'read', ids: [3], unread: 2, unseen: 1 })

@@ -62,6 +62,7 @@ test('reading shows at once, waits offline, and only the furthest is sent', asyn
   client.retryNow()
   const next = await up()
   assert.deepEqual(next.of('read').map(({ channel, offset }) => [channel, offset]), [['chat:x', 10], ['chat:y', 1]])
+  next.subscribed('inbox:ada', 0, { recovered: true })
   next.subscribed('chat:x', 11, { recovered: true })
   await settle()
   next.event(11)
@@ -81,6 +82,44 @@ test('a refused cursor is taken back', async () => {
   await assert.rejects(refused, (error: TidingsError) => error.code === 'forbidden')
   await answer(line, 5, 10, 5)
   assert.deepEqual([unread.current.read, unread.current.count], [5, 5])
+})
+
+test('an offset beyond the newest counts as the newest: what comes is unread', async () => {
+  const { one, unread, line } = await counted()
+  const done = one.readUpto('chat:x', 500)
+  assert.deepEqual([unread.current.read, unread.current.count], [500, 0])
+  line.tell({ type: 'read', id: line.last('read').id, channel: 'chat:x', offset: 10 })
+  await done
+  await answer(line, 10, 10, 0)
+  line.event(11)
+  assert.deepEqual([unread.current.read, unread.current.count], [10, 1])
+})
+
+test('a question that is refused for now is asked again', async () => {
+  const { clock, unread, line } = await counted()
+  line.tell({ type: 'cursor', channel: 'inbox:ada', offset: 1, timestamp: '', of: 'chat:x', epoch: 'e', upto: 8 })
+  await settle()
+  line.tell({ type: 'error', id: line.last('unread').id, code: 'limit_exceeded', message: '', retryable: true, retry_after: 300 })
+  await clock.pass(300)
+  assert.equal(line.of('unread').length, 3)
+  await answer(line, 8, 10, 2)
+  assert.deepEqual(unread.current, { read: 8, count: 2, first: 9 })
+})
+
+test('asked when both the channel and the inbox are followed: what is read on another device before is in the answer', async () => {
+  const { client, up } = fake()
+  const unread = inbox(client).unread('chat:x')
+  unread.subscribe(() => {})
+  client.connect()
+  const line = await up()
+  line.subscribed('chat:x', 10)
+  await settle()
+  assert.equal(line.of('unread').length, 0)
+  line.subscribed('inbox:ada', 7)
+  await settle()
+  assert.equal(line.of('unread').length, 1)
+  await answer(line, 10, 10, 0)
+  assert.equal(unread.current.read, 10)
 })
 
 test('nobody looks: the channel and the inbox are left, and nothing is asked', async () => {

@@ -1,8 +1,7 @@
-import type { ChannelImpl } from '../channel.js'
 import type { Host } from '../host.js'
-import type { Client, Observable, Unsubscribe } from '../types.js'
+import type { Client, Observable } from '../types.js'
 import { json } from '../wire/frames.js'
-import type { Unread } from './types.js'
+import type { Inbox, Unread } from './types.js'
 import { UnreadCount } from './unread.js'
 
 /** The lane of the outbox for all that is said to one's own inbox. */
@@ -19,22 +18,20 @@ interface Moving {
 export class Cursors {
   readonly #client: Client<any>
   readonly #host: Host
-  readonly #open: () => Unsubscribe
+  readonly #own: Inbox
   readonly #counts = new Map<string, UnreadCount>()
   readonly #moving = new Map<string, Moving>()
 
-  constructor(client: Client<any>, host: Host, open: () => Unsubscribe) {
+  constructor(client: Client<any>, host: Host, own: Inbox) {
     this.#client = client
     this.#host = host
-    this.#open = open
+    this.#own = own
   }
 
   unread(name: string): Observable<Unread> {
-    const user = (): string => (this.#client.status.current as { user?: string }).user ?? ''
-    const channel = this.#client.channel(name) as unknown as ChannelImpl<any, any>
-    const count = this.#counts.get(name) ?? new UnreadCount(channel, this.#host, user, this.#open)
-    this.#counts.set(name, count)
-    return count
+    const found = this.#counts.get(name) ?? new UnreadCount(this.#client, name, this.#host, this.#own)
+    this.#counts.set(name, found)
+    return found
   }
 
   readUpto(channel: string, offset: number): Promise<void> {
@@ -42,27 +39,27 @@ export class Cursors {
     count?.readUpto(offset)
     return new Promise((done, failed) => {
       const before = this.#moving.get(channel)
-      const waiting = [{ done, failed }]
       // One that waits goes no further back than the next, and is settled with it.
-      if (before?.withdraw()) waiting.unshift(...before.waiting)
+      const waiting = [...before?.withdraw() ? before.waiting : [], { done, failed }]
       const moving: Moving = { offset: Math.max(offset, before?.offset ?? 0), waiting, withdraw: () => false }
       this.#moving.set(channel, moving)
       const settled = (): void => {
-        if (this.#moving.get(channel) === moving) this.#moving.delete(channel)
+        const last = this.#moving.get(channel) === moving && this.#moving.delete(channel)
+        count?.ask(last)
       }
       const body = json({ type: 'read', channel, offset: moving.offset })
       moving.withdraw = this.#host.outbox.add(LANE, body, undefined, {}, () => {
-        settled()
         waiting.forEach(one => one.done())
-        count?.ask()
-      }, error => {
         settled()
+      }, error => {
         waiting.forEach(one => one.failed(error))
-        count?.ask(true)
+        settled()
       })
     })
   }
 
-  /** A cursor has moved, here or on another device. */
-  moved(channel: string): void { this.#counts.get(channel)?.ask() }
+  /** A cursor has moved, here or on another device; without a name any may have. */
+  moved(channel?: string): void {
+    for (const [name, count] of this.#counts) if (!channel || name === channel) count.ask()
+  }
 }

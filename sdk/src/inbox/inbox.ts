@@ -3,6 +3,7 @@ import type { Host } from '../host.js'
 import { Listeners } from '../observable.js'
 import type { ChannelStatus, Client, Observable, Unsubscribe } from '../types.js'
 import { json, type Command, type Frame } from '../wire/frames.js'
+import { again } from './again.js'
 import { Cursors, LANE } from './cursors.js'
 import { itemOf, marked, taken, type As, type Box, type Mark } from './items.js'
 import { pushOf } from './push.js'
@@ -11,7 +12,6 @@ import type { GroupsPage, GroupsQuery, Inbox, InboxPush, InboxView, Notification
 /** Of one command. */
 const IDS = 1000
 const PAGE = 100
-const RETRY = 1000
 const NOBODYS: Box = { items: [], unread: 0, unseen: 0 }
 
 /** A mark that is on its way, or whose effect has not come back yet. */
@@ -50,9 +50,10 @@ export class InboxImpl implements Inbox<any> {
     this.#host = host
     this.#size = size
     this.push = pushOf(command => this.#ask(command))
-    this.#cursors = new Cursors(client, host, () => this.open())
+    this.#cursors = new Cursors(client, host, this)
     const read = (): InboxView<any> => this.#view ??= this.#read()
-    this.view = { get current() { return read() }, subscribe: listener => this.#listeners.add(listener) }
+    // Only what was read is told anew: whoever listens has read.
+    this.view = { get current() { return read() }, subscribe: listener => (read(), this.#listeners.add(listener)) }
     client.status.subscribe(() => this.#attach())
   }
 
@@ -82,8 +83,9 @@ export class InboxImpl implements Inbox<any> {
   markAllRead(): Promise<void> { return this.#mark('read') }
 
   async loadMore(): Promise<void> {
-    const last = this.#box.items.at(-1)
-    if (this.#more && last && !this.#page) this.#load({ before: last.id, limit: this.#size }, this.#turn)
+    // Without any, as all were archived, the next page is a first one.
+    const before = this.#box.items.at(-1)?.id
+    if (this.#more && !this.#page) this.#load({ before, limit: this.#size })
     await this.#page
   }
 
@@ -134,6 +136,7 @@ export class InboxImpl implements Inbox<any> {
     if (type === 'subscribed') {
       if (epoch !== this.#epoch) this.#settled(Infinity)
       this.#epoch = epoch
+      this.#cursors.moved()
       return frame.recovered && this.#at < Infinity ? undefined : this.#first()
     }
     if (this.#page) this.#during.push(frame)
@@ -156,17 +159,15 @@ export class InboxImpl implements Inbox<any> {
 
   #first(): void {
     const turn = ++this.#turn
-    this.#load({ limit: Math.min(PAGE, Math.max(this.#size, this.#box.items.length)) }, turn).catch(error => {
-      if (turn !== this.#turn) return
-      if (error.retryable) {
-        return void this.#host.runtime.setTimeout(() => turn === this.#turn && this.#first(), error.retryAfterMs ?? RETRY)
-      }
+    this.#load({ limit: Math.min(PAGE, Math.max(this.#size, this.#box.items.length)) }).catch(error => {
+      if (turn !== this.#turn || again(this.#host, error, () => turn === this.#turn && this.#first())) return
       this.#failed = { state: 'failed', cause: error }
       this.#changed()
     })
   }
 
-  #load(query: { before?: number; limit: number }, turn: number): Promise<void> {
+  #load(query: { before?: number | undefined; limit: number }): Promise<void> {
+    const turn = this.#turn
     this.#during = []
     const page = this.#ask({ type: 'inbox', ...query }).then(frame => {
       if (turn === this.#turn) this.#loaded(frame, query.before)

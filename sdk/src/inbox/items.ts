@@ -42,9 +42,9 @@ export function marked(box: Box, { as, ids, upto = 0 }: Mark): Box {
 
 /** What is in the box behind this frame, whose numbers are right. */
 export function taken(box: Box, frame: Frame): Box {
-  const { type, item, as, ids, upto, dropped, unread = box.unread, unseen = box.unseen } = frame
+  const { type, item, ids, dropped, unread = box.unread, unseen = box.unseen } = frame
   let { items } = box
-  if (type === 'mark') items = marked(box, { as, ids, upto }).items
+  if (type === 'mark') items = marked(box, frame as unknown as Mark).items
   const gone = new Set<number>(type === 'expired' ? ids : dropped)
   if (item && !items.some(({ id }) => id === item.id)) items = [itemOf(item), ...items]
   if (gone.size) items = items.filter(({ id }) => !gone.has(id))

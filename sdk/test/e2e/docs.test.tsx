@@ -11,6 +11,8 @@ import 'fake-indexeddb/auto'
 import { createClient, TidingsError, type Client } from 'tidings'
 import * as channels from '../../../examples/guide/channels.js'
 import * as connection from '../../../examples/guide/connection.js'
+import * as chat from '../../../examples/guide/chat.js'
+import * as notes from '../../../examples/guide/inbox.js'
 import { connectTo } from '../../../examples/guide/node.js'
 import * as outbox from '../../../examples/guide/outbox.js'
 import * as livedata from '../../../examples/guide/live.js'
@@ -181,6 +183,87 @@ subscribe = "anyone"
 publish = "anyone"
 `)
 
+const USERS = signedIn('[inbox]\nfollow = "signed-in"')
+
+example('notifications: watch, mark, page, group, follow, count', async ({ server, use }) => {
+  const { show, shows } = screen()
+  const client = use(createClient({ url: server.url, runtime, token: token('ada') }))
+  const tell = (text: string, more: object = {}) => server.api('/notify', { user: 'ada', topic: 'comment', data: { text }, ...more })
+  const { notes: own, close } = notes.watch(client, show)
+  await tell('one', { subject: 'doc:1' })
+  await shows('just now: one')
+  await shows('1 new, 1 unread: one')
+  await tell('two', { subject: 'doc:1' })
+  await shows('2 new, 2 unread: two, one')
+  await notes.bySubject(own, show)
+  await shows('doc:1: 2, 2 of them unread, the last: two')
+  await notes.mark(own)
+  await shows('0 new, 0 unread: two')
+  await notes.follow(own)
+  assert.equal((await server.api('/notify', { topic_followers: 'releases', topic: 'release', data: { text: '1.0' } })).notified, 1)
+  await shows('1 new, 1 unread: 1.0, two')
+  for (let i = 0; i < 60; i++) await tell(`${i}`)
+  const late = use(createClient({ url: server.url, runtime, token: token('ada') }))
+  const there = notes.watch(late, () => {}).notes
+  await until(() => there.view.current.items.length === 50, 'a page')
+  await notes.older(there)
+  assert.equal(there.view.current.items.length, 62)
+  close()
+
+  const end = notes.unread(client, show)
+  await live(client.channel('chat:lobby'))
+  const bob = use(createClient({ url: server.url, runtime, token: token('bob') }))
+  const { position } = await bob.channel('chat:lobby').publish({ text: 'Hello' })
+  await shows('1 unread in the lobby')
+  await notes.read(late, position!.offset)
+  await shows('0 unread in the lobby')
+  end()
+}, USERS)
+
+example('Web Push: a button, and the end with the sign-out', async ({ server, use }) => {
+  installDocument()
+  const { show, shows } = screen()
+  const client = use(createClient({ url: server.url, runtime, token: token('ada') }))
+  let ended = false
+  const keys = { p256dh: 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4', auth: 'BTBZMqHH6r4Tts7J_aSIgg' }
+  const made = { endpoint: 'https://push.example.com/1', toJSON: () => ({ endpoint: made.endpoint, keys }), unsubscribe: async () => ended = true }
+  let allowed = false
+  const pushManager = {
+    async subscribe({ applicationServerKey }: { applicationServerKey: string }) {
+      assert.match(applicationServerKey, /^B[\w-]{86}$/)
+      if (!allowed) throw new DOMException('no', 'NotAllowedError')
+      return made
+    },
+    getSubscription: async () => made,
+  } as any
+  const on = document.createElement('button')
+  notes.button(client, on, show, { pushManager })
+  on.click()
+  await shows('Your browser does not allow it.')
+  allowed = true
+  on.click()
+  await shows('You will be told here.')
+  await notes.logout(client, { pushManager })
+  assert.ok(ended)
+  assert.equal(client.status.current.state, 'idle')
+}, signedIn('[push]\nsubject = "mailto:operator@example.com"'))
+
+example('chat: watch, change, and what a late joiner sees', async ({ connect }) => {
+  const [ada, bob] = [connect().channel('chat:lobby'), connect().channel('chat:lobby')]
+  const [first, late] = [screen(), screen()]
+  chat.watch(ada, first.show)
+  await live(ada)
+  await chat.change(ada)
+  await first.shows('1 is gone')
+  assert.deepEqual(first.lines, ['1: Helo', '1 is now: Hello', '1 has 1 👍', '1 has 0 👍', '1 is gone'])
+  const { position } = await ada.publish({ text: 'one' })
+  await ada.react(position!.offset, '👍')
+  chat.watch(bob, late.show)
+  await late.shows('6 has 1 👍')
+  assert.equal(position!.offset, 6)
+  assert.deepEqual(late.lines, ['1: deleted', '1 has 1 👍', '1 has 0 👍', '1 is gone', '6: one', '👍 1', '6 has 1 👍'])
+})
+
 example('presence: enter, watch, ask, leave', async ({ connect }) => {
   const { show, shows } = screen()
   const [ada, bob] = [connect().channel('chat:lobby'), connect().channel('chat:lobby')]
@@ -244,6 +327,44 @@ example('React: the chat', async ({ connect }) => {
   clearInterval(typing)
   root.unmount()
 })
+
+example('React: the bell, the count of a room, and messages that change', async ({ server, use }) => {
+  installDocument()
+  ;(globalThis as any).IS_REACT_ACT_ENVIRONMENT = false
+  const { createRoot } = await import('react-dom/client')
+  const { Bell, Messages, ReadMarker, RoomLink } = await import('../../../examples/react/inbox.js')
+  const { TidingsProvider } = await import('tidings/react')
+  const [ada, bob] = ['ada', 'bob'].map(user => use(createClient({ url: server.url, runtime, token: token(user) }))) as [Client<any>, Client<any>]
+  const page = document.createElement('div')
+  const root = createRoot(page)
+  const shows = (text: string): Promise<void> => until(() => page.textContent?.includes(text), () => `${text} in ${page.innerHTML}`)
+  const name = 'chat:lobby'
+  root.render(<TidingsProvider client={ada}><Bell /><RoomLink name={name} /></TidingsProvider>)
+  await live(ada.channel(name))
+  await server.api('/notify', { user: 'ada', topic: 'news', data: { text: 'Hello' } })
+  await shows('Notifications (1)')
+  await bob.channel(name).publish({ text: 'one' })
+  await shows('chat:lobby (1)')
+  const details = page.querySelector('details')!
+  details.open = true
+  details.dispatchEvent(new Event('toggle', { bubbles: true }))
+  await until(() => page.querySelector('summary')!.textContent === 'Notifications ', () => page.innerHTML)
+  page.querySelector<HTMLElement>('li.unread button')!.click()
+  await until(() => page.querySelector('li.read'), () => page.innerHTML)
+  await ada.channel(name).publish({ text: 'mine' })
+  root.render(<TidingsProvider client={ada}><RoomLink name={name} /><Messages name={name} me="ada" /><ReadMarker name={name} /></TidingsProvider>)
+  await until(() => page.querySelector('a')!.textContent === name, () => page.innerHTML)
+  await shows('mine')
+  page.querySelector<HTMLElement>('li button')!.click()
+  await shows('one 👍 1')
+  await bob.channel(name).edit(1, { text: 'two' })
+  await shows('two (edited) 👍 1')
+  const buttons = [...page.querySelectorAll<HTMLElement>('button')].filter(({ textContent }) => textContent === 'Delete')
+  assert.equal(buttons.length, 1, 'her own')
+  buttons[0]!.click()
+  await shows('(deleted)')
+  root.unmount()
+}, USERS)
 
 test('docs: a client is made in one line, and connects', async () => {
   for (const client of [connection.create(), (await import('../../../examples/react/client.js')).client]) {

@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromSdk } from './paths.js'
@@ -43,6 +43,17 @@ export class Server {
     running.add(this)
     this.#process = spawn(BIN, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.port = await portOf(this.#process, [BIN, ...args].join(' '))
+  }
+
+  /** What the HTTP API answers to the key that may do everything. */
+  async api(path: string, body?: object): Promise<any> {
+    const key = readFileSync(join(this.#data, 'store', 'api-key'), 'utf8').trim()
+    const answer = await fetch(`${this.url}/api/v1${path}`, {
+      headers: { authorization: `Bearer ${key}` }, ...body && { method: 'POST', body: JSON.stringify(body) },
+    })
+    const text = await answer.text()
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`)
+    return JSON.parse(text)
   }
 
   /** Ends it, by default as `kill -9` does, and waits for the end. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import WebSocket from 'ws'
 import { createClient, type Client, type ClientOptions, type Message, type TransportName } from '../../src/index.js'
+import { Proxy } from './proxy.js'
 import { Server } from './server.js'
 
 export const TRANSPORTS: readonly TransportName[] =
@@ -27,6 +28,8 @@ export interface Story {
   readonly transport: TransportName
   /** A client of this server that is disconnected at the end. Quick to come back. */
   client(options?: Partial<ClientOptions>): Client<any>
+  /** A line to this server that can be cut; closed at the end. */
+  line(): Promise<Proxy>
 }
 
 /** One test per transport, each with a server of its own. */
@@ -35,6 +38,7 @@ export function story(name: string, run: (story: Story) => Promise<void>, config
     test(`${transport}: ${name}`, async t => {
       const server = await Server.start(config)
       const clients: Client<any>[] = []
+      const lines: Proxy[] = []
       try {
         await run({
           t, server, transport,
@@ -45,8 +49,15 @@ export function story(name: string, run: (story: Story) => Promise<void>, config
             clients.push(client)
             return client
           },
+          async line() {
+            const line = await Proxy.start(server.port)
+            lines.push(line)
+            return line
+          },
         })
       } finally {
+        // While their ends are there: Node never lets go of a socket that cannot be reset.
+        for (const line of lines) line.close()
         for (const client of clients) client.disconnect()
         await server.dispose()
       }
