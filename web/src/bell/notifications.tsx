@@ -2,7 +2,7 @@
 // says so.
 import { useEffect, useState } from 'react'
 import type { Notification } from 'tidings/inbox'
-import type { useInbox } from 'tidings/react'
+import type { InboxHook } from 'tidings/react'
 import { Avatar } from '../avatar.tsx'
 import { useNow } from '../browser.ts'
 import { Dialog } from '../dialog.tsx'
@@ -11,29 +11,27 @@ import { Archive, Bell, Check, Close } from '../icons.tsx'
 import { Linked } from '../linked.tsx'
 import { contentOf, groupsOf, type Group } from './content.ts'
 
-export type Inbox = ReturnType<typeof useInbox>
-
 interface NotificationsProps {
-  inbox: Inbox
+  view: InboxHook<unknown>
   me: string
   onClose: () => void
   onGo: (room: string) => void
 }
 
-export function Notifications({ inbox, me, onClose, onGo }: NotificationsProps) {
-  const { items, unread, more, loading, loadMore, markSeen, markRead, markAllRead } = inbox
+export function Notifications({ view, me, onClose, onGo }: NotificationsProps) {
+  const { items, unread, more, loading, inbox } = view
   const [grouped, setGrouped] = useState(false)
   const now = useNow(true, 30_000)
   // Also what comes while one looks on.
   useEffect(() => {
     const fresh = items.filter(({ seen }) => !seen).map(({ id }) => id)
-    if (fresh.length) void markSeen(fresh).catch(() => {})
-  }, [items, markSeen])
+    if (fresh.length) void inbox.markSeen(fresh).catch(() => {})
+  }, [items, inbox])
 
   const shown = items
   const follow = (item: Notification) => {
     const { room } = contentOf(item)
-    if (!item.read) void markRead([item.id]).catch(() => {})
+    if (!item.read) void inbox.markRead([item.id]).catch(() => {})
     if (room !== null) onGo(room)
   }
   const one = (item: Notification) => <Entry key={item.id} item={item} now={now} inbox={inbox} onFollow={follow} />
@@ -45,7 +43,7 @@ export function Notifications({ inbox, me, onClose, onGo }: NotificationsProps) 
       </div>
       <div className="inbox-tools">
         <button className="button small" disabled={unread === 0}
-          onClick={() => void markAllRead().catch(() => {})}>Mark all as read</button>
+          onClick={() => void inbox.markAllRead().catch(() => {})}>Mark all as read</button>
         <label className="check">
           <input type="checkbox" checked={grouped} onChange={event => setGrouped(event.target.checked)} />
           By subject
@@ -61,7 +59,7 @@ export function Notifications({ inbox, me, onClose, onGo }: NotificationsProps) 
         )}
         {more && (
           <p className="more">
-            <button className="button small" disabled={loading} onClick={() => void loadMore().catch(() => {})}>
+            <button className="button small" disabled={loading} onClick={() => void inbox.loadMore().catch(() => {})}>
               {loading ? 'Loading…' : 'Show older'}
             </button>
           </p>
@@ -85,7 +83,7 @@ function GroupEntry({ group, one }: { group: Group; one: (item: Notification) =>
 function Entry({ item, now, inbox, onFollow }: {
   item: Notification
   now: number
-  inbox: Inbox
+  inbox: InboxHook<unknown>['inbox']
   onFollow: (item: Notification) => void
 }) {
   const { id, at, read, subject, topic } = item
