@@ -35,12 +35,12 @@ pub enum Kind {
     #[default]
     Events,
     /// What each user is told: notifications, and what they have seen of them.
-    #[serde(skip)]
+    #[serde(skip_deserializing)]
     Inbox,
     /// Values by their keys: live data.
     State,
     /// Who follows a topic. No client can name such a channel.
-    #[serde(skip)]
+    #[serde(skip_deserializing)]
     Topic,
 }
 

@@ -115,10 +115,15 @@ impl Publish {
         why.code.retryable() || (self.amend.is_some() && passing)
     }
 
+    /// Whether it says something: to delete and to react is done without.
+    pub(crate) fn has_data(&self) -> bool {
+        let edits = self.amend.as_ref().is_none_or(|amend| matches!(amend.how, How::Edit));
+        edits && self.write.as_ref().is_none_or(|wish| wish.verb != Verb::Remove)
+    }
+
     /// Somebody has put other things in its place, which have been checked.
     pub(crate) fn rewrite(&mut self, data: Option<Box<RawValue>>, event: Option<Box<str>>) {
-        let has_data = self.amend.as_ref().is_none_or(|amend| matches!(amend.how, How::Edit));
-        if let Some(data) = data.filter(|_| has_data) {
+        if let Some(data) = data {
             self.data = Ok(data);
         }
         if event.is_some() {

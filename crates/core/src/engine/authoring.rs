@@ -100,6 +100,8 @@ impl Engine {
         let Some(held) = lane.iter_mut().find(|held| held.question == question) else { return };
         let namespace = self.config.policy.namespace_of(&held.channel);
         let verdict = verdict.and_then(|mut advice| {
+            // Many a backend says again what it was asked, which is no event's data then.
+            advice.data = advice.data.filter(|_| held.publish.has_data());
             // A namespace that is gone refuses it below.
             if let (Some(data), Some(namespace)) = (&advice.data, namespace) {
                 advice.data = Some(match &held.publish.write {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidings_core::engine::ChannelInfo;
+use tidings_core::policy::Kind;
 
 use super::call::{Call, json};
 use super::problem::Problem;
@@ -60,7 +61,9 @@ async fn with_subscriptions(call: &Call<'_>, found: Vec<ChannelInfo>) -> Vec<Cha
 pub(super) async fn info(call: &Call<'_>) -> Result<Answer, Problem> {
     let counts = call.shard.on_all(|shard| shard.engine().counts()).await;
     let settings = call.shard.settings();
+    // Topics have no channel that anybody could name.
     let namespaces = settings.policy.namespaces.values();
+    let namespaces = namespaces.filter(|found| found.policy.kind != Kind::Topic);
     Ok(json(&Info {
         version: env!("CARGO_PKG_VERSION"),
         connections: call.shard.node.connections(),

@@ -90,6 +90,7 @@ fn text(node: &Node, sum: &Sample) -> String {
     page.one(&table::DUPLICATES, engine.duplicates);
     page.one(&table::NOTIFICATIONS, engine.notifications);
     page.each(&table::DELIVERED, [("history", engine.replayed), ("live", sum.delivered)]);
+    page.one(&table::CONFLATED, engine.conflated);
     page.one(&table::BYTES_OUT, sum.bytes_out);
     let recoveries = Recovery::ALL.iter().map(|outcome| outcome.as_str()).zip(engine.recoveries);
     page.each(&table::RECOVERIES, recoveries);

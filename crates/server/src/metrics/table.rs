@@ -97,6 +97,9 @@ metrics! {
     DELIVERED: Counter "tidings_deliveries_total" "" ["source"]
         "Events and changes of presence queued for a subscriber: `live`, or out of `history` for one \
          that comes back or rewinds.";
+    CONFLATED: Counter "tidings_conflated_frames_total" "" []
+        "Frames with the newest values of some keys, in the place of their changes: to clients that \
+         fall behind in a channel with `overflow = \"conflate\"` (docs/live-data.md).";
     BYTES_OUT: Counter "tidings_sent_bytes_total" "bytes" []
         "Bytes of frames handed to the sockets of clients, before TLS.";
     RECOVERIES: Counter "tidings_recoveries_total" "" ["outcome"]

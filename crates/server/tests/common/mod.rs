@@ -247,6 +247,18 @@ impl Server {
         status_of(&mut tcp)
     }
 
+    /// A metric of the server, by its name and labels as they are served.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let mut tcp = self.tcp();
+        tcp.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut page = String::new();
+        tcp.read_to_string(&mut page).unwrap();
+        let mut lines = page.lines();
+        let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        found.unwrap_or_else(|| panic!("no {name} in {page}"))
+    }
+
     /// Normal clients still chat with the server: they meet in a channel of each kind.
     pub(crate) fn still_fine(&self) {
         let health = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

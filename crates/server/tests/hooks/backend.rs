@@ -197,15 +197,3 @@ pub(crate) fn server(hooks: &[&str], port: u16, lines: &str) -> Server {
     let more = tables(hooks, port, lines);
     Server::start(&Setup { server: "shards = 2", more: &more, ..Setup::default() })
 }
-
-/// A metric of the server, as it is served.
-pub(crate) fn metric(server: &Server, name: &str) -> f64 {
-    let mut tcp = server.tcp();
-    tcp.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut page = String::new();
-    tcp.read_to_string(&mut page).unwrap();
-    let line =
-        page.lines().find(|line| line.strip_prefix(name).is_some_and(|r| r.starts_with(' ')));
-    line.unwrap_or_else(|| panic!("no {name}")).rsplit_once(' ').unwrap().1.parse().unwrap()
-}

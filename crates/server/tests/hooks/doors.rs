@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::backend::{Act, Backend, metric, server, yes};
+use crate::backend::{Act, Backend, server, yes};
 use crate::common::{Server, Socket, token};
 
 fn hello(server: &Server, headers: &str, fields: Value) -> (Socket, Value) {
@@ -157,9 +157,9 @@ fn a_storm_of_connections_is_none_for_the_backend() {
     }
     assert!(backend.most() <= 4, "{}", backend.most());
     assert!(welcome >= 24 && later > 0, "{welcome} {later}");
-    let full = metric(&server, r#"tidings_hook_questions_total{hook="connect",outcome="full"}"#);
+    let full = server.metric(r#"tidings_hook_questions_total{hook="connect",outcome="full"}"#);
     assert_eq!(full, f64::from(later));
-    assert_eq!(metric(&server, "tidings_questions"), 0.0);
+    assert_eq!(server.metric("tidings_questions"), 0.0);
     backend.change(|_| yes());
     drop(server.connect().ask(json!({"type": "hello"})));
 }

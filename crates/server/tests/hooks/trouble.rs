@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::backend::{Act, Backend, metric, no, ok, server, tables, yes};
+use crate::backend::{Act, Backend, no, ok, server, tables, yes};
 use crate::common::{Setup, Socket, free_port, until};
 
 const FAILED: &str = r#"tidings_hook_questions_total{hook="publish",outcome="failed"}"#;
@@ -52,7 +52,7 @@ fn a_backend_that_lies_grants_nothing_and_costs_nobody_anything() {
         unavailable(&mut ada, "room:a");
     }
     assert!(server.memory() < before + (16 << 20), "{} {before}", server.memory());
-    assert_eq!(metric(&server, FAILED) + metric(&server, TIMED_OUT), count as f64);
+    assert_eq!(server.metric(FAILED) + server.metric(TIMED_OUT), count as f64);
     backend.change(|_| yes());
     ada.publish("room:a", json!("at last"));
     assert_eq!(bob.event()["data"], "at last");
@@ -108,15 +108,15 @@ fn a_dead_backend_is_left_alone_and_found_again_when_it_is_back() {
     }
     eprintln!("{sent} publishes to a dead backend; others waited {slowest:?} at most");
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
-    assert_eq!(metric(&server, OPEN), 1.0);
-    let (failed, skipped) = (metric(&server, FAILED), metric(&server, SKIPPED));
+    assert_eq!(server.metric(OPEN), 1.0);
+    let (failed, skipped) = (server.metric(FAILED), server.metric(SKIPPED));
     assert!(failed < 40.0 && skipped > f64::from(sent) * 0.9, "{failed} {skipped} {sent}");
 
     let backend = Backend::start_at(port, |_| yes());
     until("it is found again", || {
         (ada.publish("room:a", json!("back"))["type"] == "published").then_some(())
     });
-    assert_eq!((metric(&server, OPEN), backend.most()), (0.0, 1));
+    assert_eq!((server.metric(OPEN), backend.most()), (0.0, 1));
     assert_eq!(ada.publish("room:a", json!("and stays"))["type"], "published");
     server.until_logged("the backend answers again");
     assert!(server.whole_log().matches("left alone").count() < 30);
@@ -141,7 +141,7 @@ fn a_backend_that_hangs_costs_its_timeout_a_few_times_and_then_nothing() {
     until("the breaker opens", || {
         let mut socket = server.connect();
         unavailable(&mut socket, "room:a");
-        (metric(&server, OPEN) == 1.0).then_some(())
+        (server.metric(OPEN) == 1.0).then_some(())
     });
     let asked = Instant::now();
     for _ in 0..20 {

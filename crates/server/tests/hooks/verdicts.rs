@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::backend::{Act, Backend, SECRET, metric, no, server, tables, yes};
-use crate::common::{Setup, Socket, token, until};
+use crate::backend::{Act, Backend, SECRET, no, server, tables, yes};
+use crate::common::{Server, Setup, Socket, token, until};
 
 /// Publishes without waiting.
 fn send(socket: &mut Socket, channel: &str, data: Value, more: Value) -> u64 {
@@ -39,7 +39,7 @@ fn publishes_are_allowed_denied_and_changed() {
     assert_eq!((&heard[0]["data"], &heard[1]["data"]), (&json!("fine"), &json!("d***")));
     assert_eq!(heard[1]["event"], "moderated");
     assert_eq!(
-        metric(&server, r#"tidings_hook_questions_total{hook="publish",outcome="denied"}"#),
+        server.metric(r#"tidings_hook_questions_total{hook="publish",outcome="denied"}"#),
         1.0
     );
     let asked = backend.count();
@@ -150,7 +150,7 @@ fn the_api_is_the_backend_and_is_not_asked_about() {
     let backend = Backend::start(|_| no());
     let more = tables(&["publish"], backend.port, "")
         + "[[api.key]]\nname = \"backend\"\nsecret = \"a-secret-of-the-API-of-32-bytes-or-more\"\n";
-    let server = crate::common::Server::start(&Setup { more: &more, ..Setup::default() });
+    let server = Server::start(&Setup { more: &more, ..Setup::default() });
     let mut bob = server.connect();
     bob.subscribe("room:a");
     let body = r#"{"channel":"room:a","data":"from the backend"}"#;
@@ -170,7 +170,7 @@ fn a_reload_asks_another_and_one_that_changes_nothing_forgets_nothing() {
     let (old, new) = (Backend::start(|_| yes()), Backend::start(|_| no()));
     let more = tables(&["publish"], old.port, "");
     let setup = Setup { more: &more, ..Setup::default() };
-    let server = crate::common::Server::start(&setup);
+    let server = Server::start(&setup);
     let mut ada = server.connect();
     assert_eq!(ada.publish("room:a", json!(1))["type"], "published");
     let reload = |port: u16, times: f64| {
@@ -179,7 +179,7 @@ fn a_reload_asks_another_and_one_that_changes_nothing_forgets_nothing() {
         std::fs::write(server.path().join("tidings.toml"), text).unwrap();
         server.signal("HUP");
         until("it is read", || {
-            (metric(&server, r#"tidings_reloads_total{outcome="taken"}"#) >= times).then_some(())
+            (server.metric(r#"tidings_reloads_total{outcome="taken"}"#) >= times).then_some(())
         });
     };
     reload(new.port, 1.0);
@@ -200,7 +200,7 @@ fn a_reload_asks_another_and_one_that_changes_nothing_forgets_nothing() {
         assert!(began.elapsed() < Duration::from_secs(10));
     }
     assert_eq!(
-        metric(&server, r#"tidings_hook_questions_total{hook="publish",outcome="allowed"}"#),
+        server.metric(r#"tidings_hook_questions_total{hook="publish",outcome="allowed"}"#),
         2.0
     );
 }
@@ -233,4 +233,58 @@ fn changes_are_asked_about_and_say_what_they_are() {
     assert_eq!((&asked[2]["change"], &asked[2]["data"]), (&json!("delete"), &Value::Null));
     assert_eq!(asked[4]["reaction"], "👍");
     assert!(asked[0].get("change").is_none() && asked[4].get("remove").is_none());
+}
+
+/// A backend that says again what it was asked about, as many do.
+#[test]
+fn changes_and_writes_are_asked_about_and_what_has_no_data_is_not_checked_for_it() {
+    let backend = Backend::start(|question| match question["data"].as_str() {
+        Some("damn") => Act::Say(json!({ "allow": true, "data": "d***" })),
+        Some("worse") => Act::Say(json!({ "allow": true, "data": 7 })),
+        _ => Act::Say(json!({ "allow": true, "data": question["data"] })),
+    });
+    let dir = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    std::fs::write(dir.path().join("text.json"), "{\"type\":\"string\"}").unwrap();
+    let more = tables(&["publish"], backend.port, "").replace(
+        "hooks = [\"publish\"]",
+        "hooks = [\"publish\"]\nschema_file = \"text.json\"\nchanges = { react = \"publish\" }",
+    ) + "[namespace.board]\nkind = \"state\"\nsubscribe = \"anyone\"\npublish = \"anyone\"\n\
+         hooks = [\"publish\"]\nschema_file = \"text.json\"\n";
+    let server = Server::start_in(dir, &Setup { more: &more, ..Setup::default() });
+    let mut ada = server.connect_as(&token("ada", Duration::from_secs(60)));
+    let mut does = |command: Value| {
+        let said = ada.ask(command);
+        let asked = backend.asked().pop().unwrap().body;
+        (said, asked)
+    };
+    let room = |kind: &str| json!({ "type": kind, "channel": "room:a", "offset": 1 });
+    let with = |mut command: Value, name: &str, value: Value| {
+        command[name] = value;
+        command
+    };
+    does(json!({ "type": "publish", "channel": "room:a", "data": "Hi" }));
+
+    let (said, asked) = does(with(room("edit"), "data", json!("damn")));
+    assert_eq!(said["type"], "published", "{said}");
+    assert_eq!((&asked["change"], &asked["target"]), (&json!("edit"), &json!(1)), "{asked}");
+    let (said, _) = does(with(room("edit"), "data", json!("worse")));
+    assert_eq!(said["code"], "invalid_data", "{said}");
+    let (said, asked) = does(with(room("react"), "reaction", json!("+1")));
+    assert_eq!((&said["type"], &asked["reaction"]), (&json!("published"), &json!("+1")), "{said}");
+    let (said, _) = does(json!({ "type": "history", "channel": "room:a" }));
+    assert_eq!(said["events"][0]["data"], "d***", "{said}");
+    let (said, asked) = does(room("delete"));
+    assert_eq!((&said["type"], &asked["data"]), (&json!("published"), &Value::Null), "{said}");
+
+    let board = |kind: &str| json!({ "type": kind, "channel": "board:a", "key": "title" });
+    let (said, asked) = does(with(board("set"), "value", json!("damn")));
+    assert_eq!(said["type"], "written", "{said}");
+    let told = (&asked["write"], &asked["state_key"], &asked["data"]);
+    assert_eq!(told, (&json!("set"), &json!("title"), &json!("damn")));
+    let (said, _) = does(with(board("set"), "value", json!("worse")));
+    assert_eq!(said["code"], "invalid_data", "{said}");
+    let (said, _) = does(json!({ "type": "get", "channel": "board:a" }));
+    assert_eq!(said["entries"][0]["value"], "d***", "{said}");
+    let (said, asked) = does(board("remove"));
+    assert_eq!((&said["type"], &asked["write"]), (&json!("written"), &json!("remove")), "{said}");
 }

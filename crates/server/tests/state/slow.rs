@@ -122,6 +122,7 @@ fn a_slow_reader_holds_values_of_the_last_seconds_while_others_see_each_change()
         done.store(true, Ordering::Relaxed);
         let last = set(&mut server.connect(), "feed:main", "last", stamp());
         assert!(map.seen["values"] > 5, "{:?}", map.seen);
+        assert!(server.metric("tidings_conflated_frames_total") > 5.0);
         assert!(oldest < Duration::from_secs(3), "{oldest:?}");
         let all = reading.join().unwrap();
         assert!(all.seen["state"] > 4 * map.seen.get("state").copied().unwrap_or(0));
