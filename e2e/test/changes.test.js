@@ -161,8 +161,48 @@ demo('what one has read on one device is read on the other, and "New" stands whe
   await fresh.reads('four')
 }, { config: OPEN })
 
+demo('"New" stands behind what was read before a reload, wherever that was', async ({ guest }) => {
+  const desk = await guest('Bob, desk', { token: token('bob') })
+  const ada = await guest('Ada', { token: token('ada') })
+  const newRule = one => one.page.locator('.rule.new + .message').allInnerTexts()
+  await ada.write('one')
+  await desk.reads('one')
+  // He looks away; what comes is new when he is back, and only until he is back again.
+  await desk.room('random').click()
+  await desk.page.getByRole('heading', { level: 1, name: 'random' }).waitFor()
+  await ada.write('two')
+  await until('it is counted', () => desk.room('lobby').locator('.badge').allTextContents(), all => all.join() === '1 unread')
+  await desk.page.goto('about:blank')
+  await ada.write('three')
+  await until('it is stored', () => ada.pending(), pending => pending.length === 0)
+  await desk.page.goBack()
+  await desk.connected()
+  await until('both are counted', () => desk.room('lobby').locator('.badge').allTextContents(), all => all.join() === '2 unread')
+  await desk.room('lobby').click()
+  await desk.reads('three')
+  const [first] = await newRule(desk)
+  assert.match(first, /two/)
+  await desk.page.reload()
+  await desk.reads('three')
+  assert.deepEqual(await newRule(desk), [])
+
+  // What he reads on his phone is read at his desk, also by a page that was not there then.
+  await desk.page.goto('about:blank')
+  await ada.write('four')
+  const phone = await guest('Bob, phone', { token: token('bob') })
+  await phone.reads('four')
+  await until('the badge is gone', () => phone.room('lobby').locator('.badge').count(), count => count === 0)
+  await phone.room('random').click()
+  await ada.write('five')
+  await until('it is counted', () => phone.room('lobby').locator('.badge').allTextContents(), all => all.join() === '1 unread')
+  await desk.page.goBack()
+  await desk.reads('five')
+  const [next] = await until('"New"', () => newRule(desk), all => all.length === 1)
+  assert.match(next, /five/)
+}, { config: OPEN })
+
 for (const colorScheme of ['light', 'dark']) {
-  for (const width of [375, 1440]) {
+  for (const width of [320, 1440]) {
     demo(`changed messages, ${colorScheme}, ${width} wide: fit, can be used by everybody`, async ({ guest }) => {
       const ada = await guest('Ada', { colorScheme, viewport: { width, height: 800 } })
       const bob = await guest('Bob')

@@ -53,7 +53,8 @@ export function useReading(
   )
   return {
     unread: seesEnd ? 0 : cursor.count ?? here,
-    newFrom: useFirstNew(messages, read, me, open && known, start),
+    // What was read elsewhere arrives together with `known`: the mark is not to stand where only this browser was.
+    newFrom: useFirstNew(messages, further(read, elsewhere), me, open && known, start),
   }
 }
 
@@ -82,6 +83,9 @@ function useCursor(room: string): Cursor {
     }
   }, [own, channel, state, count, read])
 }
+
+const further = (read: Position | null, elsewhere: Position | null) =>
+  elsewhere && (read === null || isBehind(elsewhere, read)) ? elsewhere : read
 
 const isNews = ({ position, user }: Message, read: Position | null, me: string) =>
   user !== me && isBehind(position, read)

@@ -1,6 +1,6 @@
 // The inbox: newest first, or grouped by subject. To open it is to have seen it; to read it one follows it or
 // says so.
-import { useEffect, useState } from 'react'
+import { useEffect, useState, type MouseEvent } from 'react'
 import type { Notification } from 'tidings/inbox'
 import type { InboxHook } from 'tidings/react'
 import { Avatar } from '../avatar.tsx'
@@ -42,8 +42,9 @@ export function Notifications({ view, me, onClose, onGo }: NotificationsProps) {
         <button className="icon-button" aria-label="Close" onClick={onClose}><Close /></button>
       </div>
       <div className="inbox-tools">
-        <button className="button small" disabled={unread === 0}
-          onClick={() => void inbox.markAllRead().catch(() => {})}>Mark all as read</button>
+        {/* Not `disabled`: that would take the focus from who has just pressed it. */}
+        <button className="button small" aria-disabled={unread === 0}
+          onClick={() => { if (unread) void inbox.markAllRead().catch(() => {}) }}>Mark all as read</button>
         <label className="check">
           <input type="checkbox" checked={grouped} onChange={event => setGrouped(event.target.checked)} />
           By subject
@@ -98,21 +99,53 @@ function Entry({ item, now, inbox, onFollow }: {
           <time dateTime={new Date(at).toISOString()} title={exactTimeOf(at)}>{agoOf(at, now)}</time>
           {!read && <i className="dot" role="img" aria-label="unread" />}
         </p>
-        <p className="note-text" dir="auto"><Linked text={text} /></p>
+        <Text text={text} />
         <p className="choices">
           {room !== null && (
             <button className="button small" onClick={() => onFollow(item)}>Go to #{room}</button>
           )}
           <button className="button small" aria-label={`Mark as ${read ? 'unread' : 'read'}: ${what}`}
             onClick={() => void (read ? inbox.markUnread([id]) : inbox.markRead([id])).catch(() => {})}>
-            {read ? 'Unread' : <><Check size={13} />Read</>}
+            {read ? 'Mark as unread' : <><Check size={13} />Mark as read</>}
           </button>
           <button className="button small" aria-label={`Archive: ${what}`} title="Archive"
-            onClick={() => void inbox.archive([id]).catch(() => {})}><Archive size={14} /></button>
+            onClick={event => {
+              toNeighbour(event)
+              void inbox.archive([id]).catch(() => {})
+            }}><Archive size={14} /></button>
         </p>
       </div>
     </li>
   )
+}
+
+/** Longer ones are cut, so that the next is in sight, too. */
+const TEXT_LONG = 200
+const LINES_MANY = 5
+
+function Text({ text }: { text: string }) {
+  const [whole, setWhole] = useState(false)
+  const long = text.length > TEXT_LONG || text.split('\n').length > LINES_MANY
+  return (
+    <>
+      <p className={long && !whole ? 'note-text is-cut' : 'note-text'} dir="auto"><Linked text={text} /></p>
+      {long && (
+        <button className="link-button" aria-expanded={whole} onClick={() => setWhole(!whole)}>
+          {whole ? 'Show less' : 'Show all'}
+        </button>
+      )}
+    </>
+  )
+}
+
+/** The focus goes to the next entry, or the one before, when the one that has it leaves the list. */
+function toNeighbour({ currentTarget }: MouseEvent<HTMLElement>) {
+  const entries = [...currentTarget.closest('.inbox-items')!.querySelectorAll('.note-entry')]
+  const at = entries.findIndex(entry => entry.contains(currentTarget))
+  const next = entries[at + 1] ?? entries[at - 1]
+  const button = next?.querySelector<HTMLElement>('.choices button:last-child')
+    ?? currentTarget.closest('dialog')?.querySelector('button')
+  button?.focus()
 }
 
 function Nothing({ me }: { me: string }) {
