@@ -122,6 +122,22 @@ test('a reload goes on with the session; a tab that is duplicated, and who has l
   assert.equal(await ticket(open()), undefined, 'after a logout')
 })
 
+test('each hello of a ticket has a larger number: the server can tell one that was given up and comes late', async () => {
+  const { client, clock, up } = fake()
+  client.connect()
+  let line = await up()
+  assert.ok(!('attempt' in line.sent[0]!), 'there is no ticket yet')
+  const attempts = [0]
+  for (const back of [0, 100_000, 0]) {
+    line.drop()
+    await clock.pass(5000)
+    clock.time -= back // Somebody sets the clock.
+    line = await up()
+    attempts.push(line.sent[0]!.attempt)
+  }
+  for (const [i, attempt] of attempts.entries()) assert.ok(!i || attempt > attempts[i - 1]!, String(attempts))
+})
+
 test('attempts that fail tell a channel nothing: it was joining before', async () => {
   const { client, clock } = fake({ transports: ['poll'], runtime: { fetch: async () => { throw new Error('no network') } } })
   const told: string[] = []

@@ -86,6 +86,53 @@ fn who_is_replaced_is_told() {
 }
 
 #[test]
+fn a_delayed_hello_of_an_abandoned_attempt_does_not_take_a_newer_sessions_place() {
+    for seed in 0..20 {
+        let (mut w, ada, bob, ticket) = scene(seed, "user:ada");
+        w.half_open(ada);
+        let attempt = |attempt: u64, token: &str| json!({ "session": ticket["session"], "attempt": attempt, "token": token });
+        let (second, welcome) = hello(&mut w, attempt(2, "user:ada"));
+        assert_eq!(welcome["resumed"], true, "seed {seed}");
+        // Her client gave this one up before that; the network had it until now.
+        let (first, late) = hello(&mut w, attempt(1, "user:ada"));
+        assert_eq!(late["resumed"], false, "seed {seed}");
+        let public = |welcome: &Value| {
+            welcome["session"].as_str().unwrap().split('.').next().unwrap().to_owned()
+        };
+        assert_ne!(public(&late), public(&welcome), "seed {seed}");
+        assert_eq!(w.closed(second), [0_u16; 0], "seed {seed}");
+        // Also while it is lost, and with the same number as once more.
+        w.drop_link(first);
+        w.drop_link(second);
+        let (_, late) = hello(&mut w, attempt(1, "user:ada"));
+        assert_eq!(late["resumed"], false, "seed {seed}");
+        let (third, welcome) = hello(&mut w, attempt(3, "user:ada"));
+        assert_eq!(welcome["resumed"], true, "seed {seed}");
+        let leave = json!({ "type": "leave", "channel": ROOM });
+        assert_eq!(w.ask(third, leave)["type"], "left", "seed {seed}");
+        w.run(10.secs());
+        assert_eq!(actions(&w, bob), ["enter", "leave"], "seed {seed}");
+        w.check();
+    }
+}
+
+#[test]
+fn who_claims_a_session_and_is_gone_before_the_answer_leaves_it_to_the_next() {
+    for seed in 0..40 {
+        let (mut w, ada, bob, ticket) = scene(seed, "user:ada");
+        w.half_open(ada);
+        let claimant = w.stranger();
+        w.tell(claimant, json!({ "type": "hello", "session": ticket["session"], "attempt": 1 }));
+        w.drop_link(claimant);
+        let (_, welcome) = hello(&mut w, json!({ "session": ticket["session"], "attempt": 2 }));
+        assert_eq!(welcome["resumed"], true, "seed {seed}");
+        w.run(100.secs());
+        assert_eq!(actions(&w, bob), ["enter"], "seed {seed}");
+        w.check();
+    }
+}
+
+#[test]
 fn who_says_good_bye_leaves_soon_and_is_not_resumed() {
     let (mut w, ada, bob, ticket) = scene(4, "user:ada");
     w.leave_for_good(ada);

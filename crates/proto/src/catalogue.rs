@@ -100,6 +100,11 @@ pub const COMMANDS: &[CommandSpec] = &[
             may("token", FieldKind::Text, "A JWT that says who the user is"),
             may("client", FieldKind::Text, "What the client is called"),
             may("session", FieldKind::Text, "The ticket of the session that shall go on"),
+            may(
+                "attempt",
+                FieldKind::Count(1),
+                "Which try with this ticket it is: larger each time",
+            ),
         ],
         examples: &[
             r#"{"type":"hello","id":1}"#,

@@ -48,6 +48,7 @@ pub enum CommandBody<'a> {
         token: Option<Text<'a>>,
         client: Option<Text<'a>>,
         session: Option<Text<'a>>,
+        attempt: Option<u64>,
     },
     History {
         channel: Text<'a>,
@@ -229,6 +230,7 @@ struct Fields<'a> {
     client: Option<Text<'a>>,
     #[serde(borrow)]
     session: Option<Text<'a>>,
+    attempt: Option<u64>,
 }
 
 /// Any JSON value: a `null` is one too, where serde would take it for nothing.
@@ -276,7 +278,12 @@ impl<'a> Fields<'a> {
                 after: read(self.after)?,
                 limit: self.limit,
             },
-            "hello" => B::Hello { token: self.token, client: self.client, session: self.session },
+            "hello" => B::Hello {
+                token: self.token,
+                client: self.client,
+                session: self.session,
+                attempt: self.attempt,
+            },
             "history" => B::History {
                 channel: self.channel.ok_or_else(no_channel)?,
                 before: self.before,

@@ -46,6 +46,8 @@ export class Link {
    * tab, and not while it lives: so a reload goes on with it, and a duplicated tab cannot take it over.
    */
   #ticket: string | null
+  /** The newest hello's, larger each time: the server can tell a late one that was given up. */
+  #attempt = 0
   #welcome: Frame | undefined
 
   constructor(options: ClientOptions, runtime: Runtime, user: User) {
@@ -157,8 +159,10 @@ export class Link {
     const frames: string[] = []
     let send = (text: string): void => void frames.push(text)
     const hello = {
-      type: 'hello', client: this.#options.name ?? 'tidings-js', session: this.#ticket || undefined,
-      token: token && this.#token || undefined,
+      type: 'hello', client: this.#options.name ?? 'tidings-js', token: token && this.#token || undefined,
+      ...this.#ticket
+        ? { session: this.#ticket, attempt: this.#attempt = Math.max(this.#attempt + 1, this.#runtime.now()) }
+        : {},
     }
     this.commands.start(text => send(text), {
       body: json(hello),

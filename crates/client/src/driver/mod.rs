@@ -10,7 +10,7 @@ mod sink;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -69,6 +69,8 @@ pub(crate) struct Driver {
     notices: broadcast::Sender<Frame>,
     /// A secret that is our session.
     session: Option<String>,
+    /// The newest `hello`'s: a late one that was given up takes nobody's place.
+    attempt: u64,
     token: Option<String>,
     welcome: Option<Welcome>,
     /// How the transport has ended, until the status says it.
@@ -106,6 +108,7 @@ pub(crate) fn start(
     let driver = Driver {
         outbox: Outbox::new(name, options.outbox),
         session: options.session.clone(),
+        attempt: 0,
         address,
         tls,
         options,
@@ -380,6 +383,11 @@ impl Driver {
             if let Some(value) = value {
                 hello[name] = value.as_str().into();
             }
+        }
+        if self.session.is_some() {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.attempt = (self.attempt + 1).max(ms(since));
+            hello["attempt"] = self.attempt.into();
         }
         let kept = self.commands.start(&hello);
         for channel in self.channels.values_mut() {

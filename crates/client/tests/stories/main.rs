@@ -133,6 +133,7 @@ async fn after_a_lost_connection_nothing_is_missing_or_doubled() {
 
         let (mut peer, hello) = server.welcome_as(json!({})).await;
         assert_eq!(hello["session"], "5e55.1.mac", "the same session");
+        assert!(hello["attempt"].as_u64().unwrap() > 0, "one that comes late can be told");
         assert_eq!(hello["token"], "a.b.c");
         let subscribe = peer.subscribed(10, true).await;
         assert_eq!(subscribe["since"], json!({ "epoch": "e", "offset": 9 }));

@@ -68,8 +68,9 @@ impl Engine {
 
     pub(super) fn command(&mut self, now: Now, key: SessionKey, command: Command<'_>) {
         let Command { id, body } = command;
-        if let CommandBody::Hello { token, session, .. } = body {
-            self.hello(now, key, id, token.as_deref(), session.as_deref());
+        if let CommandBody::Hello { token, session, attempt, .. } = body {
+            let ticket = session.as_deref().map(|ticket| (ticket, attempt.unwrap_or(0)));
+            self.hello(now, key, id, token.as_deref(), ticket);
             return;
         }
         let Some(session) = self.session(key) else { return };
@@ -226,10 +227,12 @@ impl Engine {
         key: SessionKey,
         id: u64,
         token: Option<&str>,
-        ticket: Option<&str>,
+        ticket: Option<(&str, u64)>,
     ) {
-        let ticket = ticket.filter(|t| t.len() <= 256);
-        let known = ticket.and_then(|t| self.config.authority.read_ticket(t, now.wall_ms));
+        let ticket = ticket.filter(|(text, _)| text.len() <= 256);
+        let known = ticket.and_then(|(text, attempt)| {
+            Some((self.config.authority.read_ticket(text, now.wall_ms)?, attempt))
+        });
         let Some(session) = self.session(key) else { return };
         if session.open || session.knocks || session.claim.is_some() {
             let reject = Reject::bad_request("`hello` is the first command or none");
@@ -258,6 +261,7 @@ impl Engine {
         let Some(session) = self.session(key) else { return };
         session.open = true;
         session.ticket = true;
+        session.claims = false;
         let Some(identity) = session.identity.clone() else { return };
         let expires_ms = now.wall_ms + config.limits.session_ticket.ms;
         let entered = session.entered.as_deref().cloned().unwrap_or_default();

@@ -146,7 +146,7 @@ impl Engine {
         claim: Claim,
         legacy: Option<Legacy>,
     ) {
-        let Claim { id, token } = claim;
+        let Claim { id, token, .. } = claim;
         let authority = self.config.authority.clone();
         let Some(session_id) = self.session(key).map(|session| session.id) else { return };
         let legacy = legacy.filter(|old| authority.stands(&old.identity, session_id, None));

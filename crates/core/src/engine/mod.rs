@@ -310,11 +310,14 @@ impl Engine {
     fn handle(&mut self, now: Now, message: Message) {
         match message {
             Message::Attendance { who, from, there } => self.attendance(now, who, from, there),
-            Message::Claim { id, to } => self.claimed(now, id, to),
+            Message::Claim { id, attempt, to } => self.claimed(now, id, attempt, to),
             Message::Ended { id, at, legacy } => self.session_ended(now, id, at, legacy),
             Message::Events { channel, batch } => self.events(&channel, batch),
-            Message::Gave { id, to } => self.give(now, id, to),
-            Message::Given { to, legacy } => self.given(now, to, legacy.map(|legacy| *legacy)),
+            Message::Gave { id, to } => self.give(now, id, 0, to),
+            Message::Given { id, to, legacy } => {
+                self.given(now, id, to, legacy.map(|legacy| *legacy));
+            }
+            Message::Late { to } => self.late(now, to),
             Message::Page(page) => self.page(*page),
             Message::Refused { to, channel, nonce, text } => {
                 self.refused(to, &channel, nonce, text);

@@ -29,11 +29,21 @@ pub struct Legacy {
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) id: u64,
+    /// The id that the session had before it said another's ticket.
+    own: u64,
     pub(crate) token: Option<Box<str>>,
 }
 
 #[derive(Debug)]
-enum Entry {
+struct Entry {
+    /// The newest attempt of its client, as far as it counts them. A `hello` of an older one was
+    /// given up by the client and is late: it takes nobody's place.
+    attempt: u64,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
     Live(Address),
     Lost { legacy: Box<Legacy>, until_ms: u64 },
 }
@@ -52,21 +62,52 @@ impl Registry {
         self.lost.len()
     }
 
-    /// A session lives here, unless a newer one does.
+    /// A session lives here.
     fn register(&mut self, id: u64, at: Address) {
-        self.entries.insert(id, Entry::Live(at));
+        self.put(id, Place::Live(at));
+    }
+
+    fn put(&mut self, id: u64, place: Place) {
+        let attempt = self.entries.get(&id).map_or(0, |entry| entry.attempt);
+        self.entries.insert(id, Entry { attempt, place });
+    }
+
+    /// Whether a client's later attempt was here before this one. 0: it does not count them.
+    fn is_late(&mut self, id: u64, attempt: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(&id).filter(|_| attempt > 0) else { return false };
+        let late = attempt < entry.attempt;
+        entry.attempt = entry.attempt.max(attempt);
+        late
+    }
+
+    /// Takes what a session has left behind, for the one that lives on as it.
+    fn hand_over(
+        &mut self,
+        now_ms: u64,
+        id: u64,
+        attempt: u64,
+        to: Address,
+    ) -> Option<Box<Legacy>> {
+        let before = self.entries.remove(&id);
+        let attempt = before.as_ref().map_or(attempt, |entry| entry.attempt.max(attempt));
+        self.entries.insert(id, Entry { attempt, place: Place::Live(to) });
+        match before.map(|entry| entry.place) {
+            Some(Place::Lost { legacy, until_ms }) if until_ms > now_ms => Some(legacy),
+            _ => None,
+        }
     }
 
     /// A session has ended, and leaves something behind or not.
     fn close(&mut self, id: u64, at: Address, legacy: Option<Box<Legacy>>, until_ms: u64) {
-        if !matches!(self.entries.get(&id), Some(Entry::Live(known)) if *known == at) {
+        let lives = |entry: &Entry| matches!(entry.place, Place::Live(known) if known == at);
+        if !self.entries.get(&id).is_some_and(lives) {
             return;
         }
         let Some(legacy) = legacy else {
             self.entries.remove(&id);
             return;
         };
-        self.entries.insert(id, Entry::Lost { legacy, until_ms });
+        self.put(id, Place::Lost { legacy, until_ms });
         self.lost.push_back((until_ms, id));
     }
 
@@ -78,8 +119,7 @@ impl Registry {
             }
             self.lost.pop_front();
             // It may have come back and been lost again meanwhile.
-            let same =
-                |entry: &Entry| matches!(entry, Entry::Lost { until_ms: u, .. } if *u == until_ms);
+            let same = |entry: &Entry| matches!(entry.place, Place::Lost { until_ms: u, .. } if u == until_ms);
             if self.entries.get(&id).is_some_and(same) {
                 self.entries.remove(&id);
             }
@@ -115,41 +155,43 @@ impl Engine {
     }
 
     /// `hello` with a good ticket: asks for what the session left behind.
-    pub(super) fn claim(&mut self, key: SessionKey, hello: u64, id: u64, token: Option<&str>) {
+    pub(super) fn claim(
+        &mut self,
+        key: SessionKey,
+        hello: u64,
+        (id, attempt): (u64, u64),
+        token: Option<&str>,
+    ) {
         let Some(session) = self.session(key) else { return };
-        session.id = id;
-        session.claim = Some(Box::new(Claim { id: hello, token: token.map(Into::into) }));
+        let own = std::mem::replace(&mut session.id, id);
+        session.claim = Some(Box::new(Claim { id: hello, own, token: token.map(Into::into) }));
+        session.claims = true;
         session.paused = true;
         self.out.effects.push(Effect::Pause { session: key });
         let to = self.address(key);
-        self.out.post(self.registry_of(id), Message::Claim { id, to });
+        self.out.post(self.registry_of(id), Message::Claim { id, attempt, to });
     }
 
     /// At the registry: somebody claims a session.
-    pub(super) fn claimed(&mut self, now: Now, id: u64, to: Address) {
-        if let Some(&Entry::Live(at)) = self.registry.entries.get(&id)
+    pub(super) fn claimed(&mut self, now: Now, id: u64, attempt: u64, to: Address) {
+        if self.registry.is_late(id, attempt) {
+            self.out.post(to.shard, Message::Late { to: to.session });
+            return;
+        }
+        if let Some(&Entry { place: Place::Live(at), .. }) = self.registry.entries.get(&id)
             && at != to
         {
             let session = at.session;
             self.out.post(at.shard, Message::Surrender { session, id, to });
             return;
         }
-        self.give(now, id, to);
+        self.give(now, id, attempt, to);
     }
 
     /// At the registry: hands over what there is.
-    pub(super) fn give(&mut self, now: Now, id: u64, to: Address) {
-        let until_ms = match self.registry.entries.get(&id) {
-            Some(Entry::Lost { until_ms, .. }) => *until_ms,
-            Some(Entry::Live(_)) | None => 0,
-        };
-        let in_time = until_ms > now.mono_ms;
-        let entry = in_time.then(|| self.registry.entries.remove(&id)).flatten();
-        let legacy = match entry {
-            Some(Entry::Lost { legacy, .. }) => Some(legacy),
-            Some(Entry::Live(_)) | None => None,
-        };
-        self.out.post(to.shard, Message::Given { to: to.session, legacy });
+    pub(super) fn give(&mut self, now: Now, id: u64, attempt: u64, to: Address) {
+        let legacy = self.registry.hand_over(now.mono_ms, id, attempt, to);
+        self.out.post(to.shard, Message::Given { id, to: to.session, legacy });
     }
 
     /// At the old session's shard: another connection takes its place.
@@ -167,11 +209,26 @@ impl Engine {
             Some(Box::new(Legacy { from, identity, mark, entered }))
         });
         self.end_session(key, CloseCode::Replaced, None);
-        self.out.post(to.shard, Message::Given { to: to.session, legacy });
+        self.out.post(to.shard, Message::Given { id, to: to.session, legacy });
+    }
+
+    /// At the new session's shard: a later attempt of the same client has what its ticket named.
+    /// It goes on as one that had none.
+    pub(super) fn late(&mut self, now: Now, key: SessionKey) {
+        let Some(session) = self.session(key) else { return };
+        let Some(claim) = &session.claim else { return };
+        session.id = claim.own;
+        session.claims = false;
+        let id = session.id;
+        self.given(now, id, key, None);
     }
 
     /// At the new session's shard: what its ticket named is here, or there is nothing.
-    pub(super) fn given(&mut self, now: Now, key: SessionKey, legacy: Option<Legacy>) {
+    pub(super) fn given(&mut self, now: Now, id: u64, key: SessionKey, legacy: Option<Legacy>) {
+        if self.session(key).is_none() {
+            // It has ended meanwhile: what was for it waits for the next.
+            return self.deregister(id, self.address(key), legacy);
+        }
         let Some(session) = self.session(key) else { return };
         let Some(claim) = session.claim.take() else { return };
         if let Some(rule) = self.config.policy.hooks.connect {
@@ -283,9 +340,9 @@ impl Engine {
 
     /// Lost sessions that fit are not resumed.
     pub(super) fn forget_lost(&mut self, mut fit: impl FnMut(u64, &Identity) -> bool) {
-        self.registry.entries.retain(|id, entry| match entry {
-            Entry::Live(_) => true,
-            Entry::Lost { legacy, .. } => !fit(*id, &legacy.identity),
+        self.registry.entries.retain(|id, entry| match &entry.place {
+            Place::Live(_) => true,
+            Place::Lost { legacy, .. } => !fit(*id, &legacy.identity),
         });
     }
 

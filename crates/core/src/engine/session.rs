@@ -20,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) open: bool,
     /// The client has a ticket, with which another connection can take its place.
     pub(crate) ticket: bool,
+    /// It has said another session's ticket, and the registry may take it for that one.
+    pub(crate) claims: bool,
     /// It is counted among its user's sessions.
     pub(crate) greeted: bool,
     /// It never moves to another shard.
@@ -91,6 +93,7 @@ impl Session {
             serial: 0,
             open: false,
             ticket: false,
+            claims: false,
             greeted: false,
             claim: None,
             stays: false,

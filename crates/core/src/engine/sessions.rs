@@ -386,6 +386,10 @@ impl Engine {
         self.probing.remove(&key);
         self.forget_consulting(key);
         self.config.crowd.leaves(self.config.shard);
+        let from = Address { shard: self.config.shard, session: key };
+        if session.claims {
+            self.deregister(session.id, from, None);
+        }
         let Some(identity) = session.identity else { return };
         if session.greeted {
             self.part_with(&identity.user);
@@ -402,7 +406,6 @@ impl Engine {
             self.send_home(key, 0, channel.clone(), body);
         }
         if session.ticket {
-            let from = Address { shard: self.config.shard, session: key };
             let mark = session.mark;
             let legacy = resumable.then_some(Legacy { from, identity, mark, entered });
             self.deregister(session.id, from, legacy);

@@ -227,6 +227,8 @@ pub enum Message {
     Claim {
         /// The session's id.
         id: u64,
+        /// Which of its client's attempts this is; 0: it does not say.
+        attempt: u64,
         /// Who claims it.
         to: Address,
     },
@@ -248,10 +250,17 @@ pub enum Message {
     },
     /// To a session: what its ticket named.
     Given {
+        /// The id in the ticket.
+        id: u64,
         /// Who claimed it.
         to: SessionKey,
         /// `None`: there is nothing.
         legacy: Option<Box<Legacy>>,
+    },
+    /// To a session: a later attempt of its client has what its ticket names.
+    Late {
+        /// Who claimed it.
+        to: SessionKey,
     },
     /// To whoever sends pushes.
     Pushed {

@@ -6,4 +6,5 @@ mod cursors;
 mod desk;
 mod notifying;
 mod pushing;
+mod random;
 mod storing;

@@ -15,15 +15,15 @@ pub(crate) fn open(desk: &mut Desk, who: SessionKey) -> Value {
 
 /// What a device knows by what it is told.
 #[derive(Debug, Default, PartialEq)]
-struct Device {
+pub(crate) struct Device {
     items: Vec<Value>,
-    offset: u64,
+    pub(crate) offset: u64,
     unread: u64,
     unseen: u64,
 }
 
 impl Device {
-    fn open(desk: &mut Desk, who: SessionKey) -> Self {
+    pub(crate) fn open(desk: &mut Desk, who: SessionKey) -> Self {
         let frame = open(desk, who);
         let number = |name: &str| frame[name].as_u64().unwrap();
         let items = frame["items"].as_array().unwrap().iter().rev().cloned().collect();
@@ -31,7 +31,14 @@ impl Device {
         Self { items, offset: number("offset"), unread, unseen }
     }
 
-    fn hear(&mut self, frames: &[Value]) {
+    /// What it was told is what it counts.
+    pub(crate) fn check(&self) {
+        let count = |flag: &str| self.items.iter().filter(|item| item[flag] == false).count();
+        let counted = (count("read") as u64, count("seen") as u64);
+        assert_eq!((self.unread, self.unseen), counted, "{self:?}");
+    }
+
+    pub(crate) fn hear(&mut self, frames: &[Value]) {
         for frame in frames.iter().filter(|frame| !frame["offset"].is_null()) {
             if frame["type"] == "subscribed" {
                 continue;

@@ -23,6 +23,7 @@ impl World {
             }
             if let Some(ticket) = &at.ticket {
                 hello["session"] = ticket.as_str().into();
+                hello["attempt"] = at.generation.into();
             }
             self.transmit(client, hello);
         }
