@@ -161,6 +161,25 @@ demo('what one has read on one device is read on the other, and "New" stands whe
   await fresh.reads('four')
 }, { config: OPEN })
 
+demo('what comes to a room that nobody reads stays unread when another device is switched on', async ({ guest }) => {
+  const desk = await guest('Bob, desk', { token: token('bob') })
+  const ada = await guest('Ada', { token: token('ada'), room: 'random' })
+  const badge = (one, text) => until(`${one.name}: ${text}`,
+    () => one.room('random').locator('.badge').allTextContents(), all => all.join() === text)
+  await ada.write('one')
+  await ada.write('two')
+  await badge(desk, '2 unread')
+  // It was not there for these two, so they are no news to it; nor has anybody read them.
+  const phone = await guest('Bob, phone', { token: token('bob') })
+  await badge(phone, '')
+  await ada.write('three')
+  await badge(phone, '1 unread')
+  await badge(desk, '3 unread')
+  await desk.room('random').click()
+  await desk.reads('three')
+  for (const one of [desk, phone]) await badge(one, '')
+}, { config: OPEN })
+
 demo('"New" stands behind what was read before a reload, wherever that was', async ({ guest }) => {
   const desk = await guest('Bob, desk', { token: token('bob') })
   const ada = await guest('Ada', { token: token('ada') })

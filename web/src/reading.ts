@@ -42,9 +42,9 @@ export function useReading(
       return true
     }
     if (take(elsewhere) || !known) return
-    // Who has never been here has missed nothing.
-    const next = seesEnd ? newest : read === null ? start : null
-    if (take(next) && next && next.offset > cursor.read) readUpto(next.offset)
+    // Who has never been here has missed nothing. But only what was on a screen is read on all devices.
+    if (!seesEnd) return void (read === null && take(start))
+    if (take(newest) && newest && newest.offset > cursor.read) readUpto(newest.offset)
   }, [room, seesEnd, newest, read, start, elsewhere, known, cursor.read, readUpto])
 
   const here = useMemo(
@@ -52,7 +52,8 @@ export function useReading(
     [messages, read, me],
   )
   return {
-    unread: seesEnd ? 0 : cursor.count ?? here,
+    // Without a cursor the server counts from the beginning of the history, also for who was never here.
+    unread: seesEnd ? 0 : cursor.read > 0 ? cursor.count ?? here : here,
     // What was read elsewhere arrives together with `known`: the mark is not to stand where only this browser was.
     newFrom: useFirstNew(messages, further(read, elsewhere), me, open && known, start),
   }
