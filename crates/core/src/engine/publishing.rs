@@ -254,7 +254,10 @@ impl Scene<'_> {
                 match level {
                     Level::Memory => {
                         self.out.counters.memory += 1;
-                        self.note_event(&text);
+                        // What the server keeps for itself is nobody's event.
+                        if text.len() == stored.len() {
+                            self.note_event(&text);
+                        }
                     }
                     _ => self.out.counters.durable += 1,
                 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidings_core::engine::{
-    Config, Crowd, Effect, Engine, Inquiry, Notify, Now, SessionKey, ShardId,
+    Config, Crowd, Effect, Engine, Happened, Inquiry, Notice, Notify, Now, SessionKey, ShardId,
+    Wants,
 };
 use tidings_core::identity::{Authority, Identity, TokenError};
 use tidings_core::policy::{
@@ -65,6 +66,8 @@ pub(crate) struct Desk {
     pub(crate) blind: bool,
     pub(crate) due: Vec<PushDue>,
     pub(crate) pushed: Vec<PushAnswer>,
+    /// The events that a webhook for all of them is told.
+    pub(crate) noticed: Vec<Value>,
     rules: InboxPolicy,
     heard: HashMap<SessionKey, Vec<Value>>,
     by_slot: HashMap<u32, SessionKey>,
@@ -80,7 +83,7 @@ impl Desk {
     pub(crate) fn with(rules: InboxPolicy) -> Self {
         let now = Now { mono_ms: 1000, mono_us: 0, wall_ms: 1_700_000_001_000 };
         Self {
-            engine: Engine::new(now, config(&rules)),
+            engine: Engine::new(now, config(&rules, true)),
             now,
             disk: HashMap::new(),
             queue: VecDeque::new(),
@@ -88,6 +91,7 @@ impl Desk {
             blind: false,
             due: Vec::new(),
             pushed: Vec::new(),
+            noticed: Vec::new(),
             rules,
             heard: HashMap::new(),
             by_slot: HashMap::new(),
@@ -96,9 +100,16 @@ impl Desk {
         }
     }
 
+    /// All of it is in memory, and webhooks want to hear everything.
+    pub(crate) fn in_memory() -> Self {
+        let mut desk = Self::new();
+        desk.engine = Engine::new(desk.now, config(&desk.rules, false));
+        desk
+    }
+
     /// The process is killed and started again.
     pub(crate) fn restart(&mut self) {
-        self.engine = Engine::new(self.now, config(&self.rules));
+        self.engine = Engine::new(self.now, config(&self.rules, true));
         self.heard.clear();
         self.queue.clear();
     }
@@ -222,6 +233,9 @@ impl Desk {
                 let frame: Value = serde_json::from_slice(&text).unwrap();
                 self.answers.insert(frame["id"].as_u64().unwrap(), frame);
             }
+            Effect::Notice(Notice { what: Happened::Published { event, .. }, .. }) => {
+                self.noticed.push(serde_json::from_slice(&event).unwrap());
+            }
             Effect::Push(due) => self.due.push(due),
             Effect::Pushed { answer, .. } => self.pushed.push(answer),
             Effect::Pause { .. } | Effect::Resume { .. } => {}
@@ -264,13 +278,13 @@ impl Desk {
     }
 }
 
-fn config(rules: &InboxPolicy) -> Config {
+fn config(rules: &InboxPolicy, durable: bool) -> Config {
     let namespace = |name: &str, kind| {
         let policy = NamespacePolicy {
             kind,
             subscribe: Access::SignedIn,
             publish: Access::SignedIn,
-            history: HistoryPolicy { durable: true, ..HistoryPolicy::default() },
+            history: HistoryPolicy { durable, ..HistoryPolicy::default() },
             inbox: rules.clone(),
             ..NamespacePolicy::default()
         };
@@ -282,13 +296,14 @@ fn config(rules: &InboxPolicy) -> Config {
         namespace(TOPIC, Kind::Topic),
     ]);
     let push: Arc<dyn PushService + Send + Sync> = Arc::new(Pushes);
+    let wants = Wants { events: vec!["*".into()], ..Wants::default() };
     Config {
         shard: ShardId(0),
         shards: 1,
         seed: 1,
         store_identity: 1,
         limits: Arc::default(),
-        policy: Arc::new(Policy { namespaces, push: Some(push), ..Policy::default() }),
+        policy: Arc::new(Policy { namespaces, push: Some(push), wants, ..Policy::default() }),
         authority: Arc::new(Names),
         crowd: Arc::new(Crowd::new(1)),
     }

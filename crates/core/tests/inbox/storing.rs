@@ -109,3 +109,18 @@ fn the_pushes_address_is_told_nobody() {
     let history = json!({ "type": "history", "id": 4, "channel": "inbox:ada" });
     assert_eq!(desk.ask(ada, &history)["events"], hidden);
 }
+
+#[test]
+fn in_memory_webhooks_are_told_what_users_are_and_no_secret() {
+    let mut desk = Desk::in_memory();
+    let ada = desk.device("ada");
+    let subscribe = json!({ "type": "push_subscribe", "id": 3, "subscription": {
+        "endpoint": "https://push.example/1", "keys": { "p256dh": "key", "auth": "secret" } } });
+    assert_eq!(desk.ask(ada, &subscribe)["type"], "push_subscribed");
+    desk.ask(ada, &json!({ "type": "follow", "id": 4, "topic": "news" }));
+    assert_eq!(desk.noticed, Vec::<serde_json::Value>::new());
+    desk.notify("ada", None, None);
+    assert_eq!(desk.noticed.len(), 1);
+    assert_eq!(desk.noticed[0]["type"], "notification");
+    assert_eq!(open(&mut desk, ada)["unread"], 1);
+}

@@ -85,6 +85,7 @@ impl Publisher<'_> {
             data: json!(publish).to_string(),
             ephemeral: false,
             except: None,
+            change: None,
         });
         self.pending.push_back(Pending { publish, channel, seq, id: None });
     }

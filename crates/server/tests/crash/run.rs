@@ -102,7 +102,8 @@ impl Run {
         for channel in CHANNELS {
             let (at, events) = read_all(socket, channel);
             goals.insert(channel.to_owned(), at.offset);
-            finals.push(Op::Final { channel: channel.into(), at, events });
+            let channel = channel.into();
+            finals.push(Op::Final { channel, at, events, changed: Vec::new() });
         }
         *self.goals.lock().unwrap() = Some(goals);
         crate::common::until("all subscribers have everything", || {
