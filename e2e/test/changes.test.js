@@ -220,6 +220,28 @@ demo('"New" stands behind what was read before a reload, wherever that was', asy
   assert.match(next, /five/)
 }, { config: OPEN })
 
+demo('on a phone: a tap on a message offers what one can do with it', async ({ guest }) => {
+  const ada = await guest('Ada', { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true })
+  const bob = await guest('Bob')
+  await ada.write('frist')
+  await bob.reads('frist')
+  await bob.write('second')
+  await ada.reads('second')
+  const tap = async (text, name) => {
+    await rowOf(ada, text).locator('.text').tap()
+    await tool(ada, name).tap()
+  }
+  await tap('second', 'React with 👍')
+  await hasReactions(bob, ['👍 1'])
+  await tap('frist', 'Edit')
+  await ada.field('Edit the message').fill('first')
+  await ada.button('Save').tap()
+  for (const one of [ada, bob]) await shows(one, ['first (edited)', 'second'])
+  await tap('first', 'Delete')
+  await ada.button('Delete').tap()
+  for (const one of [ada, bob]) await shows(one, ['This message was deleted.', 'second'])
+})
+
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [320, 1440]) {
     demo(`changed messages, ${colorScheme}, ${width} wide: fit, can be used by everybody`, async ({ guest }) => {

@@ -198,6 +198,28 @@ demo('a long text is shown whole to who asks, and the focus stays in the list', 
   assert.equal(await focused(), 'Close')
 }, { config: OPEN })
 
+demo('who has no inbox is told so, and who signs in as somebody else sees what is theirs', async ({ server, guest }) => {
+  await tell(server, 'bob', ['for bob', 'again for bob'])
+  await tell(server, 'carla', ['for carla'])
+  const bob = await guest('Bob')
+  const { page } = bob
+  await open(bob)
+  await dialogOf(bob).getByRole('alert').getByText('You have no inbox here').waitFor()
+  await isAccessible(page, 'no inbox')
+  await close(bob)
+  const signIn = async (button, name) => {
+    await bob.button(button).click()
+    await bob.field('Token').fill(token(name))
+    await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click()
+  }
+  await signIn('Sign in', 'bob')
+  await shows(bob, 2)
+  await signIn('Token', 'carla')
+  await shows(bob, 1)
+  await open(bob)
+  assert.deepEqual(await textsOf(bob), ['for carla'])
+}, { config: OPEN })
+
 demo('what is about one thing stands together', async ({ server, guest }) => {
   await tell(server, 'bob', ['a 1', 'a 2'], { subject: 'Order 7' })
   await tell(server, 'bob', ['alone'])

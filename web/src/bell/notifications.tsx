@@ -19,7 +19,7 @@ interface NotificationsProps {
 }
 
 export function Notifications({ view, me, onClose, onGo }: NotificationsProps) {
-  const { items, unread, more, loading, inbox } = view
+  const { items, unread, more, loading, status, inbox } = view
   const [grouped, setGrouped] = useState(false)
   const now = useNow(true, 30_000)
   // Also what comes while one looks on.
@@ -52,7 +52,8 @@ export function Notifications({ view, me, onClose, onGo }: NotificationsProps) {
         <span className="unseen" role="status">{plural(unread, 'is unread', 'are unread')}</span>
       </div>
       <div className="inbox-items">
-        {shown.length === 0 && !loading && !more ? <Nothing me={me} /> : (
+        {status.state === 'failed' ? <Refused why={status.cause.message} />
+          : shown.length === 0 && !loading && !more ? <Nothing me={me} /> : (
           <ul aria-label="Notifications" aria-busy={loading}>
             {grouped ? groupsOf(shown).map(group => <GroupEntry key={group.key} group={group} one={one} />)
               : shown.map(one)}
@@ -146,6 +147,16 @@ function toNeighbour({ currentTarget }: MouseEvent<HTMLElement>) {
   const button = next?.querySelector<HTMLElement>('.choices button:last-child')
     ?? currentTarget.closest('dialog')?.querySelector('button')
   button?.focus()
+}
+
+function Refused({ why }: { why: string }) {
+  return (
+    <div className="nothing" role="alert">
+      <span className="tile"><Bell size={24} /></span>
+      <h3>You have no inbox here</h3>
+      <p>The server says: {why}. It can be that one has to sign in first.</p>
+    </div>
+  )
 }
 
 function Nothing({ me }: { me: string }) {
