@@ -36,6 +36,7 @@ export function demo(name, run, { config } = {}) {
         async guest(name, { room = '', transport, connects = true, token = null, beside, ...options } = {}) {
           const context = beside?.page.context() ?? await browser.newContext({ viewport: WIDE, ...options })
           await context.addInitScript(([name, token]) => {
+            if (location.href === 'about:blank') return   // has no storage
             if (localStorage.getItem('tidings.name') === null) localStorage.setItem('tidings.name', name)
             if (token) sessionStorage.setItem('tidings.token', token)
           }, [name, token])

@@ -139,17 +139,17 @@ demo('what one has read on one device is read on the other, and "New" stands whe
   await desk.room('lobby').click()
   const ada = await guest('Ada', { token: token('ada'), room: 'tea' })
   const badge = (one, count) => until(`${one.name}: ${count}`,
-    () => one.room('tea').locator('.badge').allInnerTexts(), all => all.join() === count)
+    () => one.room('tea').locator('.badge').allTextContents(), all => all.join() === count)
   await ada.write('one')
   await ada.write('two')
-  for (const one of [phone, desk]) await badge(one, '2\n unread')
+  for (const one of [phone, desk]) await badge(one, '2 unread')
 
   await phone.room('tea').click()
   await phone.reads('two')
   for (const one of [phone, desk]) await badge(one, '')
   await phone.room('lobby').click()
   await ada.write('three')
-  for (const one of [phone, desk]) await badge(one, '1\n unread')
+  for (const one of [phone, desk]) await badge(one, '1 unread')
   await desk.room('tea').click()
   await desk.reads('three')
   assert.match(await desk.page.locator('.rule.new + .message').innerText(), /three/)
@@ -161,8 +161,89 @@ demo('what one has read on one device is read on the other, and "New" stands whe
   await fresh.reads('four')
 }, { config: OPEN })
 
+demo('what comes to a room that nobody reads stays unread when another device is switched on', async ({ guest }) => {
+  const desk = await guest('Bob, desk', { token: token('bob') })
+  const ada = await guest('Ada', { token: token('ada'), room: 'random' })
+  const badge = (one, text) => until(`${one.name}: ${text}`,
+    () => one.room('random').locator('.badge').allTextContents(), all => all.join() === text)
+  await ada.write('one')
+  await ada.write('two')
+  await badge(desk, '2 unread')
+  // It was not there for these two, so they are no news to it; nor has anybody read them.
+  const phone = await guest('Bob, phone', { token: token('bob') })
+  await badge(phone, '')
+  await ada.write('three')
+  await badge(phone, '1 unread')
+  await badge(desk, '3 unread')
+  await desk.room('random').click()
+  await desk.reads('three')
+  for (const one of [desk, phone]) await badge(one, '')
+}, { config: OPEN })
+
+demo('"New" stands behind what was read before a reload, wherever that was', async ({ guest }) => {
+  const desk = await guest('Bob, desk', { token: token('bob') })
+  const ada = await guest('Ada', { token: token('ada') })
+  const newRule = one => one.page.locator('.rule.new + .message').allInnerTexts()
+  await ada.write('one')
+  await desk.reads('one')
+  // He looks away; what comes is new when he is back, and only until he is back again.
+  await desk.room('random').click()
+  await desk.page.getByRole('heading', { level: 1, name: 'random' }).waitFor()
+  await ada.write('two')
+  await until('it is counted', () => desk.room('lobby').locator('.badge').allTextContents(), all => all.join() === '1 unread')
+  await desk.page.goto('about:blank')
+  await ada.write('three')
+  await until('it is stored', () => ada.pending(), pending => pending.length === 0)
+  await desk.page.goBack()
+  await desk.connected()
+  await until('both are counted', () => desk.room('lobby').locator('.badge').allTextContents(), all => all.join() === '2 unread')
+  await desk.room('lobby').click()
+  await desk.reads('three')
+  const [first] = await newRule(desk)
+  assert.match(first, /two/)
+  await desk.page.reload()
+  await desk.reads('three')
+  assert.deepEqual(await newRule(desk), [])
+
+  // What he reads on his phone is read at his desk, also by a page that was not there then.
+  await desk.page.goto('about:blank')
+  await ada.write('four')
+  const phone = await guest('Bob, phone', { token: token('bob') })
+  await phone.reads('four')
+  await until('the badge is gone', () => phone.room('lobby').locator('.badge').count(), count => count === 0)
+  await phone.room('random').click()
+  await ada.write('five')
+  await until('it is counted', () => phone.room('lobby').locator('.badge').allTextContents(), all => all.join() === '1 unread')
+  await desk.page.goBack()
+  await desk.reads('five')
+  const [next] = await until('"New"', () => newRule(desk), all => all.length === 1)
+  assert.match(next, /five/)
+}, { config: OPEN })
+
+demo('on a phone: a tap on a message offers what one can do with it', async ({ guest }) => {
+  const ada = await guest('Ada', { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true })
+  const bob = await guest('Bob')
+  await ada.write('frist')
+  await bob.reads('frist')
+  await bob.write('second')
+  await ada.reads('second')
+  const tap = async (text, name) => {
+    await rowOf(ada, text).locator('.text').tap()
+    await tool(ada, name).tap()
+  }
+  await tap('second', 'React with 👍')
+  await hasReactions(bob, ['👍 1'])
+  await tap('frist', 'Edit')
+  await ada.field('Edit the message').fill('first')
+  await ada.button('Save').tap()
+  for (const one of [ada, bob]) await shows(one, ['first (edited)', 'second'])
+  await tap('first', 'Delete')
+  await ada.button('Delete').tap()
+  for (const one of [ada, bob]) await shows(one, ['This message was deleted.', 'second'])
+})
+
 for (const colorScheme of ['light', 'dark']) {
-  for (const width of [375, 1440]) {
+  for (const width of [320, 1440]) {
     demo(`changed messages, ${colorScheme}, ${width} wide: fit, can be used by everybody`, async ({ guest }) => {
       const ada = await guest('Ada', { colorScheme, viewport: { width, height: 800 } })
       const bob = await guest('Bob')

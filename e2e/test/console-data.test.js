@@ -144,7 +144,7 @@ consoleStory('the builder has forms for all of it, that are good as they are', a
   assert.deepEqual(told.item.data, { text: 'by hand' })
 })
 
-const SIZES = [375, 1280]
+const SIZES = [320, 1440]
 for (const colorScheme of ['light', 'dark']) {
   for (const width of SIZES) {
     consoleStory(`inbox and state, ${colorScheme}, ${width} wide: fit, can be used by everybody`, async ({ open, client, api }) => {

@@ -58,6 +58,37 @@ demo('who is named in a message finds it in the inbox, and goes where it was sai
   await shows(bob, 0)
 })
 
+demo('the bell counts on both tabs, also what is said where one looks; what is opened on one is read on both', async ({ guest }) => {
+  const ada = await guest('Ada', { token: token('ada') })
+  const again = await guest('Ada', { token: token('ada'), beside: ada, room: 'random' })
+  const bob = await guest('Bob', { token: token('bob') })
+  const tabs = [ada, again]
+  await until('Bob sees Ada', () => bob.here(), here => here.includes('Ada'))
+  await bob.write('@Ada, can you look at this?')
+  await ada.reads('can you look')
+  for (const tab of tabs) {
+    await shows(tab, 1)
+    await isFresh(tab, true)
+  }
+  await again.page.bringToFront()
+  await open(again)
+  for (const tab of tabs) await isFresh(tab, false)
+  await dialogOf(again).getByRole('button', { name: 'Go to #lobby' }).click()
+  await again.page.getByRole('heading', { level: 1, name: 'lobby' }).waitFor()
+  for (const tab of tabs) await shows(tab, 0)
+
+  // The message that is edited names her no second time.
+  await bob.page.bringToFront()
+  await bob.page.keyboard.press('ArrowUp')
+  await bob.field('Edit the message').fill('@Ada, can you look at this today?')
+  await bob.button('Save').click()
+  await ada.reads('today?')
+  await again.page.reload()
+  await again.connected()
+  await again.reads('today?')
+  for (const tab of tabs) await shows(tab, 0)
+}, { config: OPEN })
+
 demo('an empty inbox says how something comes into it', async ({ guest }) => {
   const ada = await guest('Ada')
   await open(ada)
@@ -79,6 +110,8 @@ demo('two tabs have the same inbox: seen, read, unread, archived, all', async ({
     await shows(tab, 3)
     await isFresh(tab, true)
   }
+  // A tab that is behind another draws once a second.
+  await one.page.bringToFront()
   await open(one)
   assert.deepEqual(await textsOf(one), ['third', 'second', 'first'])
   for (const tab of both) await isFresh(tab, false)
@@ -92,6 +125,7 @@ demo('two tabs have the same inbox: seen, read, unread, archived, all', async ({
   for (const tab of both) await shows(tab, 2)
   await until('it is gone', () => textsOf(one), texts => texts.join() === 'second,first')
 
+  await two.page.bringToFront()
   await open(two)
   await dialogOf(two).getByRole('button', { name: 'Mark all as read' }).click()
   for (const tab of both) await shows(tab, 0)
@@ -134,6 +168,58 @@ demo('what came while one was away is there, also after a kill -9', async ({ ser
   await until('the server has it', () => api(server, '/inbox?user=bob&limit=1'), ({ unread }) => unread === 29)
 }, { config: OPEN })
 
+demo('a long text is shown whole to who asks, and the focus stays in the list', async ({ server, guest }) => {
+  const long = 'There is much to say about this. '.repeat(12).trim()
+  await tell(server, 'bob', ['short', long, 'newest'])
+  const bob = await guest('Bob', { token: token('bob') })
+  const { page } = bob
+  await shows(bob, 3)
+  await open(bob)
+  const cut = () => dialogOf(bob).locator('.note-text').nth(1).evaluate(p => p.scrollHeight > p.clientHeight)
+  assert.equal(await cut(), true)
+  assert.equal(await dialogOf(bob).getByRole('button', { name: 'Show all' }).count(), 1)
+  await dialogOf(bob).getByRole('button', { name: 'Show all' }).click()
+  assert.equal(await cut(), false)
+  await dialogOf(bob).getByRole('button', { name: 'Show less' }).click()
+  assert.equal(await cut(), true)
+
+  const focused = () => page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent)
+  await dialogOf(bob).getByRole('button', { name: 'Archive: news: newest' }).press('Enter')
+  await until('it is gone', () => entriesOf(bob).count(), count => count === 2)
+  assert.match(await focused(), /^Archive: news: There is/)
+  await dialogOf(bob).getByRole('button', { name: 'Archive: news: short' }).press('Enter')
+  await until('it is gone', () => entriesOf(bob).count(), count => count === 1)
+  assert.match(await focused(), /^Archive: news: There is/)
+  await dialogOf(bob).getByRole('button', { name: 'Mark all as read' }).press('Enter')
+  await shows(bob, 0)
+  assert.equal(await focused(), 'Mark all as read')
+  await dialogOf(bob).getByRole('button', { name: /^Archive/ }).press('Enter')
+  await dialogOf(bob).getByText('Nothing for you yet').waitFor()
+  assert.equal(await focused(), 'Close')
+}, { config: OPEN })
+
+demo('who has no inbox is told so, and who signs in as somebody else sees what is theirs', async ({ server, guest }) => {
+  await tell(server, 'bob', ['for bob', 'again for bob'])
+  await tell(server, 'carla', ['for carla'])
+  const bob = await guest('Bob')
+  const { page } = bob
+  await open(bob)
+  await dialogOf(bob).getByRole('alert').getByText('You have no inbox here').waitFor()
+  await isAccessible(page, 'no inbox')
+  await close(bob)
+  const signIn = async (button, name) => {
+    await bob.button(button).click()
+    await bob.field('Token').fill(token(name))
+    await page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click()
+  }
+  await signIn('Sign in', 'bob')
+  await shows(bob, 2)
+  await signIn('Token', 'carla')
+  await shows(bob, 1)
+  await open(bob)
+  assert.deepEqual(await textsOf(bob), ['for carla'])
+}, { config: OPEN })
+
 demo('what is about one thing stands together', async ({ server, guest }) => {
   await tell(server, 'bob', ['a 1', 'a 2'], { subject: 'Order 7' })
   await tell(server, 'bob', ['alone'])
@@ -150,7 +236,7 @@ demo('what is about one thing stands together', async ({ server, guest }) => {
 }, { config: OPEN })
 
 for (const colorScheme of ['light', 'dark']) {
-  for (const width of [375, 1440]) {
+  for (const width of [320, 1440]) {
     demo(`the inbox, ${colorScheme}, ${width} wide: fits, can be used by everybody`, async ({ server, guest }) => {
       const bob = await guest('Bob', { token: token('bob'), colorScheme, viewport: { width, height: 800 } })
       const { page } = bob

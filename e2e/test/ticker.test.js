@@ -168,7 +168,7 @@ demo('a tab feeds it, others follow; who comes late has all of it', async ({ ser
 })
 
 for (const colorScheme of ['light', 'dark']) {
-  for (const width of [375, 1440]) {
+  for (const width of [320, 1440]) {
     demo(`the ticker, ${colorScheme}, ${width} wide: fits, can be used by everybody`, async ({ guest }) => {
       const ada = await guest('Ada', { room: '/ticker', colorScheme, viewport: { width, height: 800 } })
       const { page } = ada
@@ -181,7 +181,7 @@ for (const colorScheme of ['light', 'dark']) {
       await isAccessible(page, 'full')
       const out = await page.evaluate(() => [...document.querySelectorAll('#app *:not(.unseen, .skip)')]
         .filter(e => e.getBoundingClientRect().right > innerWidth + 1 || e.scrollWidth > e.clientWidth + 1 && e.matches('.quote'))
-        .map(e => e.outerHTML.slice(0, 80)))
+        .map(e => e.outerHTML.slice(0, 80)).slice(0, 3))
       assert.deepEqual(out, [])
       await ada.screenshot(`ticker-${colorScheme}-${width}`)
     })

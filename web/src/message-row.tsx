@@ -41,7 +41,7 @@ export const MessageRow = memo(function MessageRow(props: MessageProps) {
   // What is on its way, or gone, can neither be changed nor answered.
   const settled = offset !== undefined && !deleted
   return (
-    <div className={['message', first && 'first', mine && 'own'].filter(Boolean).join(' ')}>
+    <div className={['message', first && 'first', mine && 'own', editing && 'editing'].filter(Boolean).join(' ')}>
       {first && (
         <>
           <Avatar user={user || name} name={name} />
@@ -52,7 +52,7 @@ export const MessageRow = memo(function MessageRow(props: MessageProps) {
           </div>
         </>
       )}
-      <div className={['row', failed && 'failed', state && 'waiting', editing && 'editing'].filter(Boolean).join(' ')}
+      <div className={['row', failed && 'failed', state && 'waiting'].filter(Boolean).join(' ')}
         data-row={id} role="group" aria-label={`${name}, ${timeOf(at)}`} tabIndex={props.stop ? 0 : -1}>
         {!first && (
           <>

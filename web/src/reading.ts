@@ -42,9 +42,9 @@ export function useReading(
       return true
     }
     if (take(elsewhere) || !known) return
-    // Who has never been here has missed nothing.
-    const next = seesEnd ? newest : read === null ? start : null
-    if (take(next) && next && next.offset > cursor.read) readUpto(next.offset)
+    // Who has never been here has missed nothing. But only what was on a screen is read on all devices.
+    if (!seesEnd) return void (read === null && take(start))
+    if (take(newest) && newest && newest.offset > cursor.read) readUpto(newest.offset)
   }, [room, seesEnd, newest, read, start, elsewhere, known, cursor.read, readUpto])
 
   const here = useMemo(
@@ -52,8 +52,10 @@ export function useReading(
     [messages, read, me],
   )
   return {
-    unread: seesEnd ? 0 : cursor.count ?? here,
-    newFrom: useFirstNew(messages, read, me, open && known, start),
+    // Without a cursor the server counts from the beginning of the history, also for who was never here.
+    unread: seesEnd ? 0 : cursor.read > 0 ? cursor.count ?? here : here,
+    // What was read elsewhere arrives together with `known`: the mark is not to stand where only this browser was.
+    newFrom: useFirstNew(messages, further(read, elsewhere), me, open && known, start),
   }
 }
 
@@ -82,6 +84,9 @@ function useCursor(room: string): Cursor {
     }
   }, [own, channel, state, count, read])
 }
+
+const further = (read: Position | null, elsewhere: Position | null) =>
+  elsewhere && (read === null || isBehind(elsewhere, read)) ? elsewhere : read
 
 const isNews = ({ position, user }: Message, read: Position | null, me: string) =>
   user !== me && isBehind(position, read)

@@ -124,6 +124,7 @@ pub const STEPS: &[Step] = &[
         needs: &["tools", "release"],
         action: Action::Run(&[
             shell("npm ci --no-audit --no-fund").within("e2e"),
+            shell("npm run check").within("web"),
             shell("npm test").within("e2e").env(&[("TIDINGS_BIN", "{target}/release/tidings")]),
         ]),
     },

@@ -5,9 +5,9 @@ import { Bell as BellIcon } from '../icons.tsx'
 import { Notifications } from './notifications.tsx'
 
 export function Bell({ me, onGo }: { me: string; onGo: (room: string) => void }) {
-  const inbox = useInbox()
+  const view = useInbox()
   const [open, setOpen] = useState(false)
-  const { unread, unseen } = inbox
+  const { unread, unseen } = view
   return (
     <>
       <button className={unseen > 0 ? 'icon-button bell has-unseen' : 'icon-button bell'} title="Notifications"
@@ -17,7 +17,7 @@ export function Bell({ me, onGo }: { me: string; onGo: (room: string) => void })
         {unread > 0 && <span className="badge" aria-hidden="true">{unread > 99 ? '99+' : unread}</span>}
       </button>
       {open && (
-        <Notifications inbox={inbox} me={me} onClose={() => setOpen(false)} onGo={room => {
+        <Notifications view={view} me={me} onClose={() => setOpen(false)} onGo={room => {
           setOpen(false)
           onGo(room)
         }} />

@@ -1,8 +1,8 @@
 // The inbox: newest first, or grouped by subject. To open it is to have seen it; to read it one follows it or
 // says so.
-import { useEffect, useState } from 'react'
+import { useEffect, useState, type MouseEvent } from 'react'
 import type { Notification } from 'tidings/inbox'
-import type { useInbox } from 'tidings/react'
+import type { InboxHook } from 'tidings/react'
 import { Avatar } from '../avatar.tsx'
 import { useNow } from '../browser.ts'
 import { Dialog } from '../dialog.tsx'
@@ -11,29 +11,27 @@ import { Archive, Bell, Check, Close } from '../icons.tsx'
 import { Linked } from '../linked.tsx'
 import { contentOf, groupsOf, type Group } from './content.ts'
 
-export type Inbox = ReturnType<typeof useInbox>
-
 interface NotificationsProps {
-  inbox: Inbox
+  view: InboxHook<unknown>
   me: string
   onClose: () => void
   onGo: (room: string) => void
 }
 
-export function Notifications({ inbox, me, onClose, onGo }: NotificationsProps) {
-  const { items, unread, more, loading, loadMore, markSeen, markRead, markAllRead } = inbox
+export function Notifications({ view, me, onClose, onGo }: NotificationsProps) {
+  const { items, unread, more, loading, status, inbox } = view
   const [grouped, setGrouped] = useState(false)
   const now = useNow(true, 30_000)
   // Also what comes while one looks on.
   useEffect(() => {
     const fresh = items.filter(({ seen }) => !seen).map(({ id }) => id)
-    if (fresh.length) void markSeen(fresh).catch(() => {})
-  }, [items, markSeen])
+    if (fresh.length) void inbox.markSeen(fresh).catch(() => {})
+  }, [items, inbox])
 
   const shown = items
   const follow = (item: Notification) => {
     const { room } = contentOf(item)
-    if (!item.read) void markRead([item.id]).catch(() => {})
+    if (!item.read) void inbox.markRead([item.id]).catch(() => {})
     if (room !== null) onGo(room)
   }
   const one = (item: Notification) => <Entry key={item.id} item={item} now={now} inbox={inbox} onFollow={follow} />
@@ -44,8 +42,9 @@ export function Notifications({ inbox, me, onClose, onGo }: NotificationsProps) 
         <button className="icon-button" aria-label="Close" onClick={onClose}><Close /></button>
       </div>
       <div className="inbox-tools">
-        <button className="button small" disabled={unread === 0}
-          onClick={() => void markAllRead().catch(() => {})}>Mark all as read</button>
+        {/* Not `disabled`: that would take the focus from who has just pressed it. */}
+        <button className="button small" aria-disabled={unread === 0}
+          onClick={() => { if (unread) void inbox.markAllRead().catch(() => {}) }}>Mark all as read</button>
         <label className="check">
           <input type="checkbox" checked={grouped} onChange={event => setGrouped(event.target.checked)} />
           By subject
@@ -53,7 +52,8 @@ export function Notifications({ inbox, me, onClose, onGo }: NotificationsProps) 
         <span className="unseen" role="status">{plural(unread, 'is unread', 'are unread')}</span>
       </div>
       <div className="inbox-items">
-        {shown.length === 0 && !loading && !more ? <Nothing me={me} /> : (
+        {status.state === 'failed' ? <Refused why={status.cause.message} />
+          : shown.length === 0 && !loading && !more ? <Nothing me={me} /> : (
           <ul aria-label="Notifications" aria-busy={loading}>
             {grouped ? groupsOf(shown).map(group => <GroupEntry key={group.key} group={group} one={one} />)
               : shown.map(one)}
@@ -61,7 +61,7 @@ export function Notifications({ inbox, me, onClose, onGo }: NotificationsProps) 
         )}
         {more && (
           <p className="more">
-            <button className="button small" disabled={loading} onClick={() => void loadMore().catch(() => {})}>
+            <button className="button small" disabled={loading} onClick={() => void inbox.loadMore().catch(() => {})}>
               {loading ? 'Loading…' : 'Show older'}
             </button>
           </p>
@@ -85,7 +85,7 @@ function GroupEntry({ group, one }: { group: Group; one: (item: Notification) =>
 function Entry({ item, now, inbox, onFollow }: {
   item: Notification
   now: number
-  inbox: Inbox
+  inbox: InboxHook<unknown>['inbox']
   onFollow: (item: Notification) => void
 }) {
   const { id, at, read, subject, topic } = item
@@ -100,20 +100,62 @@ function Entry({ item, now, inbox, onFollow }: {
           <time dateTime={new Date(at).toISOString()} title={exactTimeOf(at)}>{agoOf(at, now)}</time>
           {!read && <i className="dot" role="img" aria-label="unread" />}
         </p>
-        <p className="note-text" dir="auto"><Linked text={text} /></p>
+        <Text text={text} />
         <p className="choices">
           {room !== null && (
             <button className="button small" onClick={() => onFollow(item)}>Go to #{room}</button>
           )}
           <button className="button small" aria-label={`Mark as ${read ? 'unread' : 'read'}: ${what}`}
             onClick={() => void (read ? inbox.markUnread([id]) : inbox.markRead([id])).catch(() => {})}>
-            {read ? 'Unread' : <><Check size={13} />Read</>}
+            {read ? 'Mark as unread' : <><Check size={13} />Mark as read</>}
           </button>
           <button className="button small" aria-label={`Archive: ${what}`} title="Archive"
-            onClick={() => void inbox.archive([id]).catch(() => {})}><Archive size={14} /></button>
+            onClick={event => {
+              toNeighbour(event)
+              void inbox.archive([id]).catch(() => {})
+            }}><Archive size={14} /></button>
         </p>
       </div>
     </li>
+  )
+}
+
+/** Longer ones are cut, so that the next is in sight, too. */
+const TEXT_LONG = 200
+const LINES_MANY = 5
+
+function Text({ text }: { text: string }) {
+  const [whole, setWhole] = useState(false)
+  const long = text.length > TEXT_LONG || text.split('\n').length > LINES_MANY
+  return (
+    <>
+      <p className={long && !whole ? 'note-text is-cut' : 'note-text'} dir="auto"><Linked text={text} /></p>
+      {long && (
+        <button className="link-button" aria-expanded={whole} onClick={() => setWhole(!whole)}>
+          {whole ? 'Show less' : 'Show all'}
+        </button>
+      )}
+    </>
+  )
+}
+
+/** The focus goes to the next entry, or the one before, when the one that has it leaves the list. */
+function toNeighbour({ currentTarget }: MouseEvent<HTMLElement>) {
+  const entries = [...currentTarget.closest('.inbox-items')!.querySelectorAll('.note-entry')]
+  const at = entries.findIndex(entry => entry.contains(currentTarget))
+  const next = entries[at + 1] ?? entries[at - 1]
+  const button = next?.querySelector<HTMLElement>('.choices button:last-child')
+    ?? currentTarget.closest('dialog')?.querySelector('button')
+  button?.focus()
+}
+
+function Refused({ why }: { why: string }) {
+  return (
+    <div className="nothing" role="alert">
+      <span className="tile"><Bell size={24} /></span>
+      <h3>You have no inbox here</h3>
+      <p>The server says: {why}. It can be that one has to sign in first.</p>
+    </div>
   )
 }
 

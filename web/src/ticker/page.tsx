@@ -97,7 +97,8 @@ function Feed() {
         {feeds ? 'Stop feeding it' : 'Feed it from this tab'}
       </button>
       {why !== undefined ? <span role="alert" className="wrong">It was refused: {why}.</span>
-        : <span>{feeds ? '2,000 changes a second, from this tab.' : 'Or run the example: node examples/ticker/feed.js'}</span>}
+        : feeds ? <span>2,000 changes a second, from this tab.</span>
+          : <span>Or run the example: <code>node examples/ticker/feed.js</code></span>}
     </p>
   )
 }

@@ -32,7 +32,14 @@ pub(super) struct Call<'a> {
 
 /// The answer to a request that was understood.
 pub(super) fn json(body: &impl Serialize) -> Answer {
-    let body = serde_json::to_vec(body).unwrap_or_default();
+    let body = match serde_json::to_vec(body) {
+        Ok(body) => body,
+        Err(error) => {
+            // An empty "200" would be taken for an answer.
+            tracing::error!(%error, "an answer of the API cannot be written");
+            return Problem::unavailable().answer();
+        }
+    };
     let mut answer = text(StatusCode::OK, Bytes::from(body));
     let kind = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -147,4 +154,27 @@ pub(super) fn check_user(user: &str) -> Result<(), Problem> {
         return Err(Problem::bad_request(why));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+    use serde::ser::Error as _;
+    use serde::{Serialize, Serializer};
+
+    use super::json;
+
+    struct Unwritable;
+
+    impl Serialize for Unwritable {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("it has no name"))
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_written_is_no_empty_success() {
+        assert_eq!(json(&1).status(), StatusCode::OK);
+        assert_eq!(json(&Unwritable).status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

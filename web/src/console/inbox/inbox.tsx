@@ -42,7 +42,7 @@ export function InboxPanel({ user, turn, onChanged }: { user: string; turn: numb
   const items = shown?.items ?? []
   const groups = shown?.groups ?? []
   const oldest = items.at(-1)?.id ?? groups.at(-1)?.latest.id
-  const newest = items[0]?.id
+  const newest = view === 'archived' ? undefined : items[0]?.id ?? groups[0]?.latest.id
 
   const mark = async (as: Mark, which: { ids: readonly number[] } | { upto: number }) => {
     setRefused(undefined)
