@@ -248,7 +248,7 @@ impl Scene<'_> {
     ///
     /// Who comes back is told no value that lies between what they have and what there is: `values`
     /// has told them newer ones of some keys than their position says.
-    pub(super) fn tail(&self, start: u64, is_snapshot: bool) -> Vec<Arc<Changed>> {
+    pub(super) fn tail(&mut self, start: u64, is_snapshot: bool) -> Vec<Arc<Changed>> {
         #[derive(Deserialize)]
         struct Change<'a> {
             offset: u64,
