@@ -3,9 +3,10 @@
 //!
 //! A shard keeps what has changed since the one who is furthest behind, each key once: that is
 //! bounded by the keys of the channel, however many are behind and however far. Of each of those it
-//! knows one number for each frame of a round through the keys. Whether somebody keeps up is the driver's to find out ([`Engine::lag`]); it is
-//! also the driver who knows when all that was sent has arrived ([`Engine::received`]), not
-//! when it has been written: below a socket there is room for many seconds of a slow link.
+//! knows one number for each frame of a round through the keys. Whether somebody keeps up is the
+//! driver's to find out ([`Engine::lag`]); it is also the driver who knows when all that was sent
+//! has arrived ([`Engine::received`]), not when it has been written: below a socket there is room
+//! for many seconds of a slow link.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -30,8 +31,9 @@ pub(super) struct Newest {
     last: u64,
 }
 
-/// How far somebody is who is behind. All keys are told in turn, by their names and round and round:
-/// in the order of their changes the ones that change faster than a round takes would come by chance.
+/// How far somebody is who is behind. All keys are told in turn, by their names and round and
+/// round: in the order of their changes the ones that change faster than a round takes would come
+/// by chance.
 #[derive(Debug)]
 struct Behind {
     /// Behind this key it goes on; `None`: at the first one.

@@ -156,8 +156,8 @@ fn who_joins_by_a_slow_link_gets_the_snapshot_and_then_the_newest_of_what_has_ch
     assert!(map.frames < 30, "{}", map.frames);
 }
 
-/// It was told in the order of the changes: with a round that is longer than the keys take to change,
-/// a key was told by chance, or not for many seconds.
+/// It was told in the order of the changes: with a round that is longer than the keys take to
+/// change, a key was told by chance, or not for many seconds.
 #[test]
 fn a_key_that_changes_faster_than_a_round_takes_waits_no_longer_than_a_round() {
     const KEYS: u64 = 50;

@@ -31,9 +31,9 @@ const HTTP_QUEUE: usize = 32 << 10;
 const LEAST_BUDGET: usize = 1 << 10;
 const MOST_BUDGET: usize = 64 << 10;
 
-/// What is given at once takes a slow link so long. A value is as old as a round through all keys and
-/// this; with less of it the link would stand idle for too large a part of the time, until a Pong
-/// brings the next.
+/// What is given at once takes a slow link so long. A value is as old as a round through all keys
+/// and this; with less of it the link would stand idle for too large a part of the time, until a
+/// Pong brings the next.
 const BUDGET_MS: u64 = 300;
 
 /// What is known of a connection's link.
