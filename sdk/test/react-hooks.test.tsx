@@ -98,6 +98,32 @@ test('useMessages shows the newest version of each message', async () => {
   await hook.unmount()
 })
 
+test('useMessages: a page of history shows what is told right behind it', async () => {
+  const { client, up } = fake()
+  const hook = await watch(client, () => useMessages<string>('chat:x', { rewind: 2 }))
+  client.connect()
+  const line = await up()
+  await does(() => {
+    line.subscribed('chat:x', 4)
+    line.event(3)
+    line.event(4)
+  })
+  const more = hook.now.loadEarlier() // Before which the first message changes.
+  await settle()
+  await does(() => {
+    const event = (offset: number): Sent => ({ type: 'event', channel: 'chat:x', offset, timestamp: WHEN, user: 'bob', session: 's', data: `m${offset}` })
+    // In one piece, as a poll brings them: nobody has seen the page yet.
+    line.tell({ type: 'reacted', channel: 'chat:x', offset: 5, timestamp: WHEN, user: 'bob', target: 3, reaction: '👍', count: 1 })
+    line.tell({ type: 'history', id: line.last('history').id, channel: 'chat:x', epoch: 'e', events: [event(1), event(2)], more: false })
+    line.tell({ type: 'edited', channel: 'chat:x', offset: 6, timestamp: WHEN, user: 'bob', target: 2, data: 'new' })
+    line.tell({ type: 'deleted', channel: 'chat:x', offset: 7, timestamp: WHEN, user: 'bob', target: 1 })
+  })
+  await more
+  assert.deepEqual(hook.now.messages.map(({ data }) => data), [null, 'new', 3, 4])
+  await hook.unmount()
+  client.disconnect()
+})
+
 test('an edit that waits is no message that waits', async () => {
   const { client } = fake()
   const hook = await watch(client, () => useMessages<string>('chat:a'))

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 
-const LIMIT_BYTES = 2560
+const LIMIT_BYTES = 2688
 
 test(`tidings/react is at most ${LIMIT_BYTES} bytes, and asks for nothing but react and, for their hooks, the other entries`, async () => {
   // Built tests lie one folder below the package, as the sources do.

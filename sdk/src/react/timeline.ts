@@ -1,5 +1,5 @@
 // What a list of messages shows: history, then what arrives, then what is still on its way.
-import type { Change, Channel, ChannelStatus, Client, Gap, Message, OutboxEntry, PublishOptions }
+import type { Change, Channel, ChannelStatus, Client, Gap, HistoryQuery, Message, OutboxEntry, PublishOptions }
   from '../types.js'
 import type { TidingsError } from '../error.js'
 import { UNJOINED } from './channel.js'
@@ -57,9 +57,12 @@ export const NO_MESSAGES: MessagesView<any> = {
   loadEarlier: async () => {}, send: noop,
 }
 
+const offsetOf = (message: Message<any> | undefined) => message?.position?.offset ?? 0
+
 /** After a reconnect, older changes are told again of what is newer already: in the end it is the same. */
 function changedBy<M>(message: Message<M>, change: Change<M>): Message<M> {
-  if (message.deleted) return message
+  const is = message.position?.epoch === change.position.epoch && offsetOf(message) === change.target
+  if (!is || message.deleted) return message
   if (change.kind === 'edited') return { ...message, data: change.data, edited: change.at }
   if (change.kind === 'deleted') return { ...message, data: null as M, deleted: true, reactions: undefined }
   const { reaction, removed, count, user } = change
@@ -83,8 +86,6 @@ export function createTimeline<M>(
   let kept = limit
   let page: Promise<void> | undefined
 
-  const offsetOf = (message: Message<M> | undefined) => message?.position?.offset ?? 0
-
   const store = createStore<MessagesView<M>>(read, changed => {
     const joined = channel.status.current.state
     // Whoever joins first says where to start. If somebody has, ask for what we should begin with.
@@ -94,12 +95,12 @@ export function createTimeline<M>(
     const catchUp = () => {
       if (!late || channel.status.current.state !== 'live') return
       late = false
-      channel.history({ limit: rewind }).then(({ messages: newest, more }) => {
+      history({ limit: rewind }, (newest, more) => {
         const end = offsetOf(newest.at(-1))
         messages = [...newest, ...messages.filter(message => offsetOf(message) > end)]
         complete = !more
         changed()
-      }, () => { late = true })
+      }).catch(() => { late = true })
     }
     const ends = [
       channel.on('message', append),
@@ -134,10 +135,18 @@ export function createTimeline<M>(
     store.changed()
   }
 
-  function change(news: Change<M>) {
-    messages = messages.map(message =>
-      message.position?.epoch === news.position.epoch && offsetOf(message) === news.target ? changedBy(message, news) : message)
+  function change(next: Change<M>) {
+    messages = messages.map(message => changedBy(message, next))
     store.changed()
+  }
+
+  /** A page, with what is told while it is on its way, which it may not show. */
+  function history(query: HistoryQuery, use: (messages: readonly Message<M>[], more: boolean) => void) {
+    const told: Change<M>[] = []
+    const end = channel.on('change', next => told.push(next))
+    return channel.history(query)
+      .then(({ messages, more }) => use(messages.map(message => told.reduce(changedBy, message)), more))
+      .finally(end)
   }
 
   function read(): MessagesView<M> {
@@ -157,8 +166,8 @@ export function createTimeline<M>(
   function loadEarlier() {
     const first = messages[0]
     const before = first?.position ?? undefined
-    return page ??= channel.history({ before, limit: rewind }).then(({ messages: older, more }) => {
-      if (first && first !== messages[0]) return   // a page in front of what is gone would leave a hole
+    return page ??= history({ before, limit: rewind }, (older, more) => {
+      if (first && offsetOf(first) !== offsetOf(messages[0])) return   // a page in front of what is gone would leave a hole
       const start = messages.length ? offsetOf(messages[0]) : Infinity
       older = older.filter(message => offsetOf(message) < start)
       messages = [...older, ...messages]

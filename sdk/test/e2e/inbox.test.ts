@@ -1,7 +1,10 @@
 // What users are told, against the real server: every device has the same items and numbers in the end.
 import assert from 'node:assert/strict'
+import { IDBFactory } from 'fake-indexeddb'
 import { inbox, type Inbox } from '../../src/inbox/index.js'
 import type { Client } from '../../src/index.js'
+import { indexedDbOutbox } from '../../src/outbox-indexeddb.js'
+import { Locks } from '../support/locks.js'
 import type { Proxy } from '../support/proxy.js'
 import { seeded, type Random } from '../support/random.js'
 import { signedIn, token, type Server } from '../support/server.js'
@@ -224,6 +227,34 @@ story('followers of a topic are told, until they say no', async given => {
   await shows(bob, '1.1 1.0 2/2')
   await shows(ada, '1.0 1/1')
 }, CONFIG.replace('[inbox]', '[inbox]\nfollow = "signed-in"'))
+
+story('marks of a page that was closed before they were sent are made by the next', async given => {
+  const { client, server } = given
+  await tell(server, 'ada', ['a', 'b'])
+  const [indexedDB, tabs] = [new IDBFactory(), new Locks()]
+  const locks = tabs.page()
+  const page = client({ token: token('ada'), outbox: { store: indexedDbOutbox({ indexedDB, locks: locks as never }) } })
+  const own = inbox<any>(page)
+  own.open()
+  page.connect()
+  await until(() => own.view.current.items.length === 2, 'both')
+  await server.stop()
+  await until(() => page.status.current.state !== 'connected', 'away')
+  const [b, a] = own.view.current.items.map(({ id }) => id) as [number, number]
+  for (const mark of [own.markRead([a]), own.archive([b])]) mark.catch(() => {})
+  await sleep(100) // The browser has them.
+  page.disconnect()
+  locks.die()
+  await server.start()
+  const next = client({ token: token('ada'), outbox: { store: indexedDbOutbox({ indexedDB, locks: tabs.page() as never }) } })
+  const later = inbox<any>(next)
+  later.open()
+  next.connect()
+  const device = { inbox: later } as unknown as Device
+  await shows(device, 'a✓ 0/0')
+  assert.equal(await truth(server, 'ada'), 'a✓ 0/0')
+  await page.logout() // Here it is not gone: its timers are.
+}, CONFIG)
 
 const SEED = Number(process.env.SEED ?? 5)
 
