@@ -266,10 +266,8 @@ impl<'a> Fields<'a> {
         Ok(match kind {
             "cursors" | "follow" | "inbox" | "mark" | "push_subscribe" | "push_unsubscribe"
             | "read" | "unfollow" | "unread" => return self.into_inbox(),
-            "delete" => B::Amend(self.into_amend(Amending::Delete)?),
-            "edit" => {
-                let data = self.data.ok_or("missing field `data`")?;
-                B::Amend(self.into_amend(Amending::Edit { data })?)
+            "delete" | "edit" | "patch" | "react" | "remove" | "set" => {
+                return self.into_change();
             }
             "enter" => B::Enter { channel: self.channel.ok_or_else(no_channel)?, data: self.data },
             "get" => B::Get {
@@ -291,10 +289,6 @@ impl<'a> Fields<'a> {
                 limit: self.limit,
             },
             "leave" => B::Leave { channel: self.channel.ok_or_else(no_channel)? },
-            "patch" => {
-                let patch = self.patch.ok_or("missing field `patch`")?;
-                B::Patch(self.into_write(patch)?)
-            }
             "ping" => B::Ping,
             "presence" => B::Presence { channel: self.channel.ok_or_else(no_channel)? },
             "publish" => B::Publish {
@@ -306,17 +300,7 @@ impl<'a> Fields<'a> {
                 ephemeral: self.ephemeral.unwrap_or(false),
                 echo: self.echo.unwrap_or(true),
             },
-            "react" => {
-                let reaction = self.reaction.clone().ok_or("missing field `reaction`")?;
-                let remove = self.remove.unwrap_or(false);
-                B::Amend(self.into_amend(Amending::React { reaction, remove })?)
-            }
             "refresh" => B::Refresh { token: self.token.ok_or("missing field `token`")? },
-            "remove" => B::Remove(self.into_write(RawValue::NULL)?),
-            "set" => {
-                let value = self.value.ok_or("missing field `value`")?;
-                B::Set(self.into_write(value)?)
-            }
             "subscribe" => B::Subscribe {
                 channel: self.channel.ok_or_else(no_channel)?,
                 since: self.since,
@@ -336,6 +320,33 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// What changes an event or a key.
+    fn into_change(self) -> Result<CommandBody<'a>, String> {
+        use CommandBody as B;
+        let missing = |field: &str| format!("missing field `{field}`");
+        Ok(match self.kind.as_deref().unwrap_or_default() {
+            "delete" => B::Amend(self.into_amend(Amending::Delete)?),
+            "edit" => {
+                let data = self.data.ok_or_else(|| missing("data"))?;
+                B::Amend(self.into_amend(Amending::Edit { data })?)
+            }
+            "patch" => {
+                let patch = self.patch.ok_or_else(|| missing("patch"))?;
+                B::Patch(self.into_write(patch)?)
+            }
+            "react" => {
+                let reaction = self.reaction.clone().ok_or_else(|| missing("reaction"))?;
+                let remove = self.remove.unwrap_or(false);
+                B::Amend(self.into_amend(Amending::React { reaction, remove })?)
+            }
+            "remove" => B::Remove(self.into_write(RawValue::NULL)?),
+            _ => {
+                let value = self.value.ok_or_else(|| missing("value"))?;
+                B::Set(self.into_write(value)?)
+            }
+        })
+    }
+
     fn into_amend(self, what: Amending<'a>) -> Result<Amend<'a>, String> {
         Ok(Amend {
             channel: self.channel.ok_or("missing field `channel`")?,

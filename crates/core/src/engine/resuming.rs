@@ -119,7 +119,10 @@ impl Registry {
             }
             self.lost.pop_front();
             // It may have come back and been lost again meanwhile.
-            let same = |entry: &Entry| matches!(entry.place, Place::Lost { until_ms: u, .. } if u == until_ms);
+            let same = |entry: &Entry| match entry.place {
+                Place::Lost { until_ms: until, .. } => until == until_ms,
+                Place::Live(_) => false,
+            };
             if self.entries.get(&id).is_some_and(same) {
                 self.entries.remove(&id);
             }
