@@ -244,7 +244,8 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
     if (type === 'snapshot') return this.plugin?.(frame)
     if (!last) return
     if (frame.ephemeral) return this.#listeners.message.tell(messageOf(frame, '', false))
-    if (offset <= last.offset) return
+    // Newest values may come without a change of the position.
+    if (offset <= last.offset && type !== 'values') return
     if (!this.#loose && !this.#sparse && offset !== last.offset + 1) {
       // Something is missing in between: ask for it again from where we are.
       this.#again = true

@@ -328,6 +328,7 @@ pub enum Frame<'a> {
     Values {
         channel: &'a str,
         offset: u64,
+        version: u64,
         #[serde(serialize_with = "map")]
         values: &'a [(&'a str, &'a RawValue)],
         #[serde(skip_serializing_if = "<[_]>::is_empty")]

@@ -118,8 +118,10 @@ export class LiveImpl<T extends object> implements LiveState<T> {
       else this.#keep(key, patch === undefined ? value : mergePatch(this.entry(key)?.value, patch), version, expires_at)
       this.#confirmed(offset, write => write.key === key)
     } else if (type === 'values') {
-      for (const [name, value] of Object.entries(frame.values ?? {})) this.#keep(name, value, offset)
-      for (const name of frame.removed ?? []) this.#entries?.delete(name)
+      const { values, version, removed = [] } = frame
+      for (const [name, value] of Object.entries(values)) this.#keep(name, value, version)
+      for (const name of removed) this.#entries?.delete(name)
+      this.#confirmed(version, ({ key }) => key in values || removed.includes(key))
       this.#confirmed(offset, () => true)
     }
   }

@@ -1,13 +1,15 @@
 //! Subscribers that cannot keep up with a channel of live data that conflates. They are sent the
-//! newest value of each key when they can take it, the oldest change first, and never an old one.
+//! newest value of each key when they can take it, one key after the other, and never an old one.
 //!
 //! A shard keeps what has changed since the one who is furthest behind, each key once: that is
 //! bounded by the keys of the channel, however many are behind and however far. Of each of those it
-//! knows one number. Whether somebody keeps up is the driver's to find out ([`Engine::lag`]); it is
-//! also the driver who knows when all that was sent has arrived ([`Engine::received`]), not
-//! when it has been written: below a socket there is room for many seconds of a slow link.
+//! knows one number for each frame of a round through the keys. Whether somebody keeps up is the
+//! driver's to find out ([`Engine::lag`]); it is also the driver who knows when all that was sent
+//! has arrived ([`Engine::received`]), not when it has been written: below a socket there is room
+//! for many seconds of a slow link.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,12 +25,43 @@ const PER_KEY: usize = 4;
 /// What has changed on a topic, for those who are behind.
 #[derive(Debug, Default)]
 pub(super) struct Newest {
-    by_offset: BTreeMap<u64, Arc<Changed>>,
-    by_key: HashMap<Arc<str>, u64>,
-    /// Who is behind, and up to which offset nothing is missing there.
-    behind: HashMap<SessionKey, u64>,
+    by_key: BTreeMap<Arc<str>, Arc<Changed>>,
+    behind: HashMap<SessionKey, Behind>,
     /// The newest change that was told here.
     last: u64,
+}
+
+/// How far somebody is who is behind. All keys are told in turn, by their names and round and
+/// round: in the order of their changes the ones that change faster than a round takes would come
+/// by chance.
+#[derive(Debug)]
+struct Behind {
+    /// Behind this key it goes on; `None`: at the first one.
+    at: Option<Arc<str>>,
+    /// One round, from `at` on: up to which key (`None`: the last one there is), and the offset up
+    /// to which nothing is missing of these.
+    round: VecDeque<(Option<Arc<str>>, u64)>,
+}
+
+impl Behind {
+    fn since(offset: u64) -> Self {
+        Self { at: None, round: VecDeque::from([(None, offset)]) }
+    }
+
+    /// Up to which offset nothing is missing of any key.
+    fn offset(&self) -> u64 {
+        self.round.iter().map(|(_, offset)| *offset).min().unwrap_or(0)
+    }
+
+    /// Nothing is missing up to `key`, as of `offset`.
+    fn pass(&mut self, key: Option<Arc<str>>, offset: u64) {
+        match self.round.back_mut() {
+            // It goes on where that one ends, unless that was the last key.
+            Some((end, until)) if *until == offset && end.is_some() => end.clone_from(&key),
+            _ => self.round.push_back((key.clone(), offset)),
+        }
+        self.at = key;
+    }
 }
 
 impl Newest {
@@ -37,45 +70,65 @@ impl Newest {
         if self.behind.is_empty() {
             return;
         }
-        let known = self.by_key.entry(changed.key.clone()).or_insert(0);
-        if *known < changed.offset {
-            self.by_offset.remove(known);
-            *known = changed.offset;
-            self.by_offset.insert(changed.offset, changed.clone());
+        if self.by_key.get(&changed.key).is_none_or(|known| known.offset < changed.offset) {
+            self.by_key.insert(changed.key.clone(), changed.clone());
         }
     }
 
     /// Drops what nobody is missing.
     fn tidy(&mut self) {
-        let Some(upto) = self.behind.values().min() else {
-            (self.by_offset, self.by_key) = (BTreeMap::new(), HashMap::new());
-            return;
-        };
-        let upto = *upto;
-        while let Some(oldest) = self.by_offset.first_entry().filter(|oldest| *oldest.key() <= upto)
-        {
-            self.by_key.remove(&oldest.remove().key);
+        match self.behind.values().map(Behind::offset).min() {
+            Some(upto) => self.by_key.retain(|_, changed| changed.offset > upto),
+            None => self.by_key = BTreeMap::new(),
         }
     }
 
-    /// The next frame for somebody who has all up to `cursor`; how far that reaches.
-    fn frame(&self, channel: &str, cursor: u64, budget: usize) -> Option<(Bytes, u64)> {
-        let (mut values, mut removed, mut room, mut end) = (vec![], vec![], budget, cursor);
-        for (offset, changed) in self.by_offset.range(cursor + 1..) {
-            let bytes = changed.value.as_ref().map_or(0, |value| value.get().len());
-            let size = changed.key.len() + bytes + PER_KEY;
-            if size > room && end > cursor {
-                break;
+    /// The next frame for somebody, if anything is missing there.
+    fn frame(&mut self, channel: &str, key: SessionKey, budget: usize) -> Option<Bytes> {
+        let Self { by_key, behind, last } = self;
+        let behind = behind.get_mut(&key)?;
+        let (mut told, mut room) = (Vec::new(), budget);
+        'round: for _ in 0..behind.round.len() {
+            let Some((end, until)) = behind.round.front().cloned() else { break };
+            let from = behind.at.as_ref().map_or(Unbounded, Excluded);
+            let upto = end.as_ref().map_or(Unbounded, Included);
+            let mut passed = None;
+            for (name, changed) in by_key.range::<Arc<str>, _>((from, upto)) {
+                if changed.offset > until {
+                    let bytes = changed.value.as_ref().map_or(0, |value| value.get().len());
+                    let size = name.len() + bytes + PER_KEY;
+                    if size > room && !told.is_empty() {
+                        if let Some(name) = passed {
+                            behind.pass(Some(Arc::clone(name)), *last);
+                        }
+                        break 'round;
+                    }
+                    room = room.saturating_sub(size);
+                    told.push(changed);
+                }
+                passed = Some(name);
             }
-            room = room.saturating_sub(size);
-            end = *offset;
+            behind.round.pop_front();
+            behind.pass(end, *last);
+        }
+        if behind.offset() == *last {
+            *behind = Behind::since(*last);
+        }
+        let version = told.iter().map(|changed| changed.version).max()?;
+        let (mut values, mut removed) = (Vec::new(), Vec::new());
+        for changed in told {
             match &changed.value {
                 Some(value) => values.push((&*changed.key, &**value)),
                 None => removed.push(&*changed.key),
             }
         }
-        let frame = Frame::Values { channel, offset: end, values: &values, removed: &removed };
-        (end > cursor).then(|| (frame.encode(), end))
+        let (offset, values, removed) = (behind.offset(), &*values, &*removed);
+        Some(Frame::Values { channel, offset, version, values, removed }.encode())
+    }
+
+    /// Whether nothing that was told here is missing there.
+    fn is_whole(&self, key: SessionKey) -> bool {
+        self.behind.get(&key).is_none_or(|behind| behind.offset() >= self.last)
     }
 }
 
@@ -91,7 +144,7 @@ impl Engine {
         for (topic, place) in self.live_topics(key) {
             let Some(newest) = self.topics.newest_mut(topic) else { continue };
             let last = newest.last;
-            newest.behind.entry(key).or_insert(last);
+            newest.behind.entry(key).or_insert_with(|| Behind::since(last));
             self.topics.hold_back(topic, place, true);
         }
         self.probe(key);
@@ -107,19 +160,17 @@ impl Engine {
                 continue;
             }
             let Some((newest, channel)) = self.topics.newest_and_channel(topic) else { continue };
-            let Some(cursor) = newest.behind.get(&key).copied() else { continue };
-            let sent = newest.frame(channel, cursor, budget);
-            let end = sent.as_ref().map_or(cursor, |(_, end)| *end);
-            if let Some((text, _)) = sent {
+            if !newest.behind.contains_key(&key) {
+                continue;
+            }
+            if let Some(text) = newest.frame(channel, key, budget) {
                 self.out.counters.conflated += 1;
                 self.out.effects.push(Effect::Send { session: key, text });
                 is_behind = true;
             }
-            if quick && newest.last <= end {
+            if quick && newest.is_whole(key) {
                 newest.behind.remove(&key);
                 self.topics.hold_back(topic, place, false);
-            } else {
-                newest.behind.insert(key, end);
             }
         }
         if is_behind {
@@ -154,7 +205,8 @@ impl Engine {
         tail: &[Arc<Changed>],
     ) {
         let newest = self.topics.conflate(topic);
-        newest.behind.insert(key, offset);
+        newest.last = newest.last.max(offset);
+        newest.behind.insert(key, Behind::since(offset));
         tail.iter().for_each(|changed| newest.note(changed));
     }
 
@@ -192,7 +244,7 @@ impl Engine {
         for (channel, newest) in self.topics.all_newest() {
             newest.tidy();
             let most = policy.namespace_of(channel).map_or(0, |at| at.policy.state.keys);
-            if newest.by_offset.len() > most.saturating_mul(2) {
+            if newest.by_key.len() > most.saturating_mul(2) {
                 over.extend(newest.behind.keys().copied());
             }
         }

@@ -1,9 +1,12 @@
 //! Live data at its home: writes that are compared and set, what a key holds, snapshots for those
 //! who join, and keys that go by themselves.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use tidings_proto::{Change, ErrorCode, Frame, Held, Timestamp};
@@ -241,10 +244,34 @@ impl Scene<'_> {
         matches!(self.channel.fold, Fold::State(_)) && overflow == Overflow::Conflate
     }
 
-    /// What has changed since the snapshot; `None`: nobody skips values here.
-    pub(super) fn tail(&self) -> Option<Vec<Arc<Changed>>> {
-        let Fold::State(state) = &self.channel.fold else { return None };
-        self.is_conflated().then(|| state.tail().to_vec())
+    /// What has changed since `start`, or since the snapshot, each key as it is now.
+    ///
+    /// Who comes back is told no value that lies between what they have and what there is: `values`
+    /// has told them newer ones of some keys than their position says.
+    pub(super) fn tail(&mut self, start: u64, is_snapshot: bool) -> Vec<Arc<Changed>> {
+        #[derive(Deserialize)]
+        struct Change<'a> {
+            offset: u64,
+            #[serde(borrow)]
+            key: Cow<'a, str>,
+            version: u64,
+        }
+        let Fold::State(state) = &self.channel.fold else { return Vec::new() };
+        if is_snapshot {
+            return state.tail().to_vec();
+        }
+        let missed = self.channel.history.page_after(start, usize::MAX, usize::MAX);
+        let mut newest = BTreeMap::new();
+        for event in &missed.events {
+            // invariant: the engine wrote it.
+            let Ok(change) = serde_json::from_slice::<Change<'_>>(event) else { continue };
+            newest.insert(change.key, (change.offset, change.version));
+        }
+        let changed = newest.into_iter().map(|(key, (offset, version))| {
+            let value = state.get(&key).map(|entry| entry.value.clone());
+            Arc::new(Changed { offset, version, key: key.into(), value })
+        });
+        changed.collect()
     }
 
     /// All that anybody knows of it is wrong.

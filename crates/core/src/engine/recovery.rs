@@ -120,21 +120,21 @@ impl Scene<'_> {
     fn send_page(&mut self, to: Address, nonce: u16, begin: Begin, count: usize) {
         let Begin { mut start, mut gap, mut snapshot, reply } = begin;
         let mut events = Vec::new();
-        let tail = self.tail();
         if let Some(all) = &snapshot {
             // It says all that there is, so nothing is missing.
             (start, gap) = (all.offset, None);
-            if let [page] = &*all.pages
-                && count > 0
-                && tail.is_none()
-            {
-                events.push(page.clone());
-                snapshot = None;
-            }
         }
         // Where values may be skipped it is live from there, and behind: nothing waits in history.
+        let tail = self.is_conflated().then(|| (start, self.tail(start, snapshot.is_some())));
+        if let Some([page]) = snapshot.as_ref().map(|all| &*all.pages)
+            && count > 0
+            && tail.is_none()
+        {
+            events.push(page.clone());
+            snapshot = None;
+        }
         let mut next = tail.is_none().then_some(start);
-        if snapshot.is_none() {
+        if snapshot.is_none() && tail.is_none() {
             let page = self.channel.history.page_after(start, count, self.limits.page_bytes);
             events.extend(page.events);
             next = (page.end < self.channel.last).then_some(page.end);

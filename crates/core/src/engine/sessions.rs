@@ -271,17 +271,18 @@ impl Engine {
             return;
         }
         self.topics.stop_paging(topic, to);
-        let held = snapshot.is_some();
+        let held = tail.is_some();
         let place = self.topics.join(topic, Subscriber { slot: to.slot, presence, held });
         if let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) {
             sub.stage = Stage::Live(place);
         }
-        if let Some(tail) = &tail {
-            self.topics.conflate(topic);
+        if let Some((offset, tail)) = &tail {
+            self.begin_behind(to, topic, *offset, tail);
             if let Some(snapshot) = snapshot {
-                self.begin_behind(to, topic, snapshot.offset, tail);
                 self.readers.insert((to, topic), Reader { snapshot, sent: 0 });
                 self.out.effects.push(Effect::Drain { session: to });
+            } else {
+                self.probe(to);
             }
         }
         self.go_on_paging(to);

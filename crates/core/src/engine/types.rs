@@ -327,8 +327,9 @@ pub struct PageReply {
     pub(crate) gap: Option<Bytes>,
     /// What comes in front of the events: the session's shard sends it bit by bit.
     pub(crate) snapshot: Option<Arc<Snapshot>>,
-    /// What has changed since the snapshot, where values may be skipped; `None`: they may not.
-    pub(crate) tail: Option<Vec<Arc<Changed>>>,
+    /// Where values may be skipped: the offset from which on the newest follow, and what has
+    /// changed since. `None`: they may not.
+    pub(crate) tail: Option<(u64, Vec<Arc<Changed>>)>,
     pub(crate) events: Vec<Bytes>,
     /// Where the next page begins; `None`: live from here.
     pub(crate) next: Option<u64>,

@@ -156,6 +156,37 @@ fn who_joins_by_a_slow_link_gets_the_snapshot_and_then_the_newest_of_what_has_ch
     assert!(map.frames < 30, "{}", map.frames);
 }
 
+/// It was told in the order of the changes: with a round that is longer than the keys take to
+/// change, a key was told by chance, or not for many seconds.
+#[test]
+fn a_key_that_changes_faster_than_a_round_takes_waits_no_longer_than_a_round() {
+    const KEYS: u64 = 50;
+    let mut desk = Desk::new();
+    let (ada, bob) = (desk.open(), join(&mut desk));
+    desk.slow_links.push(bob);
+    let mut told = BTreeMap::new();
+    let mut longest = 0;
+    for n in 0..4000_u64 {
+        if n == 60 {
+            desk.engine.lag(bob);
+            desk.run();
+        }
+        put(&mut desk, ada, &format!("k{:02}", n % KEYS), n);
+        // Ten keys or so at once, while all fifty change: a round takes five of these, or six.
+        if n % KEYS == 0 {
+            desk.arrive(105, false);
+        }
+        for frame in desk.heard(bob).iter().filter(|frame| frame["type"] == "values") {
+            for key in frame["values"].as_object().unwrap().keys() {
+                let before = told.insert(key.clone(), n).unwrap_or(n);
+                longest = longest.max((n - before) / KEYS);
+            }
+        }
+    }
+    assert_eq!(told.len() as u64, KEYS);
+    assert!((4..=7).contains(&longest), "a key waited for {longest} frames");
+}
+
 #[test]
 fn who_comes_back_after_values_recovers_from_there() {
     let mut desk = Desk::new();

@@ -21,15 +21,20 @@ const LATE_US: u64 = 250_000;
 /// Looked at this often, or after half of what may be under way.
 const LOOK_US: u64 = 200_000;
 
-/// What may be under way while nothing is known of the link: less than two seconds of a bad one.
-const LEAST_UNDER_WAY: usize = 8 << 10;
+/// What may be under way while nothing is known of the link: less than half a second of a bad one.
+const LEAST_UNDER_WAY: usize = 2 << 10;
 
 /// What may wait for a connection that is spoken in HTTP requests.
 const HTTP_QUEUE: usize = 32 << 10;
 
-/// What a link is given at once, when half a second's worth is not within these.
+/// What a link is given at once, when [`BUDGET_MS`]' worth is not within these.
 const LEAST_BUDGET: usize = 1 << 10;
 const MOST_BUDGET: usize = 64 << 10;
+
+/// What is given at once takes a slow link so long. A value is as old as a round through all keys
+/// and this; with less of it the link would stand idle for too large a part of the time, until a
+/// Pong brings the next.
+const BUDGET_MS: u64 = 300;
 
 /// What is known of a connection's link.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ pub(crate) struct Pace {
     shortest_us: u64,
     /// Bytes a second.
     rate: u64,
+    /// Bytes in front of the Ping that was answered last.
+    arrived: usize,
 }
 
 impl Default for Pace {
@@ -60,6 +67,7 @@ impl Default for Pace {
             wanted: None,
             shortest_us: u64::MAX,
             rate: 0,
+            arrived: 0,
         }
     }
 }
@@ -121,6 +129,7 @@ impl Pace {
             let free = beyond_us <= LATE_US / 8;
             self.rate = if free { rate.max(self.rate).saturating_mul(2) } else { rate };
             self.rate = self.rate.min(1 << 30);
+            self.arrived = bytes;
         }
         let is_wanted = self.wanted.is_some_and(|wanted| wanted <= number);
         is_wanted.then(|| {
@@ -129,9 +138,11 @@ impl Pace {
         })
     }
 
-    /// What the link takes in half a second.
+    /// What the link takes in [`BUDGET_MS`], and no more than twice what it took last: how much it
+    /// can take is found out step by step, or a step too far would take seconds.
     fn budget(&self) -> usize {
-        usize::try_from(self.rate / 2).unwrap_or(MOST_BUDGET).clamp(LEAST_BUDGET, MOST_BUDGET)
+        let takes = usize::try_from(self.rate / 1000 * BUDGET_MS).unwrap_or(MOST_BUDGET);
+        takes.min(self.arrived * 2).clamp(LEAST_BUDGET, MOST_BUDGET)
     }
 }
 
@@ -247,14 +258,15 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_link_is_given_half_a_second_s_worth() {
+    fn a_slow_link_is_never_given_more_than_a_second_s_worth() {
         let (mut pace, mut at_us) = (Pace::default(), 0);
         answer(&mut pace, &mut at_us, 4, 20_000, 5000);
         for _ in 0..10 {
             let bytes = pace.budget();
+            assert!(bytes <= 2500, "{pace:?}");
             answer(&mut pace, &mut at_us, bytes, 20_000, 5000);
         }
-        assert!((1500..=2600).contains(&pace.budget()), "{pace:?}");
+        assert!((1024..=1600).contains(&pace.budget()), "{pace:?}");
         assert_eq!(answer(&mut pace, &mut at_us, 2500, 20_000, 5000), Some(false));
     }
 
