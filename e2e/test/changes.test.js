@@ -220,6 +220,24 @@ demo('"New" stands behind what was read before a reload, wherever that was', asy
   assert.match(next, /five/)
 }, { config: OPEN })
 
+demo('how far one has read is not how far the next one at this browser has', async ({ guest }) => {
+  const phone = await guest('Carla, phone', { token: token('carla') })
+  const ada = await guest('Ada', { token: token('ada') })
+  await ada.write('one')
+  await phone.reads('one')
+  await phone.room('random').click()
+  await phone.page.getByRole('heading', { level: 1, name: 'random' }).waitFor()
+  const desk = await guest('Bob, then Carla', { token: token('bob') })
+  await ada.write('two')
+  await ada.write('three')
+  await desk.reads('three')
+  await desk.button('Token').click()
+  await desk.field('Token').fill(token('carla'))
+  await desk.page.getByRole('dialog').getByRole('button', { name: 'Sign in' }).click()
+  const [first] = await until('"New"', () => desk.page.locator('.rule.new + .message').allInnerTexts(), all => all.length === 1)
+  assert.match(first, /two/)
+}, { config: OPEN })
+
 demo('on a phone: a tap on a message offers what one can do with it', async ({ guest }) => {
   const ada = await guest('Ada', { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true })
   const bob = await guest('Bob')

@@ -235,6 +235,12 @@ demo('what is about one thing stands together', async ({ server, guest }) => {
   assert.match(group, /Order 7\s*3 items, 3 unread/)
 }, { config: OPEN })
 
+async function fitsIn(guest) {
+  const wider = await guest.page.evaluate(() => [...document.querySelectorAll('dialog *:not(.unseen), .bell .badge')]
+    .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80)))
+  assert.deepEqual(wider, [])
+}
+
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [320, 1440]) {
     demo(`the inbox, ${colorScheme}, ${width} wide: fits, can be used by everybody`, async ({ server, guest }) => {
@@ -247,17 +253,20 @@ for (const colorScheme of ['light', 'dark']) {
       await tell(server, 'bob', ['Your order has left the house', `https://example.com/${'long'.repeat(30)}`],
         { subject: 'Order 7', user_from: 'ada' })
       await tell(server, 'bob', ['The whole text of a longer piece of news. '.repeat(6)])
-      await until('three', () => textsOf(bob), texts => texts.length === 3)
+      const room = 'a room with a rather long name, as people give them'
+      await tell(server, 'bob', [''], {
+        topic: 'mentions', subject: `#${room}`, data: { room, text: 'Hello @Bob '.repeat(18), name: 'Ada with a very long name indeed' },
+      })
+      await until('four', () => textsOf(bob), texts => texts.length === 4)
       await dialogOf(bob).getByRole('button', { name: /^Mark as read: Order 7: https/ }).click()
-      await shows(bob, 2)
+      await shows(bob, 3)
       await isAccessible(page, 'items')
+      await fitsIn(bob)
       await bob.screenshot(`inbox-${colorScheme}-${width}`)
       await dialogOf(bob).getByLabel('By subject').check()
       await dialogOf(bob).locator('.inbox-group').waitFor()
       await isAccessible(page, 'groups')
-      const wider = await dialogOf(bob).evaluate(dialog => [...dialog.querySelectorAll('*:not(.unseen)')]
-        .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80)))
-      assert.deepEqual(wider, [])
+      await fitsIn(bob)
       await bob.screenshot(`inbox-${colorScheme}-${width}-groups`)
 
       // By keyboard: Esc leads back to the bell.

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { Position } from 'tidings'
 import { useHash } from './browser.ts'
-import { recall, remember } from './settings.ts'
+import { forget, recall, remember } from './settings.ts'
 
 const FIRST_ROOMS = ['lobby', 'random', 'questions']
 /** Each is a subscription: the server allows a session 128. */
@@ -89,6 +89,9 @@ export function rememberRead(room: string, position: Position): void {
   const { epoch, offset } = position
   remember('local', `read.${room}`, JSON.stringify({ epoch, offset }))
 }
+
+/** Another user has read other things. */
+export const forgetRead = () => forget('local', 'read.')
 
 /** Whether a message stands behind what has been read. Another epoch is another history: all new. */
 export const isBehind = (position: Position | null, read: Position | null) =>

@@ -2,6 +2,7 @@
 import { createClient, type Client, type Message } from 'tidings'
 import { inbox } from 'tidings/inbox'
 import { indexedDbOutbox } from 'tidings/outbox-indexeddb'
+import { forgetRead } from './rooms.ts'
 import { recall, remember, serverUrl, transports } from './settings.ts'
 
 /** What others wrote can be anything: it came over the network. */
@@ -32,6 +33,7 @@ export const rememberedToken = () => recall('session', 'token')
 /** Another user gets a client of their own; nothing of the one before is left in it. */
 export async function changeUser(before: Session, token: string | null): Promise<Session> {
   await before.client.logout()
+  forgetRead()
   return openSession(token)
 }
 

@@ -29,6 +29,14 @@ export function remember(storage: 'local' | 'session', key: string, value: strin
   } catch { /* then it is forgotten with the page */ }
 }
 
+/** All whose key begins so. */
+export function forget(storage: 'local' | 'session', prefix: string): void {
+  try {
+    const keys = Object.keys(store(storage)).filter(key => key.startsWith(`tidings.${prefix}`))
+    for (const key of keys) store(storage).removeItem(key)
+  } catch { /* then there is nothing */ }
+}
+
 const store = (which: 'local' | 'session') => which === 'local' ? localStorage : sessionStorage
 
 /** The raw page keeps the name under the same key. */

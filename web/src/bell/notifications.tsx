@@ -41,16 +41,18 @@ export function Notifications({ view, me, onClose, onGo }: NotificationsProps) {
         <h2>Notifications</h2>
         <button className="icon-button" aria-label="Close" onClick={onClose}><Close /></button>
       </div>
-      <div className="inbox-tools">
-        {/* Not `disabled`: that would take the focus from who has just pressed it. */}
-        <button className="button small" aria-disabled={unread === 0}
-          onClick={() => { if (unread) void inbox.markAllRead().catch(() => {}) }}>Mark all as read</button>
-        <label className="check">
-          <input type="checkbox" checked={grouped} onChange={event => setGrouped(event.target.checked)} />
-          By subject
-        </label>
-        <span className="unseen" role="status">{plural(unread, 'is unread', 'are unread')}</span>
-      </div>
+      {status.state !== 'failed' && (
+        <div className="inbox-tools">
+          {/* Not `disabled`: that would take the focus from who has just pressed it. */}
+          <button className="button small" aria-disabled={unread === 0}
+            onClick={() => { if (unread) void inbox.markAllRead().catch(() => {}) }}>Mark all as read</button>
+          <label className="check">
+            <input type="checkbox" checked={grouped} onChange={event => setGrouped(event.target.checked)} />
+            By subject
+          </label>
+          <span className="unseen" role="status">{plural(unread, 'is unread', 'are unread')}</span>
+        </div>
+      )}
       <div className="inbox-items">
         {status.state === 'failed' ? <Refused why={status.cause.message} />
           : shown.length === 0 && !loading && !more ? <Nothing me={me} /> : (
@@ -103,7 +105,7 @@ function Entry({ item, now, inbox, onFollow }: {
         <Text text={text} />
         <p className="choices">
           {room !== null && (
-            <button className="button small" onClick={() => onFollow(item)}>Go to #{room}</button>
+            <button className="button small go" onClick={() => onFollow(item)}>Go to #{room}</button>
           )}
           <button className="button small" aria-label={`Mark as ${read ? 'unread' : 'read'}: ${what}`}
             onClick={() => void (read ? inbox.markUnread([id]) : inbox.markRead([id])).catch(() => {})}>
