@@ -73,7 +73,8 @@ impl Map {
                 }
             }
             "values" => {
-                assert!(self.conflated && offset > self.offset, "{frame}");
+                // It stands still for a round.
+                assert!(self.conflated && offset >= self.offset, "{frame}");
                 for (key, value) in frame["values"].as_object().unwrap() {
                     self.keys.insert(key.clone(), value.clone());
                 }

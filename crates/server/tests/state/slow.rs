@@ -70,6 +70,15 @@ fn age(value: &Value, began: Instant) -> Duration {
     began.elapsed().saturating_sub(Duration::from_micros(value.as_u64().unwrap()))
 }
 
+/// Ends the writer, also when the story fails: else nobody would hear of it.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_slow_reader_holds_values_of_the_last_seconds_while_others_see_each_change() {
     let server = Server::start(&Setup { server: "shards = 2", ..setup() });
@@ -83,6 +92,7 @@ fn a_slow_reader_holds_values_of_the_last_seconds_while_others_see_each_change()
     let mut fast = Thin::subscribe(&server, "feed:main");
     let memory = server.memory();
     std::thread::scope(|scope| {
+        let ends = Ends(&done);
         scope.spawn(|| {
             let mut n = 0_u64;
             while !done.load(Ordering::Relaxed) {
@@ -119,7 +129,7 @@ fn a_slow_reader_holds_values_of_the_last_seconds_while_others_see_each_change()
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        done.store(true, Ordering::Relaxed);
+        drop(ends);
         let last = set(&mut server.connect(), "feed:main", "last", stamp());
         assert!(map.seen["values"] > 5, "{:?}", map.seen);
         assert!(server.metric("tidings_conflated_frames_total") > 5.0);
