@@ -12,6 +12,12 @@ use crate::index::{Channel, Entry};
 use crate::log::LogStore;
 use crate::wire::{Row, State, hash, next_epoch};
 
+/// What is read at once at most.
+const READ_AHEAD: u32 = 256 << 10;
+
+/// Bytes of others between two records that are read along: less work than another call.
+const GAP: u32 = 4 << 10;
+
 impl<F: Fs> LogStore<F> {
     pub(crate) fn load_channel(
         &mut self,
@@ -49,11 +55,16 @@ impl<F: Fs> LogStore<F> {
         let low = channel.low();
         let entries: Vec<Entry> = channel.events.iter().copied().collect();
         let mut out = Vec::with_capacity(entries.len());
-        for (offset, entry) in (low..).zip(entries) {
-            let bytes = self
-                .read(entry.segment, entry.pos, entry.len)
-                .map_err(|e| store_error("cannot read the log", &e))?;
-            out.push(self.decode(&entry, &bytes, &name, offset));
+        let mut ahead = Ahead { segment: 0, pos: 0, bytes: Vec::new() };
+        for (at, (offset, entry)) in (low..).zip(&entries).enumerate() {
+            if !ahead.has(entry) {
+                let (segment, pos) = (entry.segment, entry.pos);
+                let len = span(&entries[at..]);
+                let read = self.read(segment, pos, len);
+                let bytes = read.map_err(|e| store_error("cannot read the log", &e))?;
+                ahead = Ahead { segment, pos, bytes };
+            }
+            out.push(self.decode(entry, ahead.of(entry), &name, offset));
         }
         Ok(out)
     }
@@ -103,6 +114,44 @@ impl<F: Fs> LogStore<F> {
         self.index.apply_state(&state, segment);
         Ok(())
     }
+}
+
+/// A piece of a segment with more than one record of a channel: one call instead of many.
+struct Ahead {
+    segment: u32,
+    pos: u32,
+    bytes: Vec<u8>,
+}
+
+impl Ahead {
+    fn has(&self, entry: &Entry) -> bool {
+        let end = u64::from(self.pos) + self.bytes.len() as u64;
+        self.segment == entry.segment
+            && self.pos <= entry.pos
+            && u64::from(entry.pos) + u64::from(entry.len) <= end
+    }
+
+    /// What is there of a record: less of it at the end of a segment that is cut off.
+    fn of(&self, entry: &Entry) -> &[u8] {
+        let start = entry.pos.saturating_sub(self.pos) as usize;
+        let end = self.bytes.len().min(start + entry.len as usize);
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+}
+
+/// How much to read for the first of these, with those behind it that are not far.
+fn span(entries: &[Entry]) -> u32 {
+    let Some((first, rest)) = entries.split_first() else { return 0 };
+    let mut end = first.pos.saturating_add(first.len);
+    for next in rest {
+        let next_end = next.pos.saturating_add(next.len);
+        let near = next.segment == first.segment && next.pos >= end && next.pos - end <= GAP;
+        if !near || next_end - first.pos > READ_AHEAD {
+            break;
+        }
+        end = next_end;
+    }
+    end - first.pos
 }
 
 fn add_dedup(channel: &Channel, loaded: &mut Loaded) {

@@ -117,6 +117,11 @@ impl Channel {
             }
         }
         let mut events = loaded.events;
+        let size = self.namespace.policy.history.size as usize;
+        if self.checkpoints.is_some() && size > 0 {
+            // The others were there for the fold.
+            events.drain(..events.len().saturating_sub(size));
+        }
         events.iter_mut().for_each(|event| event.event = self.fold.told(&event.event));
         self.history = History::restore(events);
         self.dedup = Dedup::restore(loaded.producers, loaded.keys);

@@ -13,6 +13,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use tidings_proto::{CloseCode, Frame};
 
 use super::Engine;
@@ -154,7 +155,7 @@ impl Engine {
     /// some `budget` bytes now; `quick`: the way there is free, so that it can keep up again.
     pub fn received(&mut self, now: Now, key: SessionKey, budget: usize, quick: bool) {
         self.probing.remove(&key);
-        let mut is_behind = false;
+        let mut texts = SmallVec::<[Bytes; 1]>::new();
         for (topic, place) in self.live_topics(key) {
             if self.readers.contains_key(&(key, topic)) {
                 continue;
@@ -165,16 +166,19 @@ impl Engine {
             }
             if let Some(text) = newest.frame(channel, key, budget) {
                 self.out.counters.conflated += 1;
-                self.out.effects.push(Effect::Send { session: key, text });
-                is_behind = true;
+                texts.push(text);
             }
             if quick && newest.is_whole(key) {
                 newest.behind.remove(&key);
                 self.topics.hold_back(topic, place, false);
             }
         }
-        if is_behind {
+        if !texts.is_empty() {
+            // In front of them: the next ones go while these are on their way, which have not to
+            // wait for an answer then.
             self.probe(key);
+            let send = |text| Effect::Send { session: key, text };
+            self.out.effects.extend(texts.into_iter().map(send));
         }
         self.settle(now);
     }

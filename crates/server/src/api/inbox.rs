@@ -1,5 +1,7 @@
 //! Notifications, inboxes, read cursors and those who follow topics.
 
+use std::collections::HashSet;
+
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde::de::IgnoredAny;
@@ -45,13 +47,18 @@ pub(super) async fn notify(call: &Call<'_>) -> Result<Answer, Problem> {
             if !(1..=USERS).contains(&users.len()) {
                 return Err(Problem::bad_request("`users` has 1 to 10000 entries"));
             }
-            notify_all(call, users, &wish, &mut told).await;
+            // Whoever is named twice is told once.
+            let mut named = HashSet::with_capacity(users.len());
+            let users: Vec<&str> =
+                users.iter().map(String::as_str).filter(|user| named.insert(*user)).collect();
+            notify_all(call, &users, &wish, &mut told).await;
         }
         (None, None, Some(topic)) => {
             call.key.require_pattern("inbox:*")?;
             let mut page = followers_page(call, topic, None, PAGE).await?;
             loop {
-                notify_all(call, &page.users, &wish, &mut told).await;
+                let users: Vec<&str> = page.users.iter().map(String::as_str).collect();
+                notify_all(call, &users, &wish, &mut told).await;
                 let Some(last) = page.users.last().filter(|_| page.more) else { break };
                 page = followers_page(call, topic, Some(last), PAGE).await?;
             }
@@ -65,8 +72,8 @@ pub(super) async fn notify(call: &Call<'_>) -> Result<Answer, Problem> {
 }
 
 /// All at once, so that those that are stored share a sync.
-async fn notify_all(call: &Call<'_>, users: &[String], wish: &Notify<'_>, told: &mut Notified) {
-    let outcomes = users.iter().map(|user| async move {
+async fn notify_all(call: &Call<'_>, users: &[&str], wish: &Notify<'_>, told: &mut Notified) {
+    let outcomes = users.iter().map(|&user| async move {
         let outcome = match may_notify(call, user) {
             Ok(()) => call.inquire_one_of_many(Inquiry::Notify(user, wish)).await,
             Err(problem) => Err(problem),

@@ -1,7 +1,7 @@
 //! Who keeps up with live data that conflates, and how much a link takes.
 //!
 //! What has been written has not arrived: below a socket there is room for many seconds of a slow
-//! link, and values in there grow old. So a WebSocket Ping goes behind what such a subscriber is
+//! link, and values in there grow old. So a WebSocket Ping goes between what such a subscriber is
 //! sent, and its Pong says when all in front of it has been read. Over HTTP nothing comes back;
 //! there only the queue is looked at.
 
@@ -21,20 +21,19 @@ const LATE_US: u64 = 250_000;
 /// Looked at this often, or after half of what may be under way.
 const LOOK_US: u64 = 200_000;
 
-/// What may be under way while nothing is known of the link: less than half a second of a bad one.
-const LEAST_UNDER_WAY: usize = 2 << 10;
+/// What may be under way while nothing is known of the link: a fifth of a second of a bad one.
+const LEAST_UNDER_WAY: usize = 1 << 10;
 
 /// What may wait for a connection that is spoken in HTTP requests.
 const HTTP_QUEUE: usize = 32 << 10;
 
 /// What a link is given at once, when [`BUDGET_MS`]' worth is not within these.
-const LEAST_BUDGET: usize = 1 << 10;
+const LEAST_BUDGET: usize = 1 << 9;
 const MOST_BUDGET: usize = 64 << 10;
 
-/// What is given at once takes a slow link so long. A value is as old as a round through all keys
-/// and this; with less of it the link would stand idle for too large a part of the time, until a
-/// Pong brings the next.
-const BUDGET_MS: u64 = 300;
+/// What is given at once takes a slow link so long, and twice that can be under way. A value is as
+/// old as a round through all keys and this.
+const BUDGET_MS: u64 = 150;
 
 /// What is known of a connection's link.
 #[derive(Debug)]
@@ -266,7 +265,7 @@ mod tests {
             assert!(bytes <= 2500, "{pace:?}");
             answer(&mut pace, &mut at_us, bytes, 20_000, 5000);
         }
-        assert!((1024..=1600).contains(&pace.budget()), "{pace:?}");
+        assert!((512..=900).contains(&pace.budget()), "{pace:?}");
         assert_eq!(answer(&mut pace, &mut at_us, 2500, 20_000, 5000), Some(false));
     }
 

@@ -29,6 +29,14 @@ fn a_thousand_users_are_told_at_once_and_a_second_try_tells_nobody_twice() {
 }
 
 #[test]
+fn who_is_named_twice_in_one_request_is_told_once() {
+    let server = Server::start(&setup());
+    let body = json!({ "users": ["ada", "bob", "ada"], "topic": "news", "data": 1 });
+    assert_eq!(post(&server, "/notify", &body).ok()["notified"], 2);
+    assert_eq!(get(&server, "/inbox?user=ada").ok()["unread"], 1);
+}
+
+#[test]
 fn those_who_follow_a_topic_are_told_and_those_who_stopped_are_not() {
     let server = Server::start(&setup());
     let users: Vec<String> = (0..2500).map(|n| format!("user-{n:04}")).collect();

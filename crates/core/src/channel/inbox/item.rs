@@ -113,12 +113,18 @@ impl Item {
         let head = json.strip_suffix(FRESH)?;
         let logged: Logged<'_> = serde_json::from_str(json).ok()?;
         // How long it lives was said by one clock; when it ends is measured by another.
-        let made: Timestamp = logged.timestamp.parse().ok()?;
-        let end = logged.expires_at.and_then(|end| end.parse::<Timestamp>().ok());
+        let expires_ms = match logged.expires_at {
+            None => None,
+            Some(end) => {
+                let made: Timestamp = logged.timestamp.parse().ok()?;
+                let end: Timestamp = end.parse().ok()?;
+                Some(at_ms + end.0.saturating_sub(made.0))
+            }
+        };
         Some(Self {
             id: logged.id,
             at_ms,
-            expires_ms: end.map(|end| at_ms + end.0.saturating_sub(made.0)),
+            expires_ms,
             flags: Flags::default(),
             topic: (*logged.topic).into(),
             subject: logged.subject.map(|subject| (*subject).into()),
