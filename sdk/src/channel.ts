@@ -266,8 +266,10 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
     }
   }
 
-  #gap({ from, to, reason }: Gap): void {
+  #gap(frame: Gap & Frame): void {
     if (!this.#wanted) return
+    const { from, to, reason } = frame
+    this.plugin?.(frame)
     const [loose, last] = [this.#loose, this.last]
     this.last = to
     this.#loose = false

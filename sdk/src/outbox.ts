@@ -201,7 +201,7 @@ export class Outbox {
       return this.#again(lane, first && ++lane.trouble > 3 ? backoff : 0)
     }
     if (!error.retryable) {
-      if (error.code === 'invalid_data' || error.code === 'too_large') lane.use(entry)
+      lane.use(entry) // Where its number was not used up, the next is told; the other way round that is lost.
       return void this.#settle(entry, error)
     }
     lane.trouble++

@@ -54,6 +54,19 @@ test('the inbox of whoever is connected: a page, then what arrives', async () =>
   assert.deepEqual(numbers(), ['5,4,3', 3, 2])
 })
 
+test('behind a gap the inbox is read anew: what is missing may be marks of any item', async () => {
+  const { line, numbers } = await opened()
+  line.tell({
+    type: 'gap', channel: ADA, reason: 'expired', from: { epoch: 'e', offset: 3 }, to: { epoch: 'e', offset: 9 },
+  })
+  await settle()
+  assert.equal(line.of('inbox').length, 2)
+  push(line, 'notification', 10, { item: item(10), unread: 3, unseen: 2 })
+  page(line, 9, [item(9), item(3, { read: true, seen: true })])
+  await settle()
+  assert.deepEqual(numbers(), ['10,9,3', 3, 2])
+})
+
 test('who only listens is told all the same', async () => {
   const { client, up } = fake()
   const one = inbox(client)

@@ -168,6 +168,32 @@ test('a write shows at once and stays until the server has told it back', async 
   assert.deepEqual(one.value.current, { title: 'back' }, 'the change was faster than the answer')
 })
 
+test('behind a refusal that uses its number up the next write has the next number, also when it is sent again', async () => {
+  const { clock, one, line } = await board()
+  one.set('title', 'Mine', { ifVersion: 1 }).catch(() => {})
+  const other = one.set('a', 1)
+  const refuse = (id: number, code: string, retryable: boolean): void =>
+    line.tell({ type: 'error', id, code, message: code, retryable, ...retryable && { retry_after: 100 } })
+  const [first, second] = line.of('set')
+  assert.deepEqual([first!.seq, second!.seq], [1, 2])
+  refuse(first!.id, 'conflict', false)
+  refuse(second!.id, 'rate_limited', true)
+  await clock.pass(200)
+  assert.equal(line.last('set').seq, 2)
+  written(line, line.last('set'), 11)
+  await other
+})
+
+test('a patch that joins a write has its own ttl, as the server would have it', async () => {
+  const { client, up, one, line } = await board()
+  line.drop()
+  void one.set('card', { x: 1, y: 1 }, { ttl: 5000 })
+  void one.patch('card', { x: 2 })
+  client.retryNow()
+  const { value, ttl } = (await up()).last('set')
+  assert.deepEqual([value, ttl], [{ x: 2, y: 1 }, undefined])
+})
+
 test('a refusal rolls back and says why', async () => {
   const { one, line } = await board()
   const refused = one.set('title', 'Mine', { ifVersion: 1 })

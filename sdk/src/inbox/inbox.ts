@@ -133,8 +133,9 @@ export class InboxImpl implements Inbox<any> {
 
   #take(frame: Frame): void {
     const { type, epoch, offset } = frame
-    if (type === 'subscribed') {
-      if (epoch !== this.#epoch) this.#settled(Infinity)
+    if (type === 'subscribed' || type === 'gap') {
+      // A gap has none here: what is missing may be marks of any item.
+      if (epoch !== this.#epoch) this.#settled(this.#at = Infinity)
       this.#epoch = epoch
       this.#cursors.moved()
       return frame.recovered && this.#at < Infinity ? undefined : this.#first()

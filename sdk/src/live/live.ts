@@ -121,7 +121,7 @@ export class LiveImpl<T extends object> implements LiveState<T> {
       const { values, version, removed = [] } = frame
       for (const [name, value] of Object.entries(values)) this.#keep(name, value, version)
       for (const name of removed) this.#entries?.delete(name)
-      this.#confirmed(version, ({ key }) => key in values || removed.includes(key))
+      this.#confirmed(version, ({ key }) => Object.hasOwn(values, key) || removed.includes(key))
       this.#confirmed(offset, () => true)
     }
   }

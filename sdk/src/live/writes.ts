@@ -29,8 +29,7 @@ export function joined(before: Write, next: Write): Write | null {
   if ((before.ifVersion ?? next.ifVersion) !== undefined) return null
   const waiting = [...before.waiting, ...next.waiting]
   if (next.type !== 'patch') return { ...next, waiting }
-  const ttl = next.ttl ?? before.ttl
-  if (before.type !== 'patch') return { ...next, ttl, type: 'set', value: mergePatch(before.value, next.value), waiting }
+  if (before.type !== 'patch') return { ...next, type: 'set', value: mergePatch(before.value, next.value), waiting }
   const value = joinPatches(before.value, next.value)
-  return value === undefined ? null : { ...next, ttl, value, waiting }
+  return value === undefined ? null : { ...next, value, waiting }
 }

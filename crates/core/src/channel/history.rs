@@ -207,6 +207,16 @@ impl History {
         offset == last || self.first().is_some_and(|first| first <= offset + 1)
     }
 
+    /// Whether what came after `offset` has at most so many bytes.
+    pub(crate) fn is_short(&self, offset: u64, bytes: usize) -> bool {
+        let mut room = bytes;
+        self.events.range(self.index_after(offset)..).all(|kept| {
+            let fits = kept.stored.event.len() <= room;
+            room = room.saturating_sub(kept.stored.event.len());
+            fits
+        })
+    }
+
     /// How many events stand at or below `offset`: where the events after it begin.
     fn index_after(&self, offset: u64) -> usize {
         let Some(first) = self.first() else { return 0 };

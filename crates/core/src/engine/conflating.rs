@@ -30,6 +30,8 @@ pub(super) struct Newest {
     behind: HashMap<SessionKey, Behind>,
     /// The newest change that was told here.
     last: u64,
+    /// That was of an epoch that is over, and of the new one nothing was told yet.
+    is_over: bool,
 }
 
 /// How far somebody is who is behind. All keys are told in turn, by their names and round and
@@ -67,7 +69,7 @@ impl Behind {
 
 impl Newest {
     fn note(&mut self, changed: &Arc<Changed>) {
-        self.last = self.last.max(changed.offset);
+        (self.last, self.is_over) = (self.last.max(changed.offset), false);
         if self.behind.is_empty() {
             return;
         }
@@ -86,7 +88,7 @@ impl Newest {
 
     /// The next frame for somebody, if anything is missing there.
     fn frame(&mut self, channel: &str, key: SessionKey, budget: usize) -> Option<Bytes> {
-        let Self { by_key, behind, last } = self;
+        let Self { by_key, behind, last, .. } = self;
         let behind = behind.get_mut(&key)?;
         let (mut told, mut room) = (Vec::new(), budget);
         'round: for _ in 0..behind.round.len() {
@@ -145,6 +147,9 @@ impl Engine {
         for (topic, place) in self.live_topics(key) {
             let Some(newest) = self.topics.newest_mut(topic) else { continue };
             let last = newest.last;
+            if newest.is_over {
+                continue;
+            }
             newest.behind.entry(key).or_insert_with(|| Behind::since(last));
             self.topics.hold_back(topic, place, true);
         }
@@ -209,7 +214,7 @@ impl Engine {
         tail: &[Arc<Changed>],
     ) {
         let newest = self.topics.conflate(topic);
-        newest.last = newest.last.max(offset);
+        (newest.last, newest.is_over) = (newest.last.max(offset), false);
         newest.behind.insert(key, Behind::since(offset));
         tail.iter().for_each(|changed| newest.note(changed));
     }
@@ -217,13 +222,16 @@ impl Engine {
     /// What is told to a topic. Whoever is behind and waits for nothing is looked after.
     pub(super) fn note_changes(&mut self, topic: TopicKey, batch: &[Delivery]) {
         let Some(newest) = self.topics.newest_mut(topic) else { return };
+        // All that was known is wrong: who is behind comes back and begins anew.
+        let anew = batch.iter().any(|delivery| delivery.kept && delivery.changed.is_none());
+        if anew {
+            (newest.by_key, newest.last, newest.is_over) = (BTreeMap::new(), 0, true);
+        }
         batch.iter().filter_map(|delivery| delivery.changed.as_ref()).for_each(|c| newest.note(c));
         if newest.behind.is_empty() {
             return;
         }
         let behind: Vec<_> = newest.behind.keys().copied().collect();
-        // All that was known is wrong: they come back and begin anew.
-        let anew = batch.iter().any(|delivery| delivery.kept && delivery.changed.is_none());
         for key in behind {
             if anew {
                 self.end_session(key, CloseCode::SlowConsumer, None);

@@ -114,16 +114,15 @@ impl Registry {
     /// Forgets those whose time is up, and the oldest above `max`.
     fn expire(&mut self, now_ms: u64, max: usize) {
         while let Some(&(until_ms, id)) = self.lost.front() {
-            if until_ms > now_ms && self.lost.len() <= max {
+            // It may have come back and been lost again meanwhile.
+            let same =
+                |e: &Entry| matches!(e.place, Place::Lost { until_ms: u, .. } if u == until_ms);
+            let waits = self.entries.get(&id).is_some_and(same);
+            if waits && until_ms > now_ms && self.lost.len() <= max {
                 break;
             }
             self.lost.pop_front();
-            // It may have come back and been lost again meanwhile.
-            let same = |entry: &Entry| match entry.place {
-                Place::Lost { until_ms: until, .. } => until == until_ms,
-                Place::Live(_) => false,
-            };
-            if self.entries.get(&id).is_some_and(same) {
+            if waits {
                 self.entries.remove(&id);
             }
         }

@@ -388,7 +388,8 @@ impl Engine {
         self.forget_consulting(key);
         self.config.crowd.leaves(self.config.shard);
         let from = Address { shard: self.config.shard, session: key };
-        if session.claims {
+        // While it waits for what it claims, that comes, and goes back.
+        if session.claims && session.claim.is_none() {
             self.deregister(session.id, from, None);
         }
         let Some(identity) = session.identity else { return };

@@ -13,6 +13,7 @@ use super::types::{
     Broadcast, BroadcastBody, BroadcastResult, DeleteBody, EditBody, History, Members, PublishBody,
     Published, ReactBody,
 };
+use crate::config::Scope;
 use crate::transport::http::Answer;
 
 /// Channels of one broadcast.
@@ -126,6 +127,10 @@ async fn amend(
 
 pub(super) async fn history(call: &Call<'_>) -> Result<Answer, Problem> {
     call.key.require_channel(call.name())?;
+    // What users are told and have read is for keys that are for it.
+    if call.name().starts_with("inbox:") {
+        call.key.require(Scope::Inbox)?;
+    }
     let most = call.shard.settings().limits.page_events;
     let command = CommandBody::History {
         channel: call.name().into(),

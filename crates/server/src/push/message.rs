@@ -90,7 +90,7 @@ struct Plain<'a> {
 
 /// What the browser is told, and under which name of a push service (RFC 8030, 5.4) a later one
 /// takes its place. What is too long is left out, data first: the page can ask for it.
-pub(super) fn plain(id: u64, text: &PushText) -> (Vec<u8>, Option<String>) {
+pub(super) fn plain(id: u64, text: &PushText) -> (Vec<u8>, Option<Subject>) {
     let nothing = Item { topic: None, subject: None, data: None };
     let item: Item<'_> = serde_json::from_slice(&text.item).unwrap_or(nothing);
     let Item { topic, subject, data } = item;
@@ -105,16 +105,29 @@ pub(super) fn plain(id: u64, text: &PushText) -> (Vec<u8>, Option<String>) {
     if plain.len() > PLAIN_MAX {
         plain = of(None, None, None);
     }
-    (plain, subject.map(|subject| replaces(topic, subject)))
+    (plain, subject.map(|subject| Subject::of(topic, subject)))
 }
 
-/// 32 characters of base64url, that say nothing to the push service.
-fn replaces(topic: Option<&RawValue>, subject: &RawValue) -> String {
-    let mut hash = Sha256::new();
-    hash.update(topic.map_or("", RawValue::get));
-    hash.update([0]);
-    hash.update(subject.get());
-    LENIENT.encode(&hash.finalize()[..24])
+/// What a notification is about.
+pub(super) struct Subject([u8; 32]);
+
+impl Subject {
+    fn of(topic: Option<&RawValue>, subject: &RawValue) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(topic.map_or("", RawValue::get));
+        hash.update([0]);
+        hash.update(subject.get());
+        Self(hash.finalize().into())
+    }
+
+    /// Its name for one browser: 32 characters of base64url. The push service, which does not know
+    /// what the browser and we know, can neither guess the subject nor tell who has the same.
+    pub(super) fn name_for(&self, to: &PushSubscription) -> String {
+        let mut hash = Sha256::new();
+        hash.update(&*to.auth);
+        hash.update(self.0);
+        LENIENT.encode(&hash.finalize()[..24])
+    }
 }
 
 #[cfg(test)]
@@ -197,12 +210,19 @@ mod tests {
         let item = json!({"id": 7, "topic": "mentions", "data": {"a": 1}, "seen": false});
         let (short, replaces) = plain(7, &text(&item));
         let expected = json!({"id": 7, "topic": "mentions", "data": {"a": 1}, "unread": 3});
-        assert_eq!((read(&short), replaces), (expected, None));
+        assert_eq!((read(&short), replaces.is_none()), (expected, true));
         let item = json!({"topic": "a", "subject": "s", "data": "x".repeat(PLAIN_MAX)});
         let (without, replaces) = plain(7, &text(&item));
         let expected = json!({"id": 7, "topic": "a", "subject": "s", "unread": 3});
         assert_eq!(read(&without), expected);
-        assert_eq!(replaces.unwrap().len(), 32);
+        let to = |auth: &str| PushSubscription {
+            endpoint: "https://a".into(),
+            p256dh: P256DH.into(),
+            auth: auth.into(),
+        };
+        let subject = replaces.unwrap();
+        assert_eq!(subject.name_for(&to("a")).len(), 32);
+        assert_ne!(subject.name_for(&to("a")), subject.name_for(&to("b")));
         let item = json!({"topic": "a".repeat(3000), "subject": "s".repeat(3000)});
         assert_eq!(read(&plain(7, &text(&item)).0), json!({"id": 7, "unread": 3}));
     }

@@ -8,6 +8,7 @@
 //!
 //! No clock and no I/O: time and chance are arguments.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -32,6 +33,10 @@ const BREAK_MAX_MS: u64 = 60_000;
 /// each time.
 const HELD_MAX: usize = 100_000;
 const ORIGINS_MAX: usize = 1000;
+
+/// Notifications of one user that have their turn at once, and when another one is looked at again.
+const PER_USER: usize = 2;
+const AFTER_OTHERS_MS: u64 = 1000;
 
 /// How often those are looked for that need wait no more, when there are too many.
 const SWEEP_EVERY_MS: u64 = 10_000;
@@ -123,6 +128,8 @@ pub(super) struct Queue {
     items: HashMap<Key, Item>,
     due: BTreeSet<(u64, Key)>,
     flying: usize,
+    /// The same by user: one whose browsers do not answer holds nobody else up.
+    flying_for: HashMap<Arc<str>, usize>,
     held: HashMap<u64, u64>,
     gates: HashMap<Arc<str>, Gate>,
     swept_ms: u64,
@@ -137,6 +144,7 @@ impl Queue {
             items: HashMap::new(),
             due: BTreeSet::new(),
             flying: 0,
+            flying_for: HashMap::new(),
             held: HashMap::new(),
             gates: HashMap::new(),
             swept_ms: 0,
@@ -215,6 +223,14 @@ impl Queue {
                 self.end(key);
                 continue;
             }
+            let theirs = self.flying_for.entry(key.0.clone()).or_insert(0);
+            if *theirs >= PER_USER {
+                let later_ms = now_ms + AFTER_OTHERS_MS;
+                item.due_ms = Some(later_ms);
+                self.due.insert((later_ms, key));
+                continue;
+            }
+            *theirs += 1;
             item.due_ms = None;
             self.flying += 1;
             return Next::Turn(Turn { key, expires_ms, sent: item.sent.clone() });
@@ -225,6 +241,12 @@ impl Queue {
     /// A turn has ended. `chance`: any number.
     pub(super) fn done(&mut self, now_ms: u64, key: Key, outcome: Outcome, chance: u32) {
         self.flying -= 1;
+        if let Entry::Occupied(mut theirs) = self.flying_for.entry(key.0.clone()) {
+            *theirs.get_mut() -= 1;
+            if *theirs.get() == 0 {
+                theirs.remove();
+            }
+        }
         let Some(item) = self.items.get_mut(&key) else { return };
         let due_ms = match outcome {
             Outcome::Over => return self.end(key),

@@ -124,10 +124,30 @@ fn more_than_may_wait_drops_the_oldest_and_only_so_many_have_their_turn_at_once(
     }
     assert_eq!((queue.waiting(), queue.take_lost()), (100, Lost { expired: 0, full: 50 }));
     assert_eq!(queue.take_done().len(), 50);
+    let mut queue = Queue::new(RULES);
+    for id in 51..=56 {
+        queue.push(key(&format!("user-{id}"), id), id, id);
+    }
     let mut turns: Vec<_> = std::iter::from_fn(|| turn(&mut queue, 60_000)).collect();
     assert_eq!(turns.iter().map(|turn| turn.key.1).collect::<Vec<_>>(), [51, 52, 53, 54]);
     queue.done(60_000, turns.remove(0).key, Outcome::Over, 0);
     assert_eq!(turn(&mut queue, 60_000).unwrap().key.1, 55);
+}
+
+#[test]
+fn one_whose_browsers_do_not_answer_holds_nobody_else_up() {
+    let mut queue = Queue::new(RULES);
+    for id in 1..=20 {
+        queue.push(key("mallory", id), 0, 0);
+    }
+    queue.push(key("ada", 21), 1, 1);
+    let turns: Vec<_> = std::iter::from_fn(|| turn(&mut queue, 60_000)).collect();
+    let whose: Vec<_> = turns.iter().map(|turn| &*turn.key.0).collect();
+    assert_eq!(whose, ["mallory", "mallory", "ada"]);
+    // The others come when one is done.
+    queue.done(60_000, turns[0].key.clone(), Outcome::Over, 0);
+    assert_eq!(turn(&mut queue, 61_000).map(|turn| turn.key.0), Some("mallory".into()));
+    assert!(turn(&mut queue, 61_000).is_none());
 }
 
 #[test]

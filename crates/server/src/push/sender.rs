@@ -16,7 +16,7 @@ use tidings_core::{PushAnswer, PushSubscription, PushText};
 use tokio::sync::Notify;
 
 use super::desk::Desk;
-use super::message::{self, Browser};
+use super::message::{self, Browser, Subject};
 use super::queue::{Call, Key, Lost, Next, Outcome, Queue, Rules, Turn};
 use super::tally::{Spared, Tally, Told};
 use super::vapid::Vapid;
@@ -191,8 +191,8 @@ impl Sender {
         if let Some(expires_ms) = text.expires_ms {
             left_ms = left_ms.min(expires_ms.saturating_sub(wall_ms()));
         }
-        let (plain, topic) = message::plain(id, text);
-        let message = Message { plain, topic, ttl_secs: left_ms / 1000 };
+        let (plain, subject) = message::plain(id, text);
+        let message = Message { plain, subject, ttl_secs: left_ms / 1000 };
         let browser = |endpoint: &str| self.hasher.hash_one(endpoint);
         let open = text.subscriptions.iter().map(|to| (browser(&to.endpoint), to));
         let open = open.filter(|(browser, _)| !sent.contains(browser));
@@ -235,7 +235,7 @@ impl Sender {
             return Sent::Later(means.clock.steady_ms());
         };
         let limits = (means.timeout, ANSWER_BYTES);
-        let headers = message.headers(authorization);
+        let headers = message.headers(authorization, to);
         let answer = means.egress.post(&browser.target, headers, body.into(), limits).await;
         let (told, call, why) = verdict(&answer);
         self.tally.told(told);
@@ -267,19 +267,20 @@ impl Sender {
 /// What is said to each browser.
 struct Message {
     plain: Vec<u8>,
-    topic: Option<String>,
+    subject: Option<Subject>,
     ttl_secs: u64,
 }
 
 impl Message {
-    fn headers(&self, authorization: HeaderValue) -> HeaderMap {
+    fn headers(&self, authorization: HeaderValue, to: &PushSubscription) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, authorization);
         headers.insert(TTL, self.ttl_secs.into());
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aes128gcm"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        if let Some(topic) = self.topic.as_ref().and_then(|topic| topic.parse().ok()) {
-            headers.insert(TOPIC, topic);
+        let name = self.subject.as_ref().and_then(|subject| subject.name_for(to).parse().ok());
+        if let Some(name) = name {
+            headers.insert(TOPIC, name);
         }
         headers
     }

@@ -72,6 +72,13 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// Whether the engine waits for the answer to a Ping that is older than this. Whoever reads
+    /// nothing, or answers no Ping, would be told nothing for ever.
+    pub(crate) fn waits_since(&self, before_us: u64) -> bool {
+        let oldest = self.under_way.front().map(|(_, at_us, _)| *at_us);
+        self.wanted.is_some() && oldest.is_some_and(|at_us| at_us < before_us)
+    }
+
     /// So much more is sent.
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.behind += bytes;
@@ -291,6 +298,9 @@ mod tests {
         assert!(!pace.wants_look(LOOK_US), "one is under way");
         pace.sent(1);
         assert!(pace.is_late(0));
+        assert!(!pace.waits_since(LATE_US), "nobody wants to know");
+        pace.wanted = Some(1);
+        assert!(pace.waits_since(LATE_US) && !pace.waits_since(0));
         pace.answered(1, 1000);
         assert!(!pace.is_late(LATE_US + 1));
         assert_eq!(pace.answered(1, 1000), None, "nobody asked");

@@ -18,6 +18,7 @@ impl Shard {
         self.engine.borrow_mut().tick(now);
         self.carry_out();
         let limits = self.settings().limits.clone();
+        let silence = limits.heartbeat.ms + limits.pong_timeout.ms;
         let mut due: Vec<(Rc<Connection>, Due)> = Vec::new();
         for (_, connection) in self.connections.borrow().iter() {
             let silent_ms = now.mono_ms.saturating_sub(connection.heard_ms.get());
@@ -25,8 +26,10 @@ impl Shard {
                 (silent_ms >= limits.close_timeout.ms).then_some(Due::End)
             } else if connection.link().is_some_and(Link::is_polled) {
                 (silent_ms >= limits.heartbeat.ms).then_some(Due::Answer)
-            } else if silent_ms >= limits.heartbeat.ms + limits.pong_timeout.ms {
+            } else if silent_ms >= silence {
                 Some(Due::NoPong)
+            } else if self.answers_no_ping(connection, silence) {
+                Some(Due::Slow)
             } else {
                 let quiet = silent_ms >= limits.heartbeat.ms && !connection.pinged.get();
                 (quiet && connection.wire != Wire::Lines).then_some(Due::Ping)
@@ -38,10 +41,16 @@ impl Shard {
                 Due::Answer => self.answer_poll(&connection),
                 Due::End => self.end(&connection),
                 Due::NoPong => self.dismiss(&connection, CloseCode::NoPong),
+                Due::Slow => self.dismiss(&connection, CloseCode::SlowConsumer),
                 Due::Ping => self.ping(&connection),
             }
         }
         self.turn_is_due();
+    }
+
+    fn answers_no_ping(&self, connection: &Connection, silence_ms: u64) -> bool {
+        let before_us = self.node.clock.mono_us().saturating_sub(silence_ms * 1000);
+        connection.pace.borrow().as_ref().is_some_and(|pace| pace.waits_since(before_us))
     }
 
     fn ping(&self, connection: &Rc<Connection>) {
@@ -77,4 +86,6 @@ enum Due {
     End,
     NoPong,
     Ping,
+    /// It says something, but does not answer whether what it was sent has arrived.
+    Slow,
 }

@@ -71,10 +71,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
-/// A frame of a client, without the tokens and tickets at its top. `None`: it is no JSON object,
-/// and cannot be told from a secret.
+/// A frame of a client, without tokens, tickets and where its browser is told. `None`: it is no
+/// JSON object, and cannot be told from a secret.
 pub(crate) fn from_client(text: &str) -> Option<Box<RawValue>> {
-    show(text, |name| matches!(name, "token" | "session"))
+    show(text, |name| matches!(name, "token" | "session" | "subscription" | "endpoint"))
 }
 
 /// A frame of the server. The `session` of a `welcome` is the ticket; an event's is no secret.
@@ -116,6 +116,14 @@ mod tests {
             (
                 r#"{ "type":"hello","token":"ey" , "id":1}"#,
                 r#"{"type":"hello","token":"…","id":1}"#,
+            ),
+            (
+                r#"{"type":"push_subscribe","id":2,"subscription":{"endpoint":"https://a/b"}}"#,
+                r#"{"type":"push_subscribe","id":2,"subscription":"…"}"#,
+            ),
+            (
+                r#"{"type":"push_unsubscribe","id":3,"endpoint":"https://a/b"}"#,
+                r#"{"type":"push_unsubscribe","id":3,"endpoint":"…"}"#,
             ),
             (r#"{"to\u006ben":"ey"}"#, r#"{"token":"…"}"#),
             (r#"{"token":{"a":"ey"},"token":"ey"}"#, r#"{"token":"…","token":"…"}"#),

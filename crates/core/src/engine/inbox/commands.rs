@@ -121,7 +121,10 @@ impl Engine {
                     who.grants(Action::Subscribe, &format!("topic:{topic}"))
                 }
             };
-        if !may {
+        let session = self.session(key).map_or(0, |session| session.id);
+        let name = format!("topic:{topic}");
+        let stands = !on || self.config.authority.stands(who, session, Some(&name));
+        if !may || !stands {
             return Err(Reject::forbidden("this user may not follow the topic"));
         }
         let ask = Ask::Follow { user: who.user.clone(), on };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use serde_json::json;
+use tidings_core::policy::Kind;
 use tidings_proto::CloseCode;
 
 use super::open::stream;
@@ -63,7 +64,12 @@ pub(super) fn open(shard: &Rc<Shard>, client: IpAddr, request: &Request<Incoming
         Ok(seat) => seat,
         Err(full) => return full.answer(),
     };
-    let positions = Positions::new(&wish.channels, last);
+    let settings = shard.settings();
+    let has_keys = |channel: &str| {
+        let rules = settings.policy.namespace_of(channel);
+        rules.is_some_and(|rules| rules.policy.kind == Kind::State)
+    };
+    let positions = Positions::new(&wish.channels, last, has_keys);
     let lines = commands(&wish, &positions);
     let positions = if wish.rewind.is_some() { positions.rewind() } else { positions };
     let shown = shard.settings().hooks.show(request.headers());
