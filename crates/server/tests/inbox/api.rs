@@ -108,7 +108,9 @@ fn what_is_wrong_with_a_notification_is_said() {
 #[test]
 fn a_key_for_some_things_does_nothing_else() {
     const MORE: &str = "[[api.key]]\nname = \"reader\"\nscopes = [\"inbox\"]\n\
-        secret = \"a-key-that-reads-inboxes-of-32-bytes-or-more\"\nchannels = [\"inbox:a*\"]\n";
+        secret = \"a-key-that-reads-inboxes-of-32-bytes-or-more\"\nchannels = [\"inbox:a*\"]\n\
+        [[api.key]]\nname = \"auditor\"\nscopes = [\"history\"]\n\
+        secret = \"a-key-that-reads-history-of-32-bytes-or-more\"\n";
     let server = Server::start(&Setup { more: MORE, ..Setup::default() });
     let key = "a-key-that-reads-inboxes-of-32-bytes-or-more";
     let get = |path: &str| ask(&server, key, &format!("GET /api/v1{path}"), "");
@@ -117,4 +119,11 @@ fn a_key_for_some_things_does_nothing_else() {
     assert_eq!(get("/followers?topic=news").problem(403), "forbidden", "not for all users");
     let body = json!({ "user": "ada", "topic": "news", "data": 1 }).to_string();
     assert_eq!(ask(&server, key, "POST /api/v1/notify", &body).problem(403), "forbidden");
+    // What users are told and have read is more than history.
+    let auditor = "a-key-that-reads-history-of-32-bytes-or-more";
+    let history = |channel: &str| {
+        ask(&server, auditor, &format!("GET /api/v1/channels/{channel}/history"), "")
+    };
+    history("chat:lobby").ok();
+    assert_eq!(history("inbox:ada").problem(403), "forbidden");
 }

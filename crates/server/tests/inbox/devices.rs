@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::common::{Server, Socket, token};
+use crate::common::{Server, Setup, Socket, token};
 use crate::http::{get, post, setup};
 
 /// A device of a user.
@@ -112,6 +112,21 @@ fn a_read_marker_is_on_all_devices_and_counts_what_is_behind_it() {
     assert_eq!(cursors["cursors"][0]["offset"], 3, "{cursors}");
     let hidden = phone.ask(json!({ "type": "unread", "channel": "inbox:bob" }));
     assert_eq!(hidden["code"], "forbidden");
+}
+
+#[test]
+fn whose_right_to_a_topic_was_taken_can_follow_it_no_more() {
+    const MORE: &str = "[[api.key]]\nname = \"backend\"\n\
+        secret = \"an-api-key-of-tests-with-32-bytes-and-more\"\n\
+        [inbox]\nfollow = \"signed-in\"\n";
+    let server = Server::start(&Setup { more: MORE, ..Setup::default() });
+    let mut eve = device(&server, "eve");
+    let follow = |topic: &str| json!({ "type": "follow", "topic": topic });
+    assert_eq!(eve.ask(follow("news"))["type"], "followed");
+    post(&server, "/revoke", &json!({ "user": "eve", "channel": "topic:*" })).ok();
+    assert_eq!(eve.ask(follow("news"))["code"], "forbidden");
+    let unfollow = json!({ "type": "unfollow", "topic": "news" });
+    assert_eq!(eve.ask(unfollow)["type"], "unfollowed", "that may everybody");
 }
 
 #[test]
