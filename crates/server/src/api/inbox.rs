@@ -26,6 +26,7 @@ const PAGE: usize = 1000;
 pub(super) async fn notify(call: &Call<'_>) -> Result<Answer, Problem> {
     let body: NotifyBody = call.body()?;
     body.user_from.as_deref().map_or(Ok(()), check_user)?;
+    check_topic(&body.topic)?;
     let NotifyBody { topic, subject, data, key, ttl, user_from, .. } = &body;
     let wish = Notify {
         topic,
@@ -99,6 +100,14 @@ impl Notified {
     }
 }
 
+/// Also where nobody is named or follows, so that it would not be looked at.
+fn check_topic(topic: &str) -> Result<(), Problem> {
+    if topic.is_empty() {
+        return Err(Problem::bad_request("`topic` is empty"));
+    }
+    Ok(())
+}
+
 fn may_notify(call: &Call<'_>, user: &str) -> Result<(), Problem> {
     check_user(user)?;
     call.key.require_channel(&format!("inbox:{user}"))
@@ -164,6 +173,7 @@ async fn followers_page(
 pub(super) async fn follow(call: &Call<'_>) -> Result<Answer, Problem> {
     let FollowBody { topic, add, remove } = call.body()?;
     call.key.require_pattern("inbox:*")?;
+    check_topic(&topic)?;
     if add.len() + remove.len() > USERS {
         return Err(Problem::bad_request("`add` and `remove` have 10000 entries at most"));
     }

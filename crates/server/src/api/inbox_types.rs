@@ -20,10 +20,10 @@ pub(super) struct NotifyBody {
     pub(super) users: Option<Vec<String>>,
     /// All who follow this topic now.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1))]
     pub(super) topic_followers: Option<String>,
-    /// What kind of thing it is about.
-    #[schemars(example = &"comment", length(min = 1, max = 64))]
+    /// What kind of thing it is about, at most 64 bytes.
+    #[schemars(example = &"comment", length(min = 1))]
     pub(super) topic: String,
     /// Which one, for grouping, at most 128 bytes.
     #[serde(default)]
@@ -148,7 +148,7 @@ pub(super) struct Followers {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FollowBody {
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1))]
     pub(super) topic: String,
     #[serde(default)]
     #[schemars(length(max = 10_000))]

@@ -85,7 +85,7 @@ pub(super) struct ReactBody {
     /// The event's offset.
     pub(super) offset: u64,
     /// The reaction, 1 to 64 bytes.
-    #[schemars(example = "👍", length(min = 1, max = 64))]
+    #[schemars(example = "👍", length(min = 1))]
     pub(super) reaction: String,
     /// Take it back.
     #[serde(default)]

@@ -93,6 +93,7 @@ fn what_is_wrong_with_a_notification_is_said() {
         (json!({ "user": "" }), 400, "bad_request"),
         (json!({ "topic": "" }), 400, "bad_request"),
         (json!({ "topic": "x".repeat(65) }), 413, "too_large"),
+        (json!({ "user": null, "topic_followers": "nobody", "topic": "" }), 400, "bad_request"),
         (json!({ "subject": "x".repeat(129) }), 413, "too_large"),
         (json!({ "data": "x".repeat(33_000) }), 413, "too_large"),
         (json!({ "ttl": 0 }), 400, "bad_request"),
