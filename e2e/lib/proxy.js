@@ -3,6 +3,12 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
+/**
+ * Ends with RST. A socket that is ending already cannot: `uv_tcp_close_reset` refuses it, and Node, which
+ * takes it for closing from then on, never closes it, and spins at its own exit until somebody kills it.
+ */
+const reset = socket => socket.writableEnded ? socket.destroy() : socket.resetAndDestroy()
+
 export class Proxy {
   #target
   #server
@@ -29,8 +35,8 @@ export class Proxy {
   /** Resets what there is. */
   cut() {
     for (const { near, far } of this.#pairs) {
-      near.resetAndDestroy()
-      far.resetAndDestroy()
+      reset(near)
+      reset(far)
     }
   }
 
@@ -68,7 +74,7 @@ export class Proxy {
     const end = () => {
       this.#pairs.delete(pair)
       // A machine that is there, but not its server: the port refuses.
-      near.resetAndDestroy()
+      reset(near)
       far.destroy()
     }
     near.on('close', end)

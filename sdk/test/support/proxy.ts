@@ -5,6 +5,12 @@ import type { Random } from './random.js'
 
 interface Pair { readonly near: Socket; readonly far: Socket }
 
+/**
+ * Ends with RST. A socket that is ending already cannot: `uv_tcp_close_reset` refuses it, and Node, which
+ * takes it for closing from then on, never closes it, and spins at its own exit until somebody kills it.
+ */
+const reset = (socket: Socket): unknown => socket.writableEnded ? socket.destroy() : socket.resetAndDestroy()
+
 export class Proxy {
   readonly #target: number
   readonly #server: Server
@@ -36,8 +42,8 @@ export class Proxy {
   cut(share = 1, random: Random = Math.random): void {
     for (const { near, far } of [...this.#pairs]) {
       if (random() >= share) continue
-      near.resetAndDestroy()
-      far.resetAndDestroy()
+      reset(near)
+      reset(far)
     }
   }
 
