@@ -180,12 +180,20 @@ demo('what comes to a room that nobody reads stays unread when another device is
   for (const one of [desk, phone]) await badge(one, '')
 }, { config: OPEN })
 
-demo('"New" stands behind what was read before a reload, wherever that was', async ({ guest }) => {
+/** What somebody sees is read a moment later: who leaves the room before that has not read it. */
+const hasRead = (server, user, offset) => until(`${user} has read up to ${offset}`, async () => {
+  const headers = { authorization: `Bearer ${server.apiKey}` }
+  const answer = await fetch(`${server.origin}/api/v1/cursors?user=${user}`, { headers })
+  return (await answer.json()).cursors
+}, cursors => cursors.some(cursor => cursor.offset >= offset))
+
+demo('"New" stands behind what was read before a reload, wherever that was', async ({ guest, server }) => {
   const desk = await guest('Bob, desk', { token: token('bob') })
   const ada = await guest('Ada', { token: token('ada') })
   const newRule = one => one.page.locator('.rule.new + .message').allInnerTexts()
   await ada.write('one')
   await desk.reads('one')
+  await hasRead(server, 'bob', 1)
   // He looks away; what comes is new when he is back, and only until he is back again.
   await desk.room('random').click()
   await desk.page.getByRole('heading', { level: 1, name: 'random' }).waitFor()
@@ -201,6 +209,7 @@ demo('"New" stands behind what was read before a reload, wherever that was', asy
   await desk.reads('three')
   const [first] = await newRule(desk)
   assert.match(first, /two/)
+  await hasRead(server, 'bob', 3)
   await desk.page.reload()
   await desk.reads('three')
   assert.deepEqual(await newRule(desk), [])
@@ -210,7 +219,7 @@ demo('"New" stands behind what was read before a reload, wherever that was', asy
   await ada.write('four')
   const phone = await guest('Bob, phone', { token: token('bob') })
   await phone.reads('four')
-  await until('the badge is gone', () => phone.room('lobby').locator('.badge').count(), count => count === 0)
+  await hasRead(server, 'bob', 4)
   await phone.room('random').click()
   await ada.write('five')
   await until('it is counted', () => phone.room('lobby').locator('.badge').allTextContents(), all => all.join() === '1 unread')
@@ -220,11 +229,12 @@ demo('"New" stands behind what was read before a reload, wherever that was', asy
   assert.match(next, /five/)
 }, { config: OPEN })
 
-demo('how far one has read is not how far the next one at this browser has', async ({ guest }) => {
+demo('how far one has read is not how far the next one at this browser has', async ({ guest, server }) => {
   const phone = await guest('Carla, phone', { token: token('carla') })
   const ada = await guest('Ada', { token: token('ada') })
   await ada.write('one')
   await phone.reads('one')
+  await hasRead(server, 'carla', 1)
   await phone.room('random').click()
   await phone.page.getByRole('heading', { level: 1, name: 'random' }).waitFor()
   const desk = await guest('Bob, then Carla', { token: token('bob') })

@@ -38,6 +38,23 @@ test('asked for once, then counted along: messages of others only, each once', a
   assert.deepEqual([told, line.of('unread').length], [[5, 6, 7], 1])
 })
 
+test('what comes before the first answer is not counted: other devices may have read it', async () => {
+  const { client, up } = fake()
+  const unread = inbox(client).unread('chat:x')
+  unread.subscribe(() => {})
+  client.connect()
+  const line = await up()
+  line.subscribed('chat:x', 8)
+  line.event(9)
+  line.event(10)
+  await settle()
+  assert.deepEqual(unread.current, { count: 0, read: 0 })
+  line.subscribed('inbox:ada', 0)
+  await settle()
+  await answer(line, 9, 10, 1)
+  assert.deepEqual(unread.current, { read: 9, count: 1, first: 10 })
+})
+
 test('what arrives while the answer is on its way is counted once', async () => {
   const { unread, line } = await counted()
   line.tell({ type: 'cursor', channel: 'inbox:ada', offset: 1, timestamp: '', of: 'chat:x', epoch: 'e', upto: 8 })

@@ -16,8 +16,8 @@ export class UnreadCount implements Observable<Unread> {
   readonly #client: Client<any>
   /** Follows the user's cursors. */
   readonly #own: Inbox
-  /** Up to here, messages are counted. */
-  #counted = 0
+  /** Up to here, messages are counted; -1: nothing is known yet. */
+  #counted = -1
   /** While an answer is on its way: what has arrived since the question. */
   #arrived: number[] | null = null
   #again = false
@@ -95,7 +95,8 @@ export class UnreadCount implements Observable<Unread> {
       channel.on('gap', () => this.ask()),
       channel.status.subscribe(({ state }) => {
         if (state !== 'idle') return void this.ask()
-        this.#said = this.#counted = 0
+        this.#said = 0
+        this.#counted = -1
         this.#set(NOTHING)
       }),
     ]
@@ -106,6 +107,8 @@ export class UnreadCount implements Observable<Unread> {
   }
 
   #count(offsets: readonly number[]): void {
+    // The first answer will know of them, and of what was read on other devices.
+    if (this.#counted < 0) return
     const more = offsets.filter(offset => offset > this.#counted).length
     this.#counted = Math.max(this.#counted, ...offsets)
     this.#set({ ...this.current, count: this.current.count + more })
