@@ -251,8 +251,32 @@ impl History {
         count: usize,
         bytes: usize,
     ) -> (Vec<Bytes>, bool) {
+        self.take_events(self.index_after(offset)..self.events.len(), count, bytes)
+    }
+
+    /// The newest events below `offset`, without changes, oldest first, with the same bounds; and
+    /// whether there are older ones.
+    pub(crate) fn events_before(
+        &mut self,
+        offset: u64,
+        count: usize,
+        bytes: usize,
+    ) -> (Vec<Bytes>, bool) {
+        let below = (0..self.index_after(offset.saturating_sub(1))).rev();
+        let (mut events, more) = self.take_events(below, count, bytes);
+        events.reverse();
+        (events, more)
+    }
+
+    /// The first of these that are no changes, with the bounds of a page; and whether there are more.
+    fn take_events(
+        &mut self,
+        indices: impl Iterator<Item = usize>,
+        count: usize,
+        bytes: usize,
+    ) -> (Vec<Bytes>, bool) {
         let (mut events, mut room) = (Vec::new(), bytes);
-        for index in self.index_after(offset)..self.events.len() {
+        for index in indices {
             if self.events[index].is == Is::Change {
                 continue;
             }
@@ -264,32 +288,6 @@ impl History {
             events.push(event);
         }
         (events, false)
-    }
-
-    /// The newest events below `offset`, without changes, oldest first, with the same bounds; and
-    /// whether there are older ones.
-    pub(crate) fn events_before(
-        &mut self,
-        offset: u64,
-        count: usize,
-        bytes: usize,
-    ) -> (Vec<Bytes>, bool) {
-        let (mut events, mut room) = (Vec::new(), bytes);
-        let mut more = false;
-        for index in (0..self.index_after(offset.saturating_sub(1))).rev() {
-            if self.events[index].is == Is::Change {
-                continue;
-            }
-            let event = self.frame(index).clone();
-            if events.len() >= count || (event.len() > room && !events.is_empty()) {
-                more = true;
-                break;
-            }
-            room = room.saturating_sub(event.len());
-            events.push(event);
-        }
-        events.reverse();
-        (events, more)
     }
 
     /// The offset that a producer's publish got, if its event is still here.

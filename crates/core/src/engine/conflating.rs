@@ -56,6 +56,44 @@ impl Behind {
         self.round.iter().map(|(_, offset)| *offset).min().unwrap_or(0)
     }
 
+    /// The next changes that are missing, as many as `room` has bytes for, and one in any case. They
+    /// are taken for told, as of `last`.
+    fn next<'a>(
+        &mut self,
+        by_key: &'a BTreeMap<Arc<str>, Arc<Changed>>,
+        last: u64,
+        mut room: usize,
+    ) -> Vec<&'a Arc<Changed>> {
+        let mut told = Vec::new();
+        for _ in 0..self.round.len() {
+            let Some((end, until)) = self.round.front().cloned() else { break };
+            let from = self.at.clone();
+            let range = (
+                from.as_ref().map_or(Unbounded, Excluded),
+                end.as_ref().map_or(Unbounded, Included),
+            );
+            let mut passed = None;
+            for (name, changed) in by_key.range::<Arc<str>, _>(range) {
+                if changed.offset > until {
+                    let bytes = changed.value.as_ref().map_or(0, |value| value.get().len());
+                    let size = name.len() + bytes + PER_KEY;
+                    if size > room && !told.is_empty() {
+                        if let Some(name) = passed {
+                            self.pass(Some(Arc::clone(name)), last);
+                        }
+                        return told;
+                    }
+                    room = room.saturating_sub(size);
+                    told.push(changed);
+                }
+                passed = Some(name);
+            }
+            self.round.pop_front();
+            self.pass(end, last);
+        }
+        told
+    }
+
     /// Nothing is missing up to `key`, as of `offset`.
     fn pass(&mut self, key: Option<Arc<str>>, offset: u64) {
         match self.round.back_mut() {
@@ -90,30 +128,7 @@ impl Newest {
     fn frame(&mut self, channel: &str, key: SessionKey, budget: usize) -> Option<Bytes> {
         let Self { by_key, behind, last, .. } = self;
         let behind = behind.get_mut(&key)?;
-        let (mut told, mut room) = (Vec::new(), budget);
-        'round: for _ in 0..behind.round.len() {
-            let Some((end, until)) = behind.round.front().cloned() else { break };
-            let from = behind.at.as_ref().map_or(Unbounded, Excluded);
-            let upto = end.as_ref().map_or(Unbounded, Included);
-            let mut passed = None;
-            for (name, changed) in by_key.range::<Arc<str>, _>((from, upto)) {
-                if changed.offset > until {
-                    let bytes = changed.value.as_ref().map_or(0, |value| value.get().len());
-                    let size = name.len() + bytes + PER_KEY;
-                    if size > room && !told.is_empty() {
-                        if let Some(name) = passed {
-                            behind.pass(Some(Arc::clone(name)), *last);
-                        }
-                        break 'round;
-                    }
-                    room = room.saturating_sub(size);
-                    told.push(changed);
-                }
-                passed = Some(name);
-            }
-            behind.round.pop_front();
-            behind.pass(end, *last);
-        }
+        let told = behind.next(by_key, *last, budget);
         if behind.offset() == *last {
             *behind = Behind::since(*last);
         }

@@ -227,11 +227,11 @@ impl Engine {
 
     /// At the new session's shard: what its ticket named is here, or there is nothing.
     pub(super) fn given(&mut self, now: Now, id: u64, key: SessionKey, legacy: Option<Legacy>) {
-        if self.session(key).is_none() {
+        let at = self.address(key);
+        let Some(session) = self.session(key) else {
             // It has ended meanwhile: what was for it waits for the next.
-            return self.deregister(id, self.address(key), legacy);
-        }
-        let Some(session) = self.session(key) else { return };
+            return self.deregister(id, at, legacy);
+        };
         let Some(claim) = session.claim.take() else { return };
         if let Some(rule) = self.config.policy.hooks.connect {
             return self.given_to_knock(now, key, rule, *claim, legacy);

@@ -112,19 +112,16 @@ impl Engine {
     ) -> Result<(), Reject> {
         let channel = self.topic_channel(topic)?;
         let access = self.config.policy.namespace_of(&channel).map(|rules| rules.policy.subscribe);
-        // Whoever follows already may always stop.
-        let may = !on
-            || match access {
-                Some(Access::Anyone) => true,
-                Some(Access::SignedIn) => !who.anonymous,
-                Some(Access::Token) | None => {
-                    who.grants(Action::Subscribe, &format!("topic:{topic}"))
-                }
-            };
-        let session = self.session(key).map_or(0, |session| session.id);
         let name = format!("topic:{topic}");
-        let stands = !on || self.config.authority.stands(who, session, Some(&name));
-        if !may || !stands {
+        let may = match access {
+            Some(Access::Anyone) => true,
+            Some(Access::SignedIn) => !who.anonymous,
+            Some(Access::Token) | None => who.grants(Action::Subscribe, &name),
+        };
+        let session = self.session(key).map_or(0, |session| session.id);
+        let stands = self.config.authority.stands(who, session, Some(&name));
+        // Whoever follows already may always stop.
+        if on && !(may && stands) {
             return Err(Reject::forbidden("this user may not follow the topic"));
         }
         let ask = Ask::Follow { user: who.user.clone(), on };
