@@ -1,6 +1,7 @@
 // The demo's messages after they were sent: edited, deleted, reacted to; and how far one has read them.
 import assert from 'node:assert/strict'
 import { isAccessible } from '../lib/axe.js'
+import { api } from '../lib/console.js'
 import { demo } from '../lib/demo.js'
 import { until } from '../lib/story.js'
 import { OPEN, token } from '../lib/tokens.js'
@@ -181,11 +182,8 @@ demo('what comes to a room that nobody reads stays unread when another device is
 }, { config: OPEN })
 
 /** What somebody sees is read a moment later: who leaves the room before that has not read it. */
-const hasRead = (server, user, offset) => until(`${user} has read up to ${offset}`, async () => {
-  const headers = { authorization: `Bearer ${server.apiKey}` }
-  const answer = await fetch(`${server.origin}/api/v1/cursors?user=${user}`, { headers })
-  return (await answer.json()).cursors
-}, cursors => cursors.some(cursor => cursor.offset >= offset))
+const hasRead = (server, user, offset) => until(`${user} has read up to ${offset}`,
+  () => api(server, `/cursors?user=${user}`), ({ cursors }) => cursors.some(cursor => cursor.offset >= offset))
 
 demo('"New" stands behind what was read before a reload, wherever that was', async ({ guest, server }) => {
   const desk = await guest('Bob, desk', { token: token('bob') })

@@ -1,11 +1,10 @@
 // Messages that change, and what is unread of them, against the real server: all see the same in the end.
 import assert from 'node:assert/strict'
 import { inbox, type Inbox } from '../../src/inbox/index.js'
-import type { Change, Client, Message } from '../../src/index.js'
+import type { Change, Message } from '../../src/index.js'
 import { createTimeline } from '../../src/react/timeline.js'
-import type { Proxy } from '../support/proxy.js'
 import { signedIn, token } from '../support/server.js'
-import { connected, live, story, until, type Story } from '../support/story.js'
+import { comeBack, connected, leave, live, story, until, type Lined, type Story } from '../support/story.js'
 
 const ROOM = 'chat:room'
 const CONFIG = signedIn(`
@@ -14,7 +13,7 @@ subscribe = "signed-in"
 publish = "signed-in"
 history = { size = 5, durable = true }`)
 
-interface Device { readonly client: Client<any>; readonly proxy: Proxy; readonly inbox: Inbox<any> }
+interface Device extends Lined { readonly inbox: Inbox<any> }
 
 async function device({ client, line }: Story, user: string, claims: object = {}): Promise<Device> {
   const proxy = await line()
@@ -22,18 +21,6 @@ async function device({ client, line }: Story, user: string, claims: object = {}
   one.connect()
   await connected(one)
   return { client: one, proxy, inbox: inbox(one) }
-}
-
-async function leave({ client, proxy }: Device): Promise<void> {
-  proxy.refuse(true)
-  proxy.cut()
-  await until(() => client.status.current.state !== 'connected', 'away')
-}
-
-async function comeBack({ client, proxy }: Device): Promise<void> {
-  proxy.refuse(false)
-  client.retryNow()
-  await connected(client)
 }
 
 /** One message in words: the text, `*` if edited, `†` if deleted, and the reactions. */

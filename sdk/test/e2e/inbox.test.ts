@@ -2,13 +2,11 @@
 import assert from 'node:assert/strict'
 import { IDBFactory } from 'fake-indexeddb'
 import { inbox, type Inbox } from '../../src/inbox/index.js'
-import type { Client } from '../../src/index.js'
 import { indexedDbOutbox } from '../../src/outbox-indexeddb.js'
 import { Locks } from '../support/locks.js'
-import type { Proxy } from '../support/proxy.js'
 import { seeded, type Random } from '../support/random.js'
 import { signedIn, token, type Server } from '../support/server.js'
-import { connected, sleep, story, until, type Story } from '../support/story.js'
+import { comeBack, leave, sleep, story, until, type Lined, type Story } from '../support/story.js'
 
 /** Short: who misses more than this reads the inbox anew. */
 const KEPT = 8
@@ -26,7 +24,7 @@ async function tell(server: Server, user: string, texts: readonly unknown[], mor
   }
 }
 
-interface Device { readonly client: Client<any>; readonly inbox: Inbox<any>; readonly proxy: Proxy }
+interface Device extends Lined { readonly inbox: Inbox<any> }
 
 /** A device of `user`, its inbox open, on a line that can be cut. */
 async function device({ client, line }: Story, user = 'ada', pageSize = 50): Promise<Device> {
@@ -46,19 +44,6 @@ function shown({ inbox: { view: { current: { items, unread, unseen } } } }: Devi
 
 const shows = (device: Device, what: string): Promise<void> =>
   until(() => shown(device) === what && !device.inbox.view.current.loading, () => `${what}, not ${shown(device)}`)
-
-/** Away: the line is cut and cannot be had again. */
-async function leave({ client, proxy }: Device): Promise<void> {
-  proxy.refuse(true)
-  proxy.cut()
-  await until(() => client.status.current.state !== 'connected', 'away')
-}
-
-async function comeBack({ client, proxy }: Device): Promise<void> {
-  proxy.refuse(false)
-  client.retryNow()
-  await connected(client)
-}
 
 /** As the server has it: nobody's guess. */
 async function truth(server: Server, user: string): Promise<string> {

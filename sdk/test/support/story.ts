@@ -65,6 +65,22 @@ export function story(name: string, run: (story: Story) => Promise<void>, config
   }
 }
 
+/** A client on a line that can be cut. */
+export interface Lined { readonly client: Client<any>; readonly proxy: Proxy }
+
+/** Away: the line is cut and cannot be had again. */
+export async function leave({ client, proxy }: Lined): Promise<void> {
+  proxy.refuse(true)
+  proxy.cut()
+  await until(() => client.status.current.state !== 'connected', 'away')
+}
+
+export async function comeBack({ client, proxy }: Lined): Promise<void> {
+  proxy.refuse(false)
+  client.retryNow()
+  await connected(client)
+}
+
 /** What a channel tells, in the order in which it tells it. */
 export function record(client: Client<any>, name: string): { data: unknown[]; messages: Message<any>[]; log: string[] } {
   const channel = client.channel(name)

@@ -1,7 +1,8 @@
 // Says something in a channel, as the API key's name or as a user.
 import { useState } from 'react'
 import { problemOf, useApi, type Problem } from './api.ts'
-import { Field, Panel, ProblemBox } from './parts.tsx'
+import { faultOf, JsonField, LineField } from './json-field.tsx'
+import { Panel, ProblemBox } from './parts.tsx'
 
 interface Published {
   readonly epoch?: string
@@ -36,10 +37,7 @@ export function PublishPanel({ channel, onPublished }: { channel: string; onPubl
     setBusy(false)
   }
   const text = (name: 'event' | 'key' | 'user', label: string, help: string) => (
-    <Field label={label} help={help}>
-      {ids => <input {...ids} className="input" value={more[name]} autoComplete="off" spellCheck={false}
-        autoCapitalize="off" onChange={event => setMore({ ...more, [name]: event.target.value })} />}
-    </Field>
+    <LineField label={label} help={help} value={more[name]} onChange={said => setMore({ ...more, [name]: said })} />
   )
   return (
     <Panel title="Publish" className="publish">
@@ -47,16 +45,7 @@ export function PublishPanel({ channel, onPublished }: { channel: string; onPubl
         event.preventDefault()
         if (!fault && !busy) void publish()
       }}>
-        <Field label="Data" help="Any JSON." error={fault}>
-          {ids => (
-            <textarea {...ids} className="input code-input" rows={4} value={data} spellCheck={false}
-              autoCapitalize="off" onChange={event => setData(event.target.value)}
-              onKeyDown={event => {
-                if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
-                event.currentTarget.form?.requestSubmit()
-              }} />
-          )}
-        </Field>
+        <JsonField label="Data" help="Any JSON." error={fault} value={data} onChange={setData} />
         <details className="options">
           <summary>Name, key, user</summary>
           {text('event', 'Event', 'A name inside the channel.')}
@@ -87,13 +76,4 @@ function Done({ offset, level, duplicate }: Published) {
       {duplicate ? 'Was there already' : 'Stored'}{offset !== undefined && <> at offset <b>{offset}</b></>} ({level})
     </span>
   )
-}
-
-export function faultOf(text: string): string | undefined {
-  try {
-    JSON.parse(text)
-    return undefined
-  } catch (error) {
-    return `Not JSON: ${(error as Error).message}`
-  }
 }

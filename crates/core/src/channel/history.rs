@@ -268,7 +268,8 @@ impl History {
         (events, more)
     }
 
-    /// The first of these that are no changes, with the bounds of a page; and whether there are more.
+    /// The first of these that are no changes, with the bounds of a page; and whether there are
+    /// more.
     fn take_events(
         &mut self,
         indices: impl Iterator<Item = usize>,

@@ -56,8 +56,8 @@ impl Behind {
         self.round.iter().map(|(_, offset)| *offset).min().unwrap_or(0)
     }
 
-    /// The next changes that are missing, as many as `room` has bytes for, and one in any case. They
-    /// are taken for told, as of `last`.
+    /// The next changes that are missing, as many as `room` has bytes for, and one in any case.
+    /// They are taken for told, as of `last`.
     fn next<'a>(
         &mut self,
         by_key: &'a BTreeMap<Arc<str>, Arc<Changed>>,

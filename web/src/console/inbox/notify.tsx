@@ -1,8 +1,8 @@
 // Tells a user something, as a backend would.
 import { useState } from 'react'
 import { problemOf, useApi, type Problem } from '../api.ts'
+import { faultOf, JsonField, LineField } from '../json-field.tsx'
 import { Field, Panel, ProblemBox } from '../parts.tsx'
-import { faultOf } from '../publish.tsx'
 
 interface Notified {
   readonly notified: number
@@ -37,10 +37,7 @@ export function NotifyPanel({ user, onNotified }: { user: string; onNotified: ()
     setBusy(false)
   }
   const text = (name: 'key' | 'user_from', label: string, help: string) => (
-    <Field label={label} help={help}>
-      {ids => <input {...ids} className="input" value={more[name]} autoComplete="off" spellCheck={false}
-        autoCapitalize="off" onChange={event => setMore({ ...more, [name]: event.target.value })} />}
-    </Field>
+    <LineField label={label} help={help} value={more[name]} onChange={said => setMore({ ...more, [name]: said })} />
   )
   return (
     <Panel title="Notify this user" className="publish">
@@ -48,24 +45,9 @@ export function NotifyPanel({ user, onNotified }: { user: string; onNotified: ()
         event.preventDefault()
         if (!fault && !busy) void notify()
       }}>
-        <Field label="Topic" help="What it is about: one can follow a topic." required>
-          {ids => <input {...ids} className="input" value={topic} required autoComplete="off" autoCapitalize="off"
-            spellCheck={false} onChange={event => setTopic(event.target.value)} />}
-        </Field>
-        <Field label="Subject" help="Items of one subject stand together.">
-          {ids => <input {...ids} className="input" value={subject} autoComplete="off" autoCapitalize="off"
-            spellCheck={false} onChange={event => setSubject(event.target.value)} />}
-        </Field>
-        <Field label="Data" help="Any JSON." error={fault}>
-          {ids => (
-            <textarea {...ids} className="input code-input" rows={4} value={data} spellCheck={false}
-              autoCapitalize="off" onChange={event => setData(event.target.value)}
-              onKeyDown={event => {
-                if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
-                event.currentTarget.form?.requestSubmit()
-              }} />
-          )}
-        </Field>
+        <LineField label="Topic" help="What it is about: one can follow a topic." required value={topic} onChange={setTopic} />
+        <LineField label="Subject" help="Items of one subject stand together." value={subject} onChange={setSubject} />
+        <JsonField label="Data" help="Any JSON." error={fault} value={data} onChange={setData} />
         <details className="options">
           <summary>Key, from whom, for how long</summary>
           {text('key', 'Key', 'The same key again: the user still has one.')}

@@ -1,7 +1,7 @@
 // A form for a schema. It writes into the value that the raw JSON beside it is, too.
 import { useEffect, useRef, useState } from 'react'
 import { Field, Prose } from '../parts.tsx'
-import { faultOf } from '../publish.tsx'
+import { faultOf } from '../json-field.tsx'
 import type { FieldSpec, Json, JsonObject } from './schema.ts'
 
 interface FormProps {

@@ -1,8 +1,8 @@
 // Changes a key of a channel of kind `state`: sets it, patches it, removes it.
 import { useEffect, useState } from 'react'
 import { problemOf, useApi, type Problem } from '../api.ts'
+import { faultOf, JsonField, LineField } from '../json-field.tsx'
 import { Field, Panel, ProblemBox } from '../parts.tsx'
-import { faultOf } from '../publish.tsx'
 import type { StateEntry } from './state.tsx'
 
 const WAYS = ['set', 'patch', 'remove'] as const
@@ -67,22 +67,10 @@ export function WritePanel({ channel, picked, onWritten }: {
             </label>
           ))}
         </fieldset>
-        <Field label="Key" required>
-          {ids => <input {...ids} className="input mono" value={key} required autoComplete="off" autoCapitalize="off"
-            spellCheck={false} onChange={event => setKey(event.target.value)} />}
-        </Field>
+        <LineField label="Key" required mono value={key} onChange={setKey} />
         {way !== 'remove' && (
-          <Field label={way === 'set' ? 'Value' : 'Patch'} error={fault}
-            help={way === 'set' ? 'Any JSON.' : 'A JSON Merge Patch: members are set, those that are null are removed.'}>
-            {ids => (
-              <textarea {...ids} className="input code-input" rows={4} value={value} spellCheck={false}
-                autoCapitalize="off" onChange={event => setValue(event.target.value)}
-                onKeyDown={event => {
-                  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
-                  event.currentTarget.form?.requestSubmit()
-                }} />
-            )}
-          </Field>
+          <JsonField label={way === 'set' ? 'Value' : 'Patch'} error={fault} value={value} onChange={setValue}
+            help={way === 'set' ? 'Any JSON.' : 'A JSON Merge Patch: members are set, those that are null are removed.'} />
         )}
         <details className="options">
           <summary>Only if unchanged, for a time</summary>
