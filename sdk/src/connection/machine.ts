@@ -20,8 +20,8 @@ const HIDDEN_DELAY = 10_000
 const FALLBACK_KEPT = 600_000
 /** A token that ends within this is not worth connecting with. */
 const TOKEN_MARGIN = 10_000
-/** From here on even a transport that once worked is doubted: the network may be another one. */
-const DOUBT = 8
+/** After so many failures even a transport that once worked is doubted: the network may be another one. */
+const DOUBT = 7
 
 export interface Env {
   readonly backoff: Backoff
@@ -56,7 +56,7 @@ export interface State {
   readonly transport: number
   /** It was chosen then. */
   readonly chosen_at: number
-  /** Attempts with it in a row that were never welcome. */
+  /** 1: the last attempt with it was not welcome. */
   readonly tries: number
   /** It was welcome at least once. */
   readonly proven: boolean
@@ -210,21 +210,24 @@ function stop(state: State, phase: State['phase'], cause: Cause | null, now: num
 
 /** The attempt or the connection has failed: the next one after a while, perhaps in another way. */
 function wait(from: State, cause: Cause, now: number, random: number, env: Env): Step {
-  const ms = cause.retry_after ?? delay(from.failures, env.backoff, random)
-  let state: State = { ...from, failures: from.failures + 1 }
   // While a token is asked for, no transport is tried.
-  if (from.phase === 'connecting' && !from.ask) state = fallBack(state, now, env)
+  const state = from.phase === 'connecting' && !from.ask ? fallBack(from, now, env) : from
+  // A transport is to blame if another one passes at the same moment; if none does, the server is down.
+  const other = state.transport > from.transport
+  const ms = cause.retry_after ?? (other ? 0 : delay(from.failures, env.backoff, random))
   return [{
     ...state, phase: 'waiting', since: now, cause, probed: null,
+    failures: from.failures + (other ? 0 : 1),
     retry_at: now + (state.hidden ? Math.max(ms, HIDDEN_DELAY) : ms),
   }, [{ type: 'close' }]]
 }
 
 function fallBack(state: State, now: number, env: Env): State {
-  const tries = state.tries + 1
-  const hopeless = tries >= 2 || now - state.since >= STABLE
-  if (!hopeless || (state.proven && state.failures < DOUBT)) return { ...state, tries }
-  return { ...state, transport: (state.transport + 1) % env.transports, chosen_at: now, tries: 0, proven: false }
+  const hopeless = state.proven ? state.failures >= DOUBT
+    : state.transport || state.tries || now - state.since >= STABLE
+  return hopeless
+    ? { ...state, transport: (state.transport + 1) % env.transports, chosen_at: now, tries: 0 }
+    : { ...state, tries: 1 }
 }
 
 /** The page is looked at again, or the network is back. */

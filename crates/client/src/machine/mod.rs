@@ -20,8 +20,9 @@ const HIDDEN_DELAY: u64 = 10_000;
 const FALLBACK_KEPT: u64 = 600_000;
 /// A token that ends within this is not worth connecting with.
 const TOKEN_MARGIN: u64 = 10_000;
-/// From here on even a transport that once worked is doubted: the network may be another one.
-const DOUBT: u32 = 8;
+/// After so many failures even a transport that once worked is doubted: the network may be
+/// another one.
+const DOUBT: u32 = 7;
 /// After three of these in a row, one end does not speak WebSocket as the other understands it.
 const PROTOCOL_FAULTS: [u16; 5] = [1002, 1003, 1007, 1009, 1010];
 const FAULTS_MAX: u32 = 3;
@@ -208,20 +209,22 @@ fn stop(mut state: State, phase: Phase, cause: Option<Cause>, at: &At<'_>) -> St
 
 /// The attempt or the connection has failed: the next one after a while, perhaps in another way.
 fn wait(from: State, cause: Cause, at: &At<'_>) -> Step {
-    let own = at.env.backoff.delay(from.failures, at.random);
-    let ms = cause.retry_after.unwrap_or(own);
+    let (failures, transport) = (from.failures, from.transport);
     // While a token is asked for, no transport is tried.
     let tried = from.phase == Phase::Connecting && from.ask.is_none();
-    let mut state = State { failures: from.failures.saturating_add(1), ..from };
-    if tried {
-        state = fall_back(state, at);
-    }
+    let state = if tried { fall_back(from, at) } else { from };
+    // A transport is to blame if another one passes at the same moment; if none does, the server is
+    // down.
+    let other = state.transport > transport;
+    let own = if other { 0 } else { at.env.backoff.delay(failures, at.random) };
+    let ms = cause.retry_after.unwrap_or(own);
     let ms = if state.hidden { ms.max(HIDDEN_DELAY) } else { ms };
     let next = State {
         phase: Phase::Waiting,
         since: at.now,
         cause: Some(cause),
         probed: None,
+        failures: failures.saturating_add(u32::from(!other)),
         retry_at: at.now + ms,
         ..state
     };
@@ -229,13 +232,16 @@ fn wait(from: State, cause: Cause, at: &At<'_>) -> Step {
 }
 
 fn fall_back(state: State, at: &At<'_>) -> State {
-    let tries = state.tries + 1;
-    let hopeless = tries >= 2 || at.now - state.since >= STABLE;
-    if !hopeless || (state.proven && state.failures < DOUBT) {
-        return State { tries, ..state };
+    let hopeless = if state.proven {
+        state.failures >= DOUBT
+    } else {
+        state.transport > 0 || state.tries > 0 || at.now - state.since >= STABLE
+    };
+    if !hopeless {
+        return State { tries: 1, ..state };
     }
     let transport = (state.transport + 1) % at.env.transports.max(1);
-    State { transport, chosen_at: at.now, tries: 0, proven: false, ..state }
+    State { transport, chosen_at: at.now, tries: 0, ..state }
 }
 
 /// The page is looked at again, or the network is back.

@@ -170,7 +170,7 @@ pub struct State {
     pub transport: u32,
     /// It was chosen then.
     pub chosen_at: u64,
-    /// Attempts with it in a row that were never welcome.
+    /// 1: the last attempt with it was not welcome.
     pub tries: u32,
     /// It was welcome at least once.
     pub proven: bool,
