@@ -5,7 +5,7 @@
 //! that still believes in the old connection, which ends then. Until the answer is there the
 //! driver reads nothing more from the new one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tidings_proto::CloseCode;
@@ -52,12 +52,12 @@ enum Place {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     entries: HashMap<u64, Entry>,
-    /// Lost ones, by when their time is up.
-    lost: VecDeque<(u64, u64)>,
+    /// Lost ones that wait, by when their time is up.
+    lost: BTreeSet<(u64, u64)>,
 }
 
 impl Registry {
-    /// How many wait, about: some may have come back.
+    /// How many wait.
     pub(crate) fn lost(&self) -> usize {
         self.lost.len()
     }
@@ -68,8 +68,20 @@ impl Registry {
     }
 
     fn put(&mut self, id: u64, place: Place) {
-        let attempt = self.entries.get(&id).map_or(0, |entry| entry.attempt);
+        let before = self.take(id);
+        let attempt = before.map_or(0, |entry| entry.attempt);
+        if let Place::Lost { until_ms, .. } = place {
+            self.lost.insert((until_ms, id));
+        }
         self.entries.insert(id, Entry { attempt, place });
+    }
+
+    fn take(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        if let Place::Lost { until_ms, .. } = entry.place {
+            self.lost.remove(&(until_ms, id));
+        }
+        Some(entry)
     }
 
     /// Whether a client's later attempt was here before this one. 0: it does not count them.
@@ -88,7 +100,7 @@ impl Registry {
         attempt: u64,
         to: Address,
     ) -> Option<Box<Legacy>> {
-        let before = self.entries.remove(&id);
+        let before = self.take(id);
         let attempt = before.as_ref().map_or(attempt, |entry| entry.attempt.max(attempt));
         self.entries.insert(id, Entry { attempt, place: Place::Live(to) });
         match before.map(|entry| entry.place) {
@@ -108,23 +120,14 @@ impl Registry {
             return;
         };
         self.put(id, Place::Lost { legacy, until_ms });
-        self.lost.push_back((until_ms, id));
     }
 
     /// Forgets those whose time is up, and the oldest above `max`.
     fn expire(&mut self, now_ms: u64, max: usize) {
-        while let Some(&(until_ms, id)) = self.lost.front() {
-            // It may have come back and been lost again meanwhile.
-            let same =
-                |e: &Entry| matches!(e.place, Place::Lost { until_ms: u, .. } if u == until_ms);
-            let waits = self.entries.get(&id).is_some_and(same);
-            if waits && until_ms > now_ms && self.lost.len() <= max {
-                break;
-            }
-            self.lost.pop_front();
-            if waits {
-                self.entries.remove(&id);
-            }
+        while let Some((until_ms, id)) = self.lost.first().copied()
+            && (until_ms <= now_ms || self.lost.len() > max)
+        {
+            self.take(id);
         }
         if self.entries.capacity() > 1024 && self.entries.len() * 4 < self.entries.capacity() {
             self.entries.shrink_to(self.entries.len() * 2);
@@ -356,5 +359,63 @@ impl Engine {
 
     pub(super) fn tick_registry(&mut self, now: Now) {
         self.registry.expire(now.mono_ms, self.config.limits.lost_sessions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(slot: u32) -> Address {
+        Address { shard: ShardId(0), session: SessionKey { slot, serial: 0 } }
+    }
+
+    fn lose(registry: &mut Registry, id: u64, until_ms: u64) {
+        let identity = Identity {
+            user: "ada".into(),
+            anonymous: false,
+            key: 0,
+            expires_at_ms: None,
+            issued_at_ms: 0,
+            token: None,
+            grants: None,
+        };
+        let from = at(id as u32);
+        let legacy = Legacy { from, identity, mark: 0, entered: Vec::new() };
+        registry.close(id, from, Some(Box::new(legacy)), until_ms);
+    }
+
+    /// Each loss of a session that came back was counted as one that waits: one bad link pushed
+    /// the others out.
+    #[test]
+    fn a_session_that_comes_and_goes_pushes_no_other_out() {
+        let mut registry = Registry::default();
+        for id in [1, 2] {
+            registry.register(id, at(id as u32));
+        }
+        lose(&mut registry, 1, 60_000);
+        for moment in 0..5 {
+            lose(&mut registry, 2, 60_001 + moment);
+            registry.expire(moment, 2);
+            assert_eq!(registry.lost(), 2);
+            assert!(registry.hand_over(moment, 2, 0, at(2)).is_some());
+        }
+        assert_eq!(registry.lost(), 1);
+        registry.expire(59_999, 2);
+        assert!(registry.hand_over(59_999, 1, 0, at(3)).is_some(), "it waited all the time");
+    }
+
+    #[test]
+    fn those_that_waited_longest_go_above_the_limit_and_all_when_their_time_is_up() {
+        let mut registry = Registry::default();
+        for id in 1..=4 {
+            registry.register(id, at(id as u32));
+            lose(&mut registry, id, 1000 + id);
+        }
+        registry.expire(0, 3);
+        assert!(registry.hand_over(0, 1, 0, at(9)).is_none());
+        assert!(registry.hand_over(0, 2, 0, at(9)).is_some());
+        registry.expire(1004, 3);
+        assert_eq!(registry.lost(), 0);
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tidings_core::engine::SessionKey;
+use tidings_core::policy::Overflow;
+use tidings_core::store::StoreError;
 
 use crate::desk::Desk;
 
@@ -61,7 +63,8 @@ impl Map {
 
 fn put(desk: &mut Desk, who: SessionKey, key: &str, value: u64) {
     let set = json!({ "type": "set", "id": 7, "channel": "feed:x", "key": key, "value": value });
-    assert_eq!(desk.ask(who, &set)["type"], "written");
+    let answer = desk.ask(who, &set);
+    assert_eq!(answer["type"], "written", "{answer}");
 }
 
 fn join(desk: &mut Desk) -> SessionKey {
@@ -248,4 +251,83 @@ fn who_joins_many_channels_at_once_gets_each_snapshot() {
     assert_eq!((of("subscribed"), of("snapshot")), (3, 3), "{heard:?}");
     put(&mut desk, ada, "k", 2);
     assert_eq!(desk.heard(bob)[0]["value"], 2);
+}
+
+/// Offsets begin again in a new epoch: the changes of the old one, with higher ones, hid the new.
+#[test]
+fn a_new_epoch_forgets_what_had_changed_in_the_old_one() {
+    let mut desk = Desk::with(|policy| {
+        policy.history.durable = true;
+        policy.state.overflow = Overflow::Conflate;
+    });
+    let ada = desk.open();
+    let (bob, eve) = (join(&mut desk), join(&mut desk));
+    desk.slow_links.extend([bob, eve]);
+    desk.engine.lag(bob);
+    desk.run();
+    for n in 0..40 {
+        put(&mut desk, ada, &format!("k{}", n % 4), n);
+    }
+    desk.heard(bob);
+    desk.heard(eve);
+
+    // The disk lost all but the first five changes, which is found when the store refuses one.
+    desk.slow = true;
+    let lost = json!({ "type": "set", "id": 70, "channel": "feed:x", "key": "k0", "value": 40 });
+    desk.say(ada, &lost);
+    let kept = desk.disk.get_mut("feed:x").unwrap();
+    kept.events.truncate(5);
+    kept.last_offset = 5;
+    kept.epoch = "00000000000000aa".parse().unwrap();
+    desk.store(Err(StoreError::OutOfOrder));
+    desk.slow = false;
+    assert_eq!(desk.heard(ada).last().unwrap()["code"], "unavailable");
+    assert_eq!(desk.heard(bob).last().unwrap()["code"], 4513, "it was behind in the old one");
+
+    // Who kept up is told; then it falls behind in the new epoch, and misses nothing of it.
+    assert_eq!(desk.heard(eve)[0]["reason"], "new_epoch");
+    desk.engine.lag(eve);
+    desk.run();
+    for n in 100..108 {
+        put(&mut desk, ada, &format!("k{}", n % 4), n);
+        if n == 101 {
+            desk.engine.lag(eve);
+            desk.run();
+        }
+    }
+    let mut map = Map::default();
+    map.hear(desk.heard(eve));
+    for _ in 0..5 {
+        desk.arrive(100, false);
+    }
+    map.hear(desk.heard(eve));
+    assert_eq!(map.keys, held(&mut desk));
+}
+
+#[test]
+fn who_comes_back_behind_much_that_has_changed_gets_all_that_there_is_instead() {
+    let mut desk = Desk::new();
+    let ada = desk.open();
+    let bob = join(&mut desk);
+    let epoch = desk.heard(bob)[0]["epoch"].clone();
+    let mut frames = |changes: u64| {
+        for n in 0..changes {
+            put(&mut desk, ada, &format!("k{}{}", n % 3, "x".repeat(100)), n);
+        }
+        let bob = desk.open();
+        let since = json!({ "epoch": epoch, "offset": 0 });
+        let back = json!({ "type": "subscribe", "id": 1, "channel": "feed:x", "since": since });
+        desk.say(bob, &back);
+        desk.heard(bob)
+    };
+    let few = frames(20);
+    assert_eq!(few[0]["recovered"], true);
+    assert_eq!((&few[1]["type"], few.len()), (&json!("values"), 2), "what has changed");
+    let many = frames(900);
+    assert_eq!(many[0]["recovered"], false);
+    assert_eq!(
+        (&many[1]["type"], many.len()),
+        (&json!("snapshot"), 2),
+        "three keys, not 900 changes"
+    );
 }

@@ -130,10 +130,15 @@ impl Pace {
         self.shortest_us = self.shortest_us.min(took_us);
         let beyond_us = took_us - self.shortest_us;
         if bytes >= LEAST_BUDGET / 2 {
-            // On a free link no time passes beyond that of a byte: it may take four times as much.
             let rate = (bytes as u64).saturating_mul(1_000_000) / took_us.max(1);
-            let free = beyond_us <= LATE_US / 8;
-            self.rate = if free { rate.max(self.rate).saturating_mul(2) } else { rate };
+            self.rate = match self.rate {
+                // On a free link no time passes beyond that of a byte: it may take more.
+                _ if beyond_us <= LATE_US / 8 => rate.max(self.rate).saturating_mul(2),
+                0 => rate,
+                // Who reads in gulps seems to be quick, and slow, and quick again: what comes of
+                // that are frames of all sizes, and the longest ones are what values wait for.
+                before => (before * 3 + rate) / 4,
+            };
             self.rate = self.rate.min(1 << 30);
             self.arrived = bytes;
         }

@@ -9,10 +9,13 @@ use serde_json::{Value, json};
 use crate::common::{PATIENCE, Server, Setup, frame, request};
 use crate::map::{Map, held, set, setup};
 
-/// Reads some bytes a second of a socket and answers Pings.
+/// Reads some bytes a second of a socket and answers Pings, unless it is `rude`.
 struct Thin {
     tcp: std::net::TcpStream,
     bytes: Vec<u8>,
+    rude: bool,
+    /// The code with which it was closed.
+    closed: Option<u16>,
 }
 
 impl Thin {
@@ -28,7 +31,7 @@ impl Thin {
         }
         let subscribe = json!({ "type": "subscribe", "id": 1, "channel": channel }).to_string();
         tcp.write_all(&frame(0x81, subscribe.as_bytes())).unwrap();
-        Self { tcp, bytes: Vec::new() }
+        Self { tcp, bytes: Vec::new(), rude: false, closed: None }
     }
 
     /// Reads so much; the frames that are whole.
@@ -56,6 +59,8 @@ impl Thin {
             }
             let whole: Vec<u8> = self.bytes.drain(..head + length).collect();
             match whole[0] {
+                0x88 => self.closed = Some(u16::from_be_bytes([whole[head], whole[head + 1]])),
+                0x89 if self.rude => {}
                 0x89 => self.tcp.write_all(&frame(0x8a, &whole[head..])).unwrap(),
                 0x81 => frames.push(serde_json::from_slice(&whole[head..]).unwrap()),
                 other => panic!("a frame of kind {other:x}"),
@@ -147,4 +152,30 @@ fn a_slow_reader_holds_values_of_the_last_seconds_while_others_see_each_change()
     });
     let grown = server.memory().saturating_sub(memory);
     assert!(grown < 8 << 20, "{grown} bytes");
+}
+
+/// It was told nothing any more, for ever: what it said kept its connection, and the server waited
+/// for the one thing it did not say.
+#[test]
+fn who_talks_but_answers_no_ping_is_told_to_come_back() {
+    use std::io::Write;
+    let limits = "heartbeat = \"1s\"\npong_timeout = \"1s\"";
+    let server = Server::start(&Setup { limits, ..setup() });
+    let mut ada = server.connect();
+    let mut rude = Thin::subscribe(&server, "feed:main");
+    rude.rude = true;
+    let began = Instant::now();
+    for n in 0.. {
+        assert!(began.elapsed() < PATIENCE, "it is not closed");
+        set(&mut ada, "feed:main", "k", json!(n));
+        rude.read(65_536);
+        if rude.closed.is_some() {
+            break;
+        }
+        let ping = json!({ "type": "ping", "id": n + 2 }).to_string();
+        rude.tcp.write_all(&frame(0x81, ping.as_bytes())).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(rude.closed, Some(4513));
+    assert!(began.elapsed() > Duration::from_secs(2), "it had its time");
 }
