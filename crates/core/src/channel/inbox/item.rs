@@ -78,8 +78,9 @@ pub(crate) struct Notification<'a> {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
+/// What of it an event says in fields; the rest of it is in its head.
 #[derive(Deserialize)]
-struct Logged<'a> {
+pub(super) struct LoggedItem<'a> {
     id: u64,
     #[serde(borrow)]
     topic: Text<'a>,
@@ -109,9 +110,7 @@ impl Item {
     }
 
     /// As it stands in the log: nobody had seen it. `None`: it is no item.
-    pub(super) fn read(json: &str, at_ms: u64) -> Option<Self> {
-        let head = json.strip_suffix(FRESH)?;
-        let logged: Logged<'_> = serde_json::from_str(json).ok()?;
+    pub(super) fn read(logged: LoggedItem<'_>, head: &str, at_ms: u64) -> Option<Self> {
         // How long it lives was said by one clock; when it ends is measured by another.
         let expires_ms = match logged.expires_at {
             None => None,
