@@ -249,10 +249,9 @@ impl<'a> Floor<'a> {
             return;
         }
         // What it had until now was old since the next value of the key was written.
-        let next = *held as usize + self.args.keys;
         if *held != u64::MAX
             && number > *held
-            && let Some(since_ns) = self.written_ns.get(next)
+            && let Some(since_ns) = self.written_ns.get(*held as usize + self.args.keys)
         {
             self.stale[slow] = self.stale[slow].max(now_ns.saturating_sub(*since_ns));
         }
