@@ -168,6 +168,15 @@ for (const colorScheme of ['light', 'dark']) {
   }
 }
 
+// With the server's address in its place, the head was wider than the page until figures came.
+consoleStory('before the first figures come, the head fits a narrow page', async ({ open }) => {
+  const operator = await open('#/users', {
+    viewport: { width: 320, height: 700 }, before: page => page.route('**/api/v1/stats**', () => {}),
+  })
+  await operator.page.locator('.server[data-state=idle]').waitFor()
+  await looksGood(operator, 'waiting-light-320')
+})
+
 async function looksGood(operator, name) {
   const out = await operator.page.evaluate(() => [...document.querySelectorAll('#app *:not(.unseen, .skip)')]
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('pre, .one-line')).map(e => e.outerHTML.slice(0, 100)))
