@@ -1,6 +1,6 @@
 //! Who cannot keep up with live data that conflates.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,6 @@ struct Thin {
 
 impl Thin {
     fn subscribe(server: &Server, channel: &str) -> Self {
-        use std::io::Write;
         let mut tcp = server.tcp();
         tcp.write_all(request("").as_bytes()).unwrap();
         let mut head = [0];
@@ -36,7 +35,6 @@ impl Thin {
 
     /// Reads so much; the frames that are whole.
     fn read(&mut self, most: usize) -> Vec<Value> {
-        use std::io::Write;
         let mut buffer = vec![0; most];
         let read = self.tcp.read(&mut buffer).unwrap();
         self.bytes.extend_from_slice(&buffer[..read]);
@@ -158,7 +156,6 @@ fn a_slow_reader_holds_values_of_the_last_seconds_while_others_see_each_change()
 /// for the one thing it did not say.
 #[test]
 fn who_talks_but_answers_no_ping_is_told_to_come_back() {
-    use std::io::Write;
     let limits = "heartbeat = \"1s\"\npong_timeout = \"1s\"";
     let server = Server::start(&Setup { limits, ..setup() });
     let mut ada = server.connect();
