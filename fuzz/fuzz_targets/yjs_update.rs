@@ -6,8 +6,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidings_proto::yjs::{UpdateLimits, check_update, check_vector, for_each_client, split};
+use tidings_proto::yjs::{
+    UpdateLimits, check_update, check_vector, erasure, for_each_client, split,
+};
 use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, StateVector, Transact, Update};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -27,8 +30,18 @@ fuzz_target!(|bytes: &[u8]| {
         apply(&in_parts, &part);
     }
     let state = whole.transact().encode_state_as_update_v1(&StateVector::default());
-    apply(&document(), &state);
+    let again = document();
+    apply(&again, &state);
+    // yrs frees no document that has another one in it.
+    [whole, in_parts, again].iter().for_each(erase);
 });
+
+fn erase(doc: &Doc) {
+    let vector = doc.transact().state_vector().encode_v1();
+    let erasure = erasure(&vector);
+    assert!(erasure.is_ok());
+    apply(doc, &erasure.unwrap_or_default());
+}
 
 fn document() -> Doc {
     let options =
