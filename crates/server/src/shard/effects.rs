@@ -71,6 +71,12 @@ impl Shard {
                     connection.push(self.frame(connection, &text));
                     self.touch(connection);
                 }),
+                Effect::SendProbing { session, text } => self.with(session, |connection| {
+                    if self.is_traced() {
+                        self.trace_sent(connection, session, &text);
+                    }
+                    self.send_probing(connection, &text);
+                }),
                 Effect::Told { channel, batch } => self.trace_told(&channel, &batch),
             }
         }
