@@ -3,8 +3,8 @@
 //! A checkpoint is the whole fold as of an offset of the log. The log is kept back to the newest
 //! one that is complete, whatever the retention says, and pages of older ones go when the last page
 //! of a newer one is stored. So what is on disk is bounded by twice the fold and a piece of log as
-//! long as the fold, and each byte of change is written about twice; how long that piece is, the fold
-//! says.
+//! long as the fold, and each byte of change is written about twice (more often where the fold
+//! says that it is read by somebody who waits).
 
 use std::sync::Arc;
 

@@ -37,8 +37,9 @@ const MOST_BUDGET: usize = 64 << 10;
 /// old as a round through all keys and this.
 const BUDGET_MS: u64 = 150;
 
-/// A Ping stands in the middle of what is given at once. What follows it keeps the link busy while the
-/// Pong comes back, and for so many microseconds more: who reads now and then is not seen at once.
+/// A Ping stands in the middle of what is given at once. What follows it keeps the link busy while
+/// the Pong comes back, and for so many microseconds more: who reads now and then is not seen at
+/// once.
 const SPARE_US: u64 = 50_000;
 
 /// What is known of a connection's link.
@@ -213,8 +214,8 @@ impl Shard {
         self.touch(connection);
     }
 
-    /// The engine sends this, and wants to know when so much of it has arrived that the next one may
-    /// go: the Ping stands between two fragments of the message (RFC 6455 section 5.4).
+    /// The engine sends this, and wants to know when so much of it has arrived that the next one
+    /// may go: the Ping stands between two fragments of the message (RFC 6455 section 5.4).
     pub(super) fn send_probing(&self, connection: &Rc<Connection>, text: &[u8]) {
         if connection.wire != Wire::WebSocket {
             self.probe(connection);
@@ -358,7 +359,7 @@ mod tests {
     #[test]
     fn the_ping_stands_where_the_rest_keeps_the_link_busy_until_its_answer_is_back() {
         let (mut pace, mut at_us) = (Pace::default(), 0);
-        answer(&mut pace, &mut at_us, 512, 20_000, 5000);
+        answer(&mut pace, &mut at_us, 4, 20_000, 5000);
         for _ in 0..5 {
             answer(&mut pace, &mut at_us, 600, 20_000, 5000);
         }
@@ -377,8 +378,7 @@ mod tests {
         assert_eq!(look_number(&[number as u8]), Some(number));
         assert_eq!((look_number(b""), look_number(&[0; 9])), (None, None), "others' Pongs");
         // A link of which nothing is known has the Ping in front of all, as long as it may be.
-        let mut pace = Pace::default();
-        pace.rate = 1 << 30;
+        let mut pace = Pace { rate: 1 << 30, ..Pace::default() };
         assert_eq!(pace.probing(&text, 0)[..3], [0x89, 1, 1]);
     }
 
