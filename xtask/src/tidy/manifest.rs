@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tidings-proto",
         ],
     ),
-    ("crates/proto/Cargo.toml", &["bytes", "serde", "serde_json"]),
+    ("crates/proto/Cargo.toml", &["base64", "bytes", "serde", "serde_json"]),
     ("crates/websocket/Cargo.toml", &["base64", "bytes", "flate2", "sha1"]),
 ];
 
