@@ -295,7 +295,7 @@ impl Document {
     /// Whether it has anything that is not in here yet. Who comes back sends all deletions there
     /// are: those are compared, which takes as long as encoding the document, once after a change.
     pub fn adds(&mut self, prepared: &Prepared) -> bool {
-        !prepared.is_empty() && self.open().is_ok_and(|open| open.adds(prepared))
+        !prepared.is_empty() && self.open().map_or(true, |open| open.adds(prepared))
     }
 
     /// How many clients there are in it that have not written here yet.
