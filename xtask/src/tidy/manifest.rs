@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "yrs",
         ],
     ),
-    ("crates/proto/Cargo.toml", &["bytes", "serde", "serde_json"]),
+    ("crates/proto/Cargo.toml", &["base64", "bytes", "serde", "serde_json"]),
     ("crates/websocket/Cargo.toml", &["base64", "bytes", "flate2", "sha1"]),
 ];
 
