@@ -1,8 +1,11 @@
+use yrs::types::ToJson;
 use yrs::updates::decoder::Decode;
-use yrs::{Array, Doc, GetString, Map, ReadTxn, StateVector, Text, Transact, Update};
+use yrs::{Array, Doc, GetString, Map, MapRef, ReadTxn, StateVector, Text, Transact, Update};
 use yrs::{XmlElementPrelim, XmlFragment, XmlTextPrelim};
 
 use super::*;
+
+mod random;
 
 /// Somebody's own copy, with what they have not sent yet.
 struct Author {
@@ -140,7 +143,9 @@ fn what_came_too_early_waits_through_a_restart_and_is_told_meanwhile() {
     document.rest();
     let mut carol = Author::new(3);
     carol.hears(&document.missing(&[0], &limits()).unwrap());
+    document.waiting().iter().for_each(|update| carol.hears(update));
     commit(&mut document, "ada", &first);
+    assert!(document.waiting().is_empty());
     carol.hears(&first);
     assert_eq!((text(&mut document).as_str(), carol.text().as_str()), ("abcdef", "abcdef"));
     let mut deaf = Author::new(4);
