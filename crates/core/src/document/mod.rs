@@ -154,9 +154,13 @@ impl Document {
         Ok(Prepared { bytes, update, structs, levels })
     }
 
-    /// Whether its shared types are not nested too deep with this one, which is about to be
-    /// appended; then [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
+    /// Whether this one, which is about to be appended, neither nests shared types too deep nor is
+    /// one too many that waits for others. Then [`commit`](Self::commit) has to follow, or
+    /// [`revert`](Self::revert).
     pub fn admits(&mut self, prepared: &Prepared) -> bool {
+        if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
+            return false;
+        }
         if prepared.levels == 0 {
             return true;
         }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use tidings_proto::yjs::EMPTY_UPDATE;
+use tidings_proto::yjs::{self, EMPTY_UPDATE};
 use yrs::{ClientID, Doc, ID, IdSet, StateVector, Update};
 
 use super::Prepared;
 use super::engine::{self, Broken};
+use crate::limits::WAITING_UPDATES;
 
 #[derive(Debug)]
 pub(super) struct Open {
@@ -93,6 +94,20 @@ impl Open {
             }
         }
         Ok(())
+    }
+
+    /// Whether so many wait that this one may not wait as well, and it would.
+    pub(super) fn crowds(&self, prepared: &Prepared) -> bool {
+        if self.waiting.len() < WAITING_UPDATES {
+            return false;
+        }
+        let vector = self.vector();
+        let mut waits = false;
+        let walked = yjs::for_each_reference(&prepared.bytes, |client, clock| {
+            let id = ID::new(ClientID::new(client), clock);
+            waits |= clock >= vector.get(&id.client) && !prepared.structs.contains(&id);
+        });
+        waits || walked.is_err()
     }
 
     /// Updates that wait for others.

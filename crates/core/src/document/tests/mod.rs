@@ -345,6 +345,25 @@ fn what_is_at_the_store_counts_until_it_fails() {
 }
 
 #[test]
+fn only_so_many_updates_wait_for_what_does_not_come() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    let first = ada.types(0, "a");
+    let waiting = (0..crate::limits::WAITING_UPDATES).map(|_| ada.types(1, "b"));
+    waiting.for_each(|update| commit(&mut document, "ada", &update));
+    let more = Document::prepare(&ada.types(1, "c"), &limits()).unwrap();
+    assert!(!document.admits(&more));
+    let other = Document::prepare(&Author::new(2).types(0, "other"), &limits()).unwrap();
+    assert!(document.admits(&other), "this one need not wait");
+    let all = ada.doc.transact().encode_diff_v1(&StateVector::default());
+    let all = Document::prepare(&all, &limits()).unwrap();
+    assert!(document.admits(&all), "nor does who comes back and sends everything");
+    document.commit("ada", all).unwrap();
+    assert_eq!((text(&mut document), document.waiting().len()), (ada.text(), 0));
+    commit(&mut document, "ada", &first);
+    assert!(document.admits(&more));
+}
+
+#[test]
 fn a_page_of_many_paragraphs_is_not_deep() {
     let (mut ada, mut document) = (Author::new(1), Document::new());
     for _ in 0..500 {

@@ -103,7 +103,7 @@ fn run(seed: u64) {
                 let author = &mut authors[author];
                 author.hears(&document.missing(&author.vector(), &limits()).unwrap());
             }
-            7 if rng.next() % 2 == 0 => document.rest(),
+            7 if rng.next().is_multiple_of(2) => document.rest(),
             _ => {
                 let vector = document.vector();
                 document = reopened(&document, 1 + (rng.next() % 300) as usize);
