@@ -191,6 +191,7 @@ impl Scene<'_> {
             except,
             changed,
             amend,
+            merge: None,
             waiters,
         });
     }

