@@ -10,6 +10,7 @@
 
 mod bytes;
 mod engine;
+mod open;
 mod pages;
 mod record;
 #[cfg(test)]
@@ -19,9 +20,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::bytes::Bytes;
-use yrs::{Doc, StateVector, Update};
+use yrs::{IdSet, Update};
 
 pub use self::engine::Broken;
+use self::open::Open;
 pub use self::record::{Record, What};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DocumentLimits};
 use crate::store::Epoch;
@@ -45,8 +47,8 @@ pub enum Fault {
 pub struct Prepared {
     bytes: Bytes,
     update: Update,
-    /// Whose structs are in it.
-    clients: Vec<u64>,
+    /// Which structs are in it.
+    structs: IdSet,
 }
 
 impl Prepared {
@@ -84,7 +86,7 @@ pub struct Document {
 
 #[derive(Debug)]
 enum Body {
-    Open(Doc),
+    Open(Open),
     Resting { state: Bytes, vector: Bytes, clients: usize },
 }
 
@@ -117,12 +119,11 @@ impl Document {
         }
         let bytes = Bytes::copy_from_slice(update);
         let update = engine::decode(update).ok_or(Fault::Invalid)?;
-        let mut clients: Vec<_> = update.insertions(true).client_ids().map(|id| id.get()).collect();
-        clients.sort_unstable();
-        if clients.len() > limits.clients {
+        let structs = update.insertions(true);
+        if structs.len() > limits.clients {
             return Err(Fault::Clients);
         }
-        Ok(Prepared { bytes, update, clients })
+        Ok(Prepared { bytes, update, structs })
     }
 
     /// Takes in an update that has been stored. After [`Broken`] the document is empty and has to
@@ -130,7 +131,7 @@ impl Document {
     pub fn commit(&mut self, user: &str, prepared: Prepared) -> Result<(), Broken> {
         let Prepared { bytes, update, .. } = prepared;
         self.replayed = Vec::new();
-        let applied = self.open().and_then(|doc| engine::apply(doc, update));
+        let applied = self.open().and_then(|open| open.apply(update));
         match applied {
             Ok(whole) => self.skipped += u64::from(!whole),
             Err(broken) => {
@@ -164,25 +165,25 @@ impl Document {
 
     fn replay_update(&mut self, bytes: &[u8]) -> bool {
         let Some(update) = engine::decode(bytes) else { return false };
-        let applied = self.open().and_then(|doc| engine::apply(doc, update));
+        let applied = self.open().and_then(|open| open.apply(update));
         if let Ok(whole) = applied {
             self.replayed.push(Bytes::copy_from_slice(bytes));
             self.grown += bytes.len();
             return whole;
         }
         // What yrs has left is of no use: again, without this one.
-        let doc = engine::blank();
+        let mut open = Open::blank();
         for update in self.replayed.iter().filter_map(|bytes| engine::decode(bytes)) {
-            let _ = engine::apply(&doc, update);
+            let _ = open.apply(update);
         }
-        self.body = Body::Open(doc);
+        self.body = Body::Open(open);
         false
     }
 
     /// What is stored, as a Yjs state vector.
     pub fn vector(&self) -> Bytes {
         match &self.body {
-            Body::Open(doc) => engine::encode_vector(&engine::vector(doc)).into(),
+            Body::Open(open) => engine::encode_vector(&open.vector()).into(),
             Body::Resting { vector, .. } => vector.clone(),
         }
     }
@@ -197,8 +198,8 @@ impl Document {
         if vector.is_empty() {
             return Ok(self.encode());
         }
-        let update = self.open().and_then(|doc| engine::encode(doc, &vector));
-        update.map(Bytes::from).map_err(|Broken| Fault::Invalid)
+        let update = self.open().and_then(|open| open.missing(vector));
+        update.map_err(|Broken| Fault::Invalid)
     }
 
     /// All of it, as one update.
@@ -211,10 +212,7 @@ impl Document {
     fn state(&self) -> Bytes {
         match &self.body {
             Body::Resting { state, .. } => state.clone(),
-            Body::Open(doc) => match engine::encode(doc, &StateVector::default()) {
-                Ok(state) => state.into(),
-                Err(Broken) => Bytes::from_static(EMPTY),
-            },
+            Body::Open(open) => open.encode().unwrap_or(Bytes::from_static(EMPTY)),
         }
     }
 
@@ -227,7 +225,7 @@ impl Document {
     /// How many clients have written into it.
     pub fn clients(&self) -> usize {
         match &self.body {
-            Body::Open(doc) => engine::vector(doc).len(),
+            Body::Open(open) => open.clients().count(),
             Body::Resting { clients, .. } => *clients,
         }
     }
@@ -240,7 +238,20 @@ impl Document {
     /// Whether it holds anything of a client that wrote before a reset: it is about a document that
     /// is gone.
     pub fn buries(&self, prepared: &Prepared) -> bool {
-        prepared.clients.iter().any(|client| self.buried.contains(client))
+        let mut clients = prepared.structs.client_ids();
+        clients.any(|client| self.buried.contains(&client.get()))
+    }
+
+    /// Whether it has anything that is not in here yet. Who comes back sends all deletions there
+    /// are: those are compared, which takes as long as encoding the document, once after a change.
+    pub fn adds(&mut self, prepared: &Prepared) -> bool {
+        !prepared.is_empty() && self.open().is_ok_and(|open| open.adds(prepared))
+    }
+
+    /// How many clients there are in it that have not written here yet.
+    pub fn newcomers(&mut self, prepared: &Prepared) -> usize {
+        let Ok(open) = self.open() else { return 0 };
+        prepared.structs.client_ids().filter(|client| !open.has_client(*client)).count()
     }
 
     /// Who changed it since the last version, by name; at most [`AUTHORS_NAMED`].
@@ -260,9 +271,8 @@ impl Document {
 
     /// From here on it is another document, with nothing in it.
     pub fn reset(&mut self, epoch: Epoch) {
-        let doc = self.open().map(|doc| engine::vector(doc));
-        let vector = doc.unwrap_or_default();
-        let buried: BTreeSet<_> = vector.iter().map(|(client, _)| client.get()).collect();
+        let open = self.open();
+        let buried: BTreeSet<_> = open.map(|open| open.clients().collect()).unwrap_or_default();
         self.buried.retain(|client| !buried.contains(client));
         self.buried.extend(buried);
         let over = self.buried.len().saturating_sub(BURIED_CLIENTS);
@@ -274,14 +284,13 @@ impl Document {
 
     /// Gives memory back until somebody touches it again.
     pub fn rest(&mut self) {
-        let Body::Open(doc) = &self.body else { return };
-        let Ok(state) = engine::encode(doc, &StateVector::default()) else { return };
-        let vector = engine::vector(doc);
-        let clients = vector.len();
-        let vector = engine::encode_vector(&vector).into();
+        let Body::Open(open) = &self.body else { return };
+        let Ok(state) = open.encode() else { return };
+        let vector = engine::encode_vector(&open.vector()).into();
+        let clients = open.clients().count();
         (self.measured, self.grown) = (state.len(), 0);
         self.replayed = Vec::new();
-        self.body = Body::Resting { state: state.into(), vector, clients };
+        self.body = Body::Resting { state, vector, clients };
     }
 
     /// Whether it takes no more memory than its bytes.
@@ -314,12 +323,12 @@ impl Document {
     }
 
     /// Wakes it.
-    fn open(&mut self) -> Result<&Doc, Broken> {
+    fn open(&mut self) -> Result<&mut Open, Broken> {
         if let Body::Resting { state, .. } = &self.body {
-            self.body = Body::Open(decoded(state)?);
+            self.body = Body::Open(Open::decode(state)?);
         }
-        match &self.body {
-            Body::Open(doc) => Ok(doc),
+        match &mut self.body {
+            Body::Open(open) => Ok(open),
             Body::Resting { .. } => Err(Broken),
         }
     }
@@ -330,12 +339,4 @@ impl Body {
         let (state, vector) = (Bytes::from_static(EMPTY), Bytes::from_static(&[0]));
         Self::Resting { state, vector, clients: 0 }
     }
-}
-
-fn decoded(state: &[u8]) -> Result<Doc, Broken> {
-    let doc = engine::blank();
-    if state != EMPTY {
-        engine::apply(&doc, engine::decode(state).ok_or(Broken)?)?;
-    }
-    Ok(doc)
 }

@@ -229,3 +229,67 @@ fn a_copy_writes_nothing_by_itself_whatever_is_formatted() {
     assert_eq!(document.clients(), 1);
     assert_eq!(document.encode(), ada.doc.transact().encode_diff_v1(&StateVector::default()));
 }
+
+#[test]
+fn who_comes_back_and_says_nothing_new_is_not_logged_again() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
+    let typed = prepare(&ada.types(0, "abcdef"));
+    assert_eq!((document.newcomers(&typed), document.adds(&typed)), (1, true));
+    document.commit("ada", typed).unwrap();
+    let everything = ada.doc.transact().encode_diff_v1(&StateVector::default());
+    assert_eq!(document.newcomers(&prepare(&everything)), 0);
+    assert!(!document.adds(&prepare(&everything)));
+    let deleted = ada.deletes(1, 2);
+    assert!(document.adds(&prepare(&deleted)), "a deletion is news");
+    commit(&mut document, "ada", &deleted);
+    assert!(!document.adds(&prepare(&deleted)));
+    document.rest();
+    let everything = ada.doc.transact().encode_diff_v1(&StateVector::default());
+    assert!(!document.adds(&prepare(&everything)));
+    assert!(!document.adds(&prepare(EMPTY)));
+}
+
+#[test]
+fn what_is_behind_a_gap_reaches_who_has_all_in_front_of_it() {
+    let mut document = Document::new();
+    let map = |ada: &mut Author, key| {
+        ada.doc.get_or_insert_map("map").insert(&mut ada.doc.transact_mut(), key, 1);
+        ada.changes()
+    };
+    let mut ada = Author::new(1);
+    let sent = ["a", "b", "c"].map(|key| map(&mut ada, key));
+    let keys = |reader: &Author| {
+        let map = reader.doc.get_or_insert_map("map");
+        let txn = reader.doc.transact();
+        map.keys(&txn)
+            .map(ToOwned::to_owned)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<String>()
+    };
+    commit(&mut document, "ada", &sent[0]);
+    let (mut bob, mut carol) = (Author::new(2), Author::new(3));
+    bob.hears(&document.encode());
+    commit(&mut document, "ada", &sent[2]);
+    assert_eq!(document.vector(), bob.vector(), "what is behind it is not counted");
+    let mut document = reopened(&document, 10);
+    bob.hears(&document.missing(&bob.vector(), &limits()).unwrap());
+    carol.hears(&document.missing(&[0], &limits()).unwrap());
+    assert_eq!((keys(&bob), keys(&carol)), ("ac".to_owned(), "ac".to_owned()));
+    let early = Author::new(4).types(0, "and something that waits for its beginning");
+    let late = {
+        let mut dora = Author::new(4);
+        dora.hears(&early);
+        dora.types(3, "more")
+    };
+    commit(&mut document, "dora", &late);
+    let mut document = reopened(&document, 10);
+    commit(&mut document, "dora", &early);
+    commit(&mut document, "ada", &sent[1]);
+    for reader in [&mut bob, &mut carol] {
+        reader.hears(&document.missing(&reader.vector(), &limits()).unwrap());
+        assert_eq!((keys(reader).as_str(), reader.vector()), ("abc", document.vector().to_vec()));
+        assert_eq!(reader.text(), "andmore something that waits for its beginning");
+    }
+}
