@@ -54,6 +54,8 @@ pub(crate) struct Aware {
     gone: usize,
     /// It is on the agenda of those that are looked through now and then.
     pub(crate) listed: bool,
+    /// It is told in a moment.
+    pub(crate) due: bool,
 }
 
 impl Aware {

@@ -31,6 +31,11 @@ impl Scene<'_> {
                 }
             }
             Ask::Quit => self.quit(from),
+            Ask::Seen { dialect } => {
+                let messages = self.all_awareness(dialect);
+                let (to, channel) = (from.session, self.channel.name.clone());
+                self.out.post(from.shard, Message::Seen { to, channel, messages });
+            }
             Ask::Sync { epoch, vector, editor } => {
                 let outcome = self.lacks(epoch, &vector);
                 let refused = outcome.as_ref().err().map(|reject| reject.code);
@@ -327,6 +332,6 @@ pub(in crate::engine) fn refuse(out: &mut Out, request: &Request, ask: &Ask, why
         Ask::Aware { editor: false, .. } => {
             out.refuse(CommandKind::Awareness, *from, (*id, channel), why);
         }
-        Ask::Aware { .. } | Ask::Quit => {}
+        Ask::Aware { .. } | Ask::Quit | Ask::Seen { .. } => {}
     }
 }

@@ -13,7 +13,6 @@ mod papers;
 mod syncing;
 mod uploads;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,7 +26,7 @@ use crate::channel::aware::Told;
 use crate::limits::DOCUMENT_PIECE;
 use crate::reject::Reject;
 use syncing::Syncs;
-use uploads::Upload;
+use uploads::Uploads;
 
 /// What a session speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +60,8 @@ pub(crate) enum Ask {
     Merge(Merge),
     /// The session is not to be seen any more. Nobody waits for an answer.
     Quit,
+    /// All who are seen there, in this dialect.
+    Seen { dialect: Dialect },
     /// What somebody lacks who has this vector.
     Sync { epoch: Option<Epoch>, vector: Vec<u8>, editor: bool },
 }
@@ -81,19 +82,10 @@ impl Ask {
     /// The command that it answers.
     pub(super) fn kind(&self) -> Option<CommandKind> {
         match self {
-            Ask::Aware { editor: true, .. } | Ask::Quit => None,
+            Ask::Aware { editor: true, .. } | Ask::Quit | Ask::Seen { .. } => None,
             Ask::Aware { .. } => Some(CommandKind::Awareness),
             Ask::Merge(_) => Some(CommandKind::Merge),
             Ask::Sync { .. } => Some(CommandKind::Sync),
-        }
-    }
-
-    /// Whether it is an editor's, who is answered otherwise.
-    pub(super) fn is_editor_s(&self) -> bool {
-        match self {
-            Ask::Aware { editor, .. } | Ask::Sync { editor, .. } => *editor,
-            Ask::Merge(merge) => merge.editor,
-            Ask::Quit => false,
         }
     }
 }
@@ -126,7 +118,7 @@ pub(crate) struct Edited {
 /// What a shard has under way for its sessions.
 #[derive(Debug, Default)]
 pub(super) struct Desks {
-    uploads: HashMap<SessionKey, Upload>,
+    uploads: Uploads,
     syncs: Syncs,
 }
 
