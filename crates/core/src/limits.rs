@@ -59,6 +59,10 @@ pub(crate) const SYNC_STALLED_MS: u64 = 10_000;
 /// documents of them.
 pub(crate) const BURIED_CLIENTS: usize = 20_000;
 
+/// How deep shared types of a document may be nested: a list in a list in a page has three. What
+/// deletes them is recursive.
+pub(crate) const DOCUMENT_LEVELS: usize = 200;
+
 /// Users who are named as those who changed a document since its last version.
 pub(crate) const AUTHORS_NAMED: usize = 100;
 

@@ -10,6 +10,7 @@
 
 mod bytes;
 mod engine;
+mod nesting;
 mod open;
 mod pages;
 mod record;
@@ -25,7 +26,7 @@ use yrs::{IdSet, Update};
 pub use self::engine::Broken;
 use self::open::Open;
 pub use self::record::{Record, What};
-use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DocumentLimits};
+use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
 use crate::store::Epoch;
 
 /// An update without anything in it.
@@ -40,6 +41,8 @@ pub enum Fault {
     TooLarge,
     /// A state vector of more than `clients` of the limits.
     Clients,
+    /// Shared types are nested in it deeper than anything needs.
+    Deep,
 }
 
 /// An update that can be applied.
@@ -49,6 +52,8 @@ pub struct Prepared {
     update: Update,
     /// Which structs are in it.
     structs: IdSet,
+    /// How many levels of shared types it adds at most.
+    levels: usize,
 }
 
 impl Prepared {
@@ -80,6 +85,7 @@ pub struct Document {
     /// Its encoded length as it was last measured, and what has been applied since.
     measured: usize,
     grown: usize,
+    depth: Depth,
     /// What it was read from, until something is committed: if yrs breaks on one of these updates
     /// it is made again, without that one.
     replayed: Vec<Bytes>,
@@ -87,6 +93,18 @@ pub struct Document {
     skipped: u64,
     /// Pages that have come so far.
     loading: Vec<u8>,
+}
+
+/// How deep its shared types are nested, at most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Depth {
+    /// What is stored: as last measured, and what has come since. `None`: not measured yet.
+    stored: Option<usize>,
+    since: usize,
+    /// What was admitted and is at the store.
+    ahead: usize,
+    /// How much had grown when it was measured.
+    at: usize,
 }
 
 #[derive(Debug)]
@@ -111,6 +129,7 @@ impl Document {
             authors: BTreeSet::new(),
             measured: EMPTY.len(),
             grown: 0,
+            depth: Depth::default(),
             replayed: Vec::new(),
             skipped: 0,
             loading: Vec::new(),
@@ -123,19 +142,49 @@ impl Document {
             return Err(Fault::TooLarge);
         }
         let bytes = Bytes::copy_from_slice(update);
+        let levels = nesting::levels(update).ok_or(Fault::Invalid)?;
+        if levels > DOCUMENT_LEVELS {
+            return Err(Fault::Deep);
+        }
         let update = engine::decode(update).ok_or(Fault::Invalid)?;
         let structs = update.insertions(true);
         if structs.len() > limits.clients {
             return Err(Fault::Clients);
         }
-        Ok(Prepared { bytes, update, structs })
+        Ok(Prepared { bytes, update, structs, levels })
+    }
+
+    /// Whether its shared types are not nested too deep with this one, which is about to be
+    /// appended; then [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
+    pub fn admits(&mut self, prepared: &Prepared) -> bool {
+        if prepared.levels == 0 {
+            return true;
+        }
+        let fits = |depth: &Depth| {
+            let all = depth.stored.map(|stored| stored + depth.since + depth.ahead);
+            all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
+        };
+        if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
+            let stored = nesting::levels(&self.encode());
+            self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
+        }
+        let admitted = fits(&self.depth);
+        self.depth.ahead += if admitted { prepared.levels } else { 0 };
+        admitted
+    }
+
+    /// What was at the store has failed, all of it.
+    pub fn revert(&mut self) {
+        self.depth.ahead = 0;
     }
 
     /// Takes in an update that has been stored. After [`Broken`] the document is empty and has to
     /// be read again from the store, where [`replay`](Self::replay) gets around it.
     pub fn commit(&mut self, user: &str, prepared: Prepared) -> Result<(), Broken> {
-        let Prepared { bytes, update, .. } = prepared;
+        let Prepared { bytes, update, levels, .. } = prepared;
         self.replayed = Vec::new();
+        self.depth.since += levels;
+        self.depth.ahead = self.depth.ahead.saturating_sub(levels);
         let applied = self.open().and_then(|open| open.apply(update));
         match applied {
             Ok(whole) => self.skipped += u64::from(!whole),
@@ -174,6 +223,7 @@ impl Document {
         if let Ok(whole) = applied {
             self.replayed.push(Bytes::copy_from_slice(bytes));
             self.grown += bytes.len();
+            self.depth.stored = None;
             return whole;
         }
         // What yrs has left is of no use: again, without this one.
@@ -322,6 +372,7 @@ impl Document {
     fn empty(&mut self) {
         self.body = Body::blank();
         (self.measured, self.grown) = (EMPTY.len(), 0);
+        self.depth = Depth { stored: Some(0), ahead: self.depth.ahead, ..Depth::default() };
         self.replayed = Vec::new();
         self.loading = Vec::new();
     }
@@ -341,6 +392,14 @@ impl Document {
             Body::Open(open) => Ok(open),
             Body::Resting { .. } => Err(Broken),
         }
+    }
+}
+
+impl Depth {
+    /// Measuring takes as long as encoding: not before enough has changed to change something.
+    fn is_worth_measuring(&self, measured: usize, grown: usize) -> bool {
+        let changed = grown.saturating_sub(self.at) > 4096 + measured / 16;
+        self.stored.is_none() || self.since > DOCUMENT_LEVELS / 8 || changed
     }
 }
 

@@ -78,13 +78,13 @@ impl Open {
 
     /// What somebody lacks.
     pub(super) fn missing(&mut self, vector: StateVector) -> Result<Bytes, Broken> {
-        let vector = if self.gaps { self.before_gaps(vector) } else { vector };
+        let vector = if self.gaps { self.before_gaps(&vector) } else { vector };
         engine::encode(&self.doc, &vector).map(Bytes::from)
     }
 
     /// yrs takes who has all in front of a gap to have all there is of that client, although it has
     /// what is behind. So they are taken to have a little less.
-    fn before_gaps(&mut self, vector: StateVector) -> StateVector {
+    fn before_gaps(&mut self, vector: &StateVector) -> StateVector {
         self.gaps = false;
         let mut lowered = Vec::new();
         for client in self.seen.client_ids() {

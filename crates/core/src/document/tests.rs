@@ -1,5 +1,6 @@
 use yrs::updates::decoder::Decode;
 use yrs::{Array, Doc, GetString, Map, ReadTxn, StateVector, Text, Transact, Update};
+use yrs::{XmlElementPrelim, XmlFragment, XmlTextPrelim};
 
 use super::*;
 
@@ -292,4 +293,65 @@ fn what_is_behind_a_gap_reaches_who_has_all_in_front_of_it() {
         assert_eq!((keys(reader).as_str(), reader.vector()), ("abc", document.vector().to_vec()));
         assert_eq!(reader.text(), "andmore something that waits for its beginning");
     }
+}
+
+/// An update of maps in each other, the first of which is in what `parent` says.
+fn nested(client: u8, parent: &[u8], count: u8) -> Vec<u8> {
+    let mut update = vec![1, count, client, 0];
+    for clock in 0..count {
+        let inner = [0, client, clock.wrapping_sub(1)];
+        update.push(0x27);
+        update.extend(if clock == 0 { parent } else { &inner });
+        update.extend([1, b'k', 1]);
+    }
+    update.push(0);
+    update
+}
+
+#[test]
+fn types_that_are_nested_without_end_are_refused_before_they_are_stored() {
+    let mut document = Document::new();
+    let prepare = |update: &[u8]| Document::prepare(update, &limits());
+    for client in 1..=9_u8 {
+        let inner = [0, client - 1, 24];
+        let parent = if client == 1 { &b"\x01\x01r"[..] } else { &inner };
+        let update = prepare(&nested(client, parent, 25)).unwrap();
+        assert_eq!(document.admits(&update), client < 9, "{client}");
+        if client < 9 {
+            document.commit("eve", update).unwrap();
+        }
+    }
+    let beside = prepare(&nested(20, b"\x01\x01s", 1)).unwrap();
+    assert!(!document.admits(&beside), "in another place too, while it is so deep");
+    commit(&mut document, "eve", &[0, 1, 1, 1, 0, 1]);
+    commit(&mut document, "ada", &Author::new(30).types(0, &"a".repeat(5000)));
+    assert!(document.admits(&beside), "they were deleted");
+    document.commit("ada", beside).unwrap();
+}
+
+#[test]
+fn what_is_at_the_store_counts_until_it_fails() {
+    let mut document = Document::new();
+    let update = |client| Document::prepare(&nested(client, b"\x01\x01r", 90), &limits()).unwrap();
+    assert!(document.admits(&update(1)) && document.admits(&update(2)));
+    assert!(!document.admits(&update(3)));
+    document.revert();
+    assert!(document.admits(&update(3)));
+}
+
+#[test]
+fn a_page_of_many_paragraphs_is_not_deep() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    for _ in 0..500 {
+        let page = ada.doc.get_or_insert_xml_fragment("page");
+        let mut txn = ada.doc.transact_mut();
+        let paragraph = page.insert(&mut txn, 0, XmlElementPrelim::empty("p"));
+        paragraph.insert(&mut txn, 0, XmlTextPrelim::new("text"));
+        drop(txn);
+        let update = Document::prepare(&ada.changes(), &limits()).unwrap();
+        assert!(document.admits(&update));
+        document.commit("ada", update).unwrap();
+    }
+    let all = Document::prepare(&document.encode(), &limits()).unwrap();
+    assert_eq!(all.levels, 2);
 }
