@@ -55,6 +55,14 @@ pub(crate) const SYNCS_ASKED: usize = 32;
 /// Who reads no piece of a document for so long, while others wait, is too slow.
 pub(crate) const SYNC_STALLED_MS: u64 = 10_000;
 
+/// What an editor may say before its document is open, beside one update.
+pub(crate) const EARLY_BYTES: usize = 64 << 10;
+pub(crate) const EARLY_MESSAGES: usize = 64;
+
+/// How often an editor hears something, in milliseconds: `y-websocket` takes 30 s of silence for
+/// the end.
+pub(crate) const EDITOR_ALIVE_MS: u64 = 20_000;
+
 /// Clients from before resets that a document remembers, to refuse what they still send: two full
 /// documents of them.
 pub(crate) const BURIED_CLIENTS: usize = 20_000;

@@ -121,9 +121,8 @@ impl Aware {
         let silent = self.clients.iter().filter(|(_, seen)| over(seen) && seen.state.is_some());
         let silent: Vec<_> = silent.map(|(client, _)| *client).collect();
         let changed = &self.changed;
-        self.clients.retain(|client, seen| {
-            !over(seen) || seen.state.is_some() || changed.contains(client)
-        });
+        self.clients
+            .retain(|client, seen| !over(seen) || seen.state.is_some() || changed.contains(client));
         self.gone = self.clients.values().filter(|seen| seen.state.is_none()).count();
         self.remove(silent, now_ms);
     }

@@ -95,7 +95,11 @@ impl Fold {
     /// What was at the store has failed, all of it. `true`: it has to be read again.
     pub(crate) fn revert(&mut self) -> bool {
         match self {
-            Fold::Events | Fold::Document(_) => false,
+            Fold::Events => false,
+            Fold::Document(document) => {
+                document.revert();
+                false
+            }
             Fold::State(state) => {
                 state.revert();
                 false

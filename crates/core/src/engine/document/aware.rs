@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use tidings_proto::yjs::aware::{Entry, encode};
 use tidings_proto::{AwarenessView, ErrorCode, Frame};
 
 use super::Dialect;
 use super::home::no_document;
+use super::wording::{Word, raw};
 use crate::channel::aware::{Outcome, Seen, Told};
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
@@ -192,5 +194,12 @@ fn frames<'a>(channel: &str, seen: impl Iterator<Item = (u64, &'a Seen)>) -> Vec
 }
 
 fn message(channel: &str, states: &[AwarenessView<'_>]) -> Message {
-    (Frame::Awareness { channel, states }.encode(), None)
+    let entries = states.iter().map(|view| Entry {
+        client: view.client,
+        clock: view.clock,
+        state: view.state.map(RawValue::get),
+    });
+    let update = encode(&entries.collect::<Vec<_>>());
+    let raw = raw(channel, Word::Awareness(&update));
+    (Frame::Awareness { channel, states }.encode(), Some(raw))
 }

@@ -80,7 +80,8 @@ impl Engine {
         check_update(change.update.len(), self.config.limits.update)?;
         let Some(user) = self.user_of(key) else { return Ok(()) };
         let (epoch, update) = (change.epoch, change.update.into());
-        let merge = Merge { user, epoch, update, editor: false, began_us: now.mono_us };
+        let merge =
+            Merge { user, epoch, update, editor: false, allowed: true, began_us: now.mono_us };
         self.ask_inside(key, id, target, RequestBody::Document(Box::new(Ask::Merge(merge))))
     }
 

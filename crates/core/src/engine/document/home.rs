@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{Epoch, ErrorCode, Frame};
 
-use super::{Ask, Edited, Lacks, Merge, Synced, pieces};
+use super::wording::{Word, pieces, raw, say};
+use super::{Ask, Edited, Lacks, Merge, Synced};
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
 use crate::document::{Document, Fault, Prepared, Record, What};
+use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Request};
-use crate::engine::{Out, ShardId};
-use crate::limits::DocumentLimits;
+use crate::limits::{DOCUMENT_LEVELS, DocumentLimits};
 use crate::reject::Reject;
 use crate::store::Level;
 
@@ -31,8 +33,12 @@ impl Scene<'_> {
                 }
             }
             Ask::Quit => self.quit(from),
-            Ask::Seen { dialect } => {
-                let messages = self.all_awareness(dialect);
+            Ask::Seen { dialect, vector } => {
+                let mut messages = self.all_awareness(dialect);
+                if vector && let Ok((document, _)) = self.document() {
+                    let step1 = Sync::Step1(&document.vector());
+                    messages.push(say(dialect, &self.channel.name, Word::Sync(step1)));
+                }
                 let (to, channel) = (from.session, self.channel.name.clone());
                 self.out.post(from.shard, Message::Seen { to, channel, messages });
             }
@@ -65,7 +71,7 @@ impl Scene<'_> {
     }
 
     fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
-        let Merge { user, epoch, update, editor, began_us } = merge;
+        let Merge { user, epoch, update, editor, allowed, began_us } = merge;
         let (limits, failing) = (self.document_limits(), self.channel.failing);
         let (document, desk) = self.document()?;
         if epoch.is_some_and(|epoch| epoch != document.epoch()) {
@@ -79,13 +85,21 @@ impl Scene<'_> {
         if failing || desk.resetting {
             return Err(Reject::unavailable());
         }
-        let merging = |what| Box::new(Merging { from, id, user: user.clone(), editor, began_us, what });
+        let merging =
+            |what| Box::new(Merging { from, id, user: user.clone(), editor, began_us, what });
         if !document.adds(&prepared) {
             let offset = self.channel.last;
             self.answer_change(&merging(DocumentChange::Update(prepared)), offset);
             return Ok(());
         }
+        if !allowed {
+            return Err(Reject::forbidden("this user may not change the document"));
+        }
         check_room(document, desk.pending, &prepared, &limits)?;
+        if !document.admits(&prepared) {
+            let why = "too many shared types in each other";
+            return Err(Reject::limit(why, "document_levels", DOCUMENT_LEVELS));
+        }
         desk.pending += update.len();
         let record = Record { user: &user, what: What::Update(&update) }.encode();
         self.append_change(record, merging(DocumentChange::Update(prepared)));
@@ -189,7 +203,8 @@ impl Scene<'_> {
         for piece in pieces(update) {
             let channel = &*self.channel.name;
             let text = Frame::Document { channel, offset, user, update: &piece }.encode();
-            self.deliver(Delivery::passing(text, Some(from)));
+            let raw = Some(raw(channel, Word::Sync(Sync::Update(&piece))));
+            self.deliver(Delivery { raw, ..Delivery::passing(text, Some(from)) });
         }
     }
 
@@ -243,9 +258,9 @@ impl Scene<'_> {
         }
         let update = match all {
             true => document.encode(),
-            false => document
-                .missing(vector, &limits)
-                .map_err(|fault| reject_of(fault, &limits))?,
+            false => {
+                document.missing(vector, &limits).map_err(|fault| reject_of(fault, &limits))?
+            }
         };
         let pieces: Arc<[Bytes]> = pieces(&update).into();
         if all {
@@ -287,10 +302,9 @@ fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
         Fault::Invalid => {
             Reject::new(ErrorCode::InvalidData, "no Yjs update, or state vector, of version 1")
         }
+        Fault::Deep => Reject::new(ErrorCode::InvalidData, "its values are nested too deep"),
         Fault::TooLarge => Reject::too_large("the update", "update", limits.update),
-        Fault::Clients => {
-            Reject::limit("too many clients", "document_clients", limits.clients)
-        }
+        Fault::Clients => Reject::limit("too many clients", "document_clients", limits.clients),
     }
 }
 

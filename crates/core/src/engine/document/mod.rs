@@ -12,18 +12,21 @@ mod home;
 mod papers;
 mod syncing;
 mod uploads;
+mod wording;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_proto::Epoch;
 
+pub(super) use home::refuse;
 pub(crate) use papers::{Editing, Opened};
 
+use super::Engine;
 use super::counters::CommandKind;
-use super::types::SessionKey;
+use super::types::{Now, SessionKey};
 use crate::channel::aware::Told;
-use crate::limits::DOCUMENT_PIECE;
 use crate::reject::Reject;
 use syncing::Syncs;
 use uploads::Uploads;
@@ -56,14 +59,26 @@ pub enum Editor {
 #[derive(Debug)]
 pub(crate) enum Ask {
     /// What is to be seen of clients of the session. An editor waits for no answer.
-    Aware { user: Arc<str>, told: Vec<Told>, editor: bool },
+    Aware {
+        user: Arc<str>,
+        told: Vec<Told>,
+        editor: bool,
+    },
     Merge(Merge),
     /// The session is not to be seen any more. Nobody waits for an answer.
     Quit,
-    /// All who are seen there, in this dialect.
-    Seen { dialect: Dialect },
+    /// All who are seen there, in this dialect; and what is stored, so that the editor sends what
+    /// is not.
+    Seen {
+        dialect: Dialect,
+        vector: bool,
+    },
     /// What somebody lacks who has this vector.
-    Sync { epoch: Option<Epoch>, vector: Vec<u8>, editor: bool },
+    Sync {
+        epoch: Option<Epoch>,
+        vector: Vec<u8>,
+        editor: bool,
+    },
 }
 
 /// A change on its way.
@@ -74,8 +89,30 @@ pub(crate) struct Merge {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) update: Bytes,
     pub(crate) editor: bool,
+    /// Whether its user may change the document: who may not, and says only what everybody knows, is
+    /// no offender. Editors do when they come.
+    pub(crate) allowed: bool,
     /// When it came: monotonic microseconds.
     pub(crate) began_us: u64,
+}
+
+impl Desks {
+    /// A session is over.
+    pub(super) fn forget(&mut self, key: SessionKey) {
+        self.uploads.forget(key);
+        self.syncs.forget(key);
+        self.throttled.remove(&key);
+    }
+}
+
+impl Engine {
+    /// What takes too long, and who has to hear something.
+    pub(super) fn tick_documents(&mut self, now: Now) {
+        self.tick_uploads(now);
+        self.tick_syncs(now);
+        self.tick_editors(now);
+        self.expire_awareness(now);
+    }
 }
 
 impl Ask {
@@ -92,7 +129,7 @@ impl Ask {
 
 /// What somebody lacks of a document, for the session's shard.
 #[derive(Debug)]
-pub(crate) struct Synced {
+pub struct Synced {
     pub(crate) to: SessionKey,
     pub(crate) id: u64,
     pub(crate) channel: Arc<str>,
@@ -109,7 +146,7 @@ pub(crate) struct Lacks {
 
 /// What an editor's change came to.
 #[derive(Debug)]
-pub(crate) struct Edited {
+pub struct Edited {
     pub(crate) to: SessionKey,
     pub(crate) channel: Arc<str>,
     pub(crate) outcome: Result<(), Reject>,
@@ -120,10 +157,8 @@ pub(crate) struct Edited {
 pub(super) struct Desks {
     uploads: Uploads,
     syncs: Syncs,
-}
-
-/// An update as several that are valid by themselves, none much longer than a piece.
-fn pieces(update: &Bytes) -> Vec<Bytes> {
-    let _ = DOCUMENT_PIECE;
-    vec![update.clone()]
+    /// Editors that were too fast, and until when they are not read (monotonic milliseconds).
+    throttled: HashMap<SessionKey, u64>,
+    /// When those who would take silence for the end are told something again.
+    alive_ms: u64,
 }

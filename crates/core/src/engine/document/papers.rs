@@ -8,7 +8,7 @@ use tidings_proto::Frame;
 use super::{Ask, Dialect};
 use crate::engine::Engine;
 use crate::engine::session::Stage;
-use crate::engine::types::{Effect, RequestBody, SessionKey, TopicKey};
+use crate::engine::types::{Effect, Now, RequestBody, SessionKey, Subscribe, TopicKey};
 use crate::identity::Action;
 
 /// What a session has to do with documents.
@@ -17,11 +17,19 @@ pub(crate) struct Editing {
     pub(super) dialect: Dialect,
     /// One for each document that it has subscribed to, at most.
     papers: Vec<Paper>,
+    /// The one document of a connection of [`Dialect::Yjs`].
+    pub(super) document: Option<Arc<str>>,
+    /// Its home has let the editor in.
+    pub(super) is_open: bool,
+    /// What the editor has said before.
+    pub(super) early: Vec<Box<[u8]>>,
+    /// It was told that it may not write.
+    pub(super) denied: bool,
 }
 
 impl Editing {
-    pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, papers: Vec::new() }
+    pub(super) fn new(dialect: Dialect, document: Option<Arc<str>>) -> Self {
+        Self { dialect, document, ..Self::default() }
     }
 }
 
@@ -84,7 +92,13 @@ impl Engine {
     }
 
     /// The home of a document has let a session in.
-    pub(in crate::engine) fn open_paper(&mut self, key: SessionKey, topic: TopicKey, it: Opened) {
+    pub(in crate::engine) fn open_paper(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        topic: TopicKey,
+        it: Opened,
+    ) {
         let Opened { hears, seen, vector } = it;
         let channel = self.topics.channel(topic).clone();
         let write = self.may(key, &channel, Action::Publish);
@@ -99,7 +113,7 @@ impl Engine {
                 let seen = seen.map(|text| Effect::Send { session: key, text });
                 self.out.effects.extend(seen);
             }
-            _ => self.editor_opened(key, &channel, &vector, seen),
+            _ => self.editor_opened(now, key, &channel, &vector, seen),
         }
         self.hear(key, topic, hears && aware);
         self.sync_on(key);
@@ -167,10 +181,15 @@ impl Engine {
                 _ => self.editor_access(key, &channel, write),
             }
             if aware && !before.aware && before.hears {
-                let ask = Ask::Seen { dialect: self.dialect(key) };
-                self.send_home(key, 0, channel, RequestBody::Document(Box::new(ask)));
+                self.ask_seen(key, &channel, false);
             }
         }
+    }
+
+    /// Asks who is seen in a document; `vector`: and what is stored, see [`Ask::Seen`].
+    pub(super) fn ask_seen(&mut self, key: SessionKey, channel: &Arc<str>, vector: bool) {
+        let ask = Ask::Seen { dialect: self.dialect(key), vector };
+        self.send_home(key, 0, channel.clone(), RequestBody::Document(Box::new(ask)));
     }
 
     /// Who is seen in a document, for a session that may see it now.
@@ -190,9 +209,17 @@ impl Engine {
             });
         }
     }
+}
 
-    /// Whether a session may change a document that it has open.
-    pub(super) fn writes(&mut self, key: SessionKey, topic: TopicKey) -> bool {
-        self.paper(key, topic).is_some_and(|paper| paper.write)
+impl crate::engine::home::Scene<'_> {
+    /// What comes behind the answer to a subscription, if this is a document.
+    pub(in crate::engine) fn opened(&mut self, subscribe: &Subscribe) -> Option<Opened> {
+        let Subscribe { presence, hears, dialect, .. } = *subscribe;
+        self.channel.desk.as_ref()?;
+        // One that has to be read again says that it has nothing: nothing is lost by that.
+        let nothing = Bytes::from_static(&[0]);
+        let vector = self.document().map_or(nothing, |(document, _)| document.vector());
+        let seen = if presence { self.all_awareness(dialect) } else { Vec::new() };
+        Some(Opened { hears, seen, vector })
     }
 }

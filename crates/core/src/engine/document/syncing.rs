@@ -46,8 +46,17 @@ struct Wanted {
 #[derive(Debug)]
 enum UnderWay {
     /// `over`: nobody wants the answer any more.
-    Asked { channel: Arc<str>, over: bool },
-    Sending { id: u64, channel: Arc<str>, lacks: Lacks, sent: usize, at_ms: u64 },
+    Asked {
+        channel: Arc<str>,
+        over: bool,
+    },
+    Sending {
+        id: u64,
+        channel: Arc<str>,
+        lacks: Lacks,
+        sent: usize,
+        at_ms: u64,
+    },
 }
 
 /// What a long answer counts for; those of one piece are gone at once.
@@ -155,7 +164,7 @@ impl Engine {
         *sent += 1;
         let (id, channel, more) = (*id, channel.clone(), *sent < lacks.pieces.len());
         if dialect != Dialect::Json {
-            let message = super::editor::piece(dialect, &channel, &piece, more);
+            let message = super::wording::piece(dialect, &channel, &piece, more);
             self.out.effects.push(Effect::SendBinary { session: key, message });
         }
         let text = Frame::Synced {
@@ -197,10 +206,9 @@ impl Engine {
     pub(super) fn end_syncs(&mut self, key: SessionKey, channel: &str) {
         let syncs = &mut self.desks.syncs;
         let Some(line) = syncs.lines.get_mut(&key) else { return };
-        let (theirs, others) =
-            std::mem::take(&mut line.waiting).into_iter().partition(|it| *it.channel == *channel);
+        let all = std::mem::take(&mut line.waiting).into_iter();
+        let (theirs, others): (VecDeque<_>, _) = all.partition(|it| *it.channel == *channel);
         line.waiting = others;
-        let theirs: Vec<Wanted> = theirs;
         let mut over: Vec<_> = theirs.into_iter().map(|it| (it.id, it.channel)).collect();
         match &mut line.under_way {
             Some(UnderWay::Asked { channel: of, over, .. }) if **of == *channel => *over = true,

@@ -45,8 +45,11 @@ impl Uploads {
         change: &Change,
         max: usize,
     ) -> Result<Option<Vec<u8>>, Reject> {
-        let fresh =
-            || Upload { channel: change.channel.clone(), parts: Ok(Vec::new()), at_ms: now.mono_ms };
+        let fresh = || Upload {
+            channel: change.channel.clone(),
+            parts: Ok(Vec::new()),
+            at_ms: now.mono_ms,
+        };
         let upload = self.by_session.entry(key).or_insert_with(fresh);
         if upload.channel != change.channel {
             return Err(Reject::limit("updates in parts at once", "uploads", 1));
@@ -134,7 +137,8 @@ impl Engine {
     /// Parts that do not come are given up.
     pub(super) fn tick_uploads(&mut self, now: Now) {
         let uploads = &mut self.desks.uploads;
-        let late = |upload: &Upload| upload.parts.is_ok() && upload.at_ms + UPLOAD_MS <= now.mono_ms;
+        let late =
+            |upload: &Upload| upload.parts.is_ok() && upload.at_ms + UPLOAD_MS <= now.mono_ms;
         let late = uploads.by_session.iter().filter(|(_, upload)| late(upload));
         let late: Vec<_> = late.map(|(key, _)| *key).collect();
         for key in late {
