@@ -208,6 +208,22 @@ impl Desk {
         self.editor(token, Editor::Yjs { document: DOC.into() })
     }
 
+    /// One whose opening has not been carried out yet.
+    pub(crate) fn yjs_unread(&mut self, token: &str) -> Who {
+        let who = self.connect(token);
+        if let Some((shard, key)) = self.people[who].at {
+            self.engines[shard].open_editor(self.now, key, Editor::Yjs { document: DOC.into() });
+        }
+        who
+    }
+
+    /// A binary message of which nothing is carried out yet.
+    pub(crate) fn send_only(&mut self, who: Who, message: &[u8]) {
+        if let Some((shard, key)) = self.people[who].at {
+            self.engines[shard].receive_binary(self.now, key, message);
+        }
+    }
+
     /// The connection is lost.
     pub(crate) fn leave(&mut self, who: Who) {
         if let Some((shard, key)) = self.people[who].at.take() {

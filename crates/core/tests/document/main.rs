@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "stories, told briefly")]
 
 mod desk;
+mod editing;
 mod merging;
 mod seeing;
 mod writer;
