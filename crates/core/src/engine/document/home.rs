@@ -197,15 +197,13 @@ impl Scene<'_> {
         self.refuse_change(from, id, editor, &Reject::unavailable());
     }
 
-    /// Others get it. A long one is several updates with one offset, so that nobody has to take it
-    /// as one frame.
+    /// Others get it as it came: in pieces, which are applied one after the other, it could become
+    /// something else.
     fn tell_change(&mut self, from: Address, user: &Arc<str>, offset: u64, update: &Bytes) {
-        for piece in pieces(update) {
-            let channel = &*self.channel.name;
-            let text = Frame::Document { channel, offset, user, update: &piece }.encode();
-            let raw = Some(raw(channel, Word::Sync(Sync::Update(&piece))));
-            self.deliver(Delivery { raw, ..Delivery::passing(text, Some(from)) });
-        }
+        let channel = &*self.channel.name;
+        let text = Frame::Document { channel, offset, user, update }.encode();
+        let raw = Some(raw(channel, Word::Sync(Sync::Update(update))));
+        self.deliver(Delivery { raw, ..Delivery::passing(text, Some(from)) });
     }
 
     fn tell_reset(&mut self, epoch: Epoch) {
@@ -262,7 +260,7 @@ impl Scene<'_> {
                 document.missing(vector, &limits).map_err(|fault| reject_of(fault, &limits))?
             }
         };
-        let pieces: Arc<[Bytes]> = pieces(&update).into();
+        let pieces: Arc<[Bytes]> = if all { pieces(&update) } else { vec![update] }.into();
         if all {
             desk.whole = Some((last, pieces.clone()));
         }
