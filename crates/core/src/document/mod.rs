@@ -1,16 +1,14 @@
 //! One collaborative document: what its log makes, the only part that knows yrs.
 //!
 //! A document is a fold. Each update is a record of the channel's log ([`record`]), proved
-//! ([`Document::prepare`]) before it is appended and applied ([`Document::commit`]) when it is stored:
-//! so its vector tells only what is stored. The same log always makes the same document: this copy
-//! writes nothing by itself.
+//! ([`Document::prepare`]) before it is appended and applied ([`Document::commit`]) when it is
+//! stored: so its vector tells only what is stored. The same log always makes the same document:
+//! this copy writes nothing by itself.
 //!
 //! A document that nobody touches rests ([`Document::rest`]): then it is its encoded bytes, a sixth
 //! of what it takes when it is open.
 
-mod bytes;
 mod engine;
-mod nesting;
 mod open;
 mod pages;
 mod record;
@@ -20,7 +18,8 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ::bytes::Bytes;
+use bytes::Bytes;
+use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
 use yrs::{IdSet, Update};
 
 pub use self::engine::Broken;
@@ -29,9 +28,6 @@ pub use self::record::{Record, What};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
 use crate::store::Epoch;
 
-/// An update without anything in it.
-const EMPTY: &[u8] = &[0, 0];
-
 /// What somebody sent is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -39,10 +35,21 @@ pub enum Fault {
     Invalid,
     /// Longer than `update` of the limits.
     TooLarge,
-    /// A state vector of more than `clients` of the limits.
+    /// More clients than `clients` of the limits.
     Clients,
-    /// Shared types are nested in it deeper than anything needs.
+    /// Shared types, or values, are nested in it deeper than anything needs.
     Deep,
+}
+
+impl From<yjs::Fault> for Fault {
+    fn from(fault: yjs::Fault) -> Self {
+        match fault {
+            yjs::Fault::Limit("update") => Self::TooLarge,
+            yjs::Fault::Limit("document_clients") => Self::Clients,
+            yjs::Fault::Limit("nesting" | "depth") => Self::Deep,
+            _ => Self::Invalid,
+        }
+    }
 }
 
 /// An update that can be applied.
@@ -127,7 +134,7 @@ impl Document {
             epoch: Epoch(0),
             buried: Vec::new(),
             authors: BTreeSet::new(),
-            measured: EMPTY.len(),
+            measured: EMPTY_UPDATE.len(),
             grown: 0,
             depth: Depth::default(),
             replayed: Vec::new(),
@@ -138,19 +145,17 @@ impl Document {
 
     /// Proves that an update can be applied, to whatever document.
     pub fn prepare(update: &[u8], limits: &DocumentLimits) -> Result<Prepared, Fault> {
-        if update.len() > limits.update {
-            return Err(Fault::TooLarge);
-        }
+        let guard = UpdateLimits {
+            bytes: limits.update,
+            clients: limits.clients,
+            nesting: DOCUMENT_LEVELS,
+            ..UpdateLimits::default()
+        };
+        yjs::check_update(update, &guard)?;
         let bytes = Bytes::copy_from_slice(update);
-        let levels = nesting::levels(update).ok_or(Fault::Invalid)?;
-        if levels > DOCUMENT_LEVELS {
-            return Err(Fault::Deep);
-        }
+        let levels = yjs::levels(update)?;
         let update = engine::decode(update).ok_or(Fault::Invalid)?;
         let structs = update.insertions(true);
-        if structs.len() > limits.clients {
-            return Err(Fault::Clients);
-        }
         Ok(Prepared { bytes, update, structs, levels })
     }
 
@@ -165,7 +170,7 @@ impl Document {
             all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
         };
         if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
-            let stored = nesting::levels(&self.encode());
+            let stored = yjs::levels(&self.encode()).ok();
             self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
         }
         let admitted = fits(&self.depth);
@@ -245,11 +250,8 @@ impl Document {
 
     /// An update with what somebody lacks who has this vector.
     pub fn missing(&mut self, vector: &[u8], limits: &DocumentLimits) -> Result<Bytes, Fault> {
-        // Each client takes two bytes or more: a long list ends here, before it is decoded.
+        yjs::check_vector(vector, limits.clients)?;
         let vector = engine::decode_vector(vector).ok_or(Fault::Invalid)?;
-        if vector.len() > limits.clients {
-            return Err(Fault::Clients);
-        }
         if vector.is_empty() {
             return Ok(self.encode());
         }
@@ -267,7 +269,7 @@ impl Document {
     fn state(&self) -> Bytes {
         match &self.body {
             Body::Resting { state, .. } => state.clone(),
-            Body::Open(open) => open.encode().unwrap_or(Bytes::from_static(EMPTY)),
+            Body::Open(open) => open.encode().unwrap_or(Bytes::from_static(EMPTY_UPDATE)),
         }
     }
 
@@ -305,7 +307,7 @@ impl Document {
     /// Whether it has anything that is not in here yet. Who comes back sends all deletions there
     /// are: those are compared, which takes as long as encoding the document, once after a change.
     pub fn adds(&mut self, prepared: &Prepared) -> bool {
-        !prepared.is_empty() && self.open().is_ok_and(|open| open.adds(prepared))
+        !prepared.is_empty() && self.open().map_or(true, |open| open.adds(prepared))
     }
 
     /// How many clients there are in it that have not written here yet.
@@ -360,7 +362,7 @@ impl Document {
 
     /// Whether nothing would be lost without it.
     pub fn is_empty(&self) -> bool {
-        let is_blank = matches!(&self.body, Body::Resting { state, .. } if state == EMPTY);
+        let is_blank = matches!(&self.body, Body::Resting { state, .. } if state == EMPTY_UPDATE);
         is_blank && self.epoch == Epoch(0) && self.authors.is_empty()
     }
 
@@ -371,7 +373,7 @@ impl Document {
 
     fn empty(&mut self) {
         self.body = Body::blank();
-        (self.measured, self.grown) = (EMPTY.len(), 0);
+        (self.measured, self.grown) = (EMPTY_UPDATE.len(), 0);
         self.depth = Depth { stored: Some(0), ahead: self.depth.ahead, ..Depth::default() };
         self.replayed = Vec::new();
         self.loading = Vec::new();
@@ -405,7 +407,7 @@ impl Depth {
 
 impl Body {
     fn blank() -> Self {
-        let (state, vector) = (Bytes::from_static(EMPTY), Bytes::from_static(&[0]));
+        let (state, vector) = (Bytes::from_static(EMPTY_UPDATE), Bytes::from_static(EMPTY_VECTOR));
         Self::Resting { state, vector, clients: 0 }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ::bytes::Bytes;
+use bytes::Bytes;
+use tidings_proto::yjs::EMPTY_UPDATE;
 use yrs::{ClientID, Doc, ID, IdSet, StateVector, Update};
 
+use super::Prepared;
 use super::engine::{self, Broken};
-use super::{EMPTY, Prepared};
 
 #[derive(Debug)]
 pub(super) struct Open {
@@ -27,7 +28,7 @@ impl Open {
     /// What a state was encoded from.
     pub(super) fn decode(state: &[u8]) -> Result<Self, Broken> {
         let mut open = Self::blank();
-        if state != EMPTY {
+        if state != EMPTY_UPDATE {
             open.apply(engine::decode(state).ok_or(Broken)?)?;
         }
         Ok(open)

@@ -248,7 +248,7 @@ fn who_comes_back_and_says_nothing_new_is_not_logged_again() {
     document.rest();
     let everything = ada.doc.transact().encode_diff_v1(&StateVector::default());
     assert!(!document.adds(&prepare(&everything)));
-    assert!(!document.adds(&prepare(EMPTY)));
+    assert!(!document.adds(&prepare(EMPTY_UPDATE)));
 }
 
 #[test]
