@@ -260,7 +260,8 @@ impl Scene<'_> {
                 document.missing(vector, &limits).map_err(|fault| reject_of(fault, &limits))?
             }
         };
-        let pieces: Arc<[Bytes]> = if all { pieces(&update) } else { vec![update] }.into();
+        let updates = if all { pieces(&update) } else { vec![update] };
+        let pieces: Arc<[Bytes]> = updates.into();
         if all {
             desk.whole = Some((last, pieces.clone()));
         }
