@@ -55,6 +55,9 @@ pub(crate) const SYNCS_ASKED: usize = 32;
 /// Who reads no piece of a document for so long, while others wait, is too slow.
 pub(crate) const SYNC_STALLED_MS: u64 = 10_000;
 
+/// How long a document is kept ready that nobody touches, in milliseconds.
+pub(crate) const REST_AFTER_MS: u64 = 5000;
+
 /// What an editor may say before its document is open, beside one update.
 pub(crate) const EARLY_BYTES: usize = 64 << 10;
 pub(crate) const EARLY_MESSAGES: usize = 64;

@@ -17,6 +17,8 @@ pub(crate) struct Desk {
     pub(crate) whole: Option<(u64, Arc<[Bytes]>)>,
     /// What it counts for in the shard's memory of documents.
     pub(crate) weight: usize,
+    /// It is on the agenda of those that may be put to rest.
+    pub(crate) awake: bool,
     /// When it was last looked into: monotonic milliseconds.
     pub(crate) touched_ms: u64,
     /// Bytes of updates that are at the store.

@@ -16,6 +16,7 @@ use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Request};
 use crate::limits::{DOCUMENT_LEVELS, DocumentLimits};
 use crate::reject::Reject;
+use crate::rng::mix;
 use crate::store::Level;
 
 impl Scene<'_> {
@@ -33,6 +34,11 @@ impl Scene<'_> {
                 }
             }
             Ask::Quit => self.quit(from),
+            Ask::Reset { user } => {
+                if let Err(reject) = self.reset_document(from, id, user) {
+                    self.refuse_change(from, id, false, &reject);
+                }
+            }
             Ask::Seen { dialect, vector } => {
                 let mut messages = self.all_awareness(dialect);
                 if vector && let Ok((document, _)) = self.document() {
@@ -51,6 +57,7 @@ impl Scene<'_> {
                 self.out.post(from.shard, Message::Synced(Box::new(synced)));
             }
         }
+        self.weigh();
     }
 
     /// The document, if this is one whose state is known.
@@ -106,17 +113,23 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// From now on it is another document, with nothing in it; what its clients hold counts no more.
-    pub(super) fn reset_document(&mut self, merging: Box<Merging>) -> Result<(), Reject> {
-        let DocumentChange::Reset(epoch) = merging.what else { return Ok(()) };
-        let failing = self.channel.failing;
-        let (_, desk) = self.document()?;
+    /// From now on it is another document, with nothing in it: what its clients hold counts no more.
+    fn reset_document(&mut self, from: Address, id: u64, user: Arc<str>) -> Result<(), Reject> {
+        let (failing, offset) = (self.channel.failing, self.channel.assigned + 1);
+        let began_us = self.now.mono_us;
+        let (document, desk) = self.document()?;
         if failing || desk.resetting {
             return Err(Reject::unavailable());
         }
         desk.resetting = true;
-        let record = Record { user: &merging.user, what: What::Reset(epoch) }.encode();
-        self.append_change(record, merging);
+        // Never one that was before: the log has each offset once.
+        let epoch = Epoch(mix(document.epoch().0 ^ offset));
+        let record = Record { user: &user, what: What::Reset(epoch) }.encode();
+        let what = DocumentChange::Reset(epoch);
+        self.append_change(
+            record,
+            Box::new(Merging { from, id, user, editor: false, began_us, what }),
+        );
         Ok(())
     }
 
@@ -181,6 +194,7 @@ impl Scene<'_> {
                 self.answered_change((from, id, editor), Some(began_us), offset);
             }
         }
+        self.weigh();
     }
 
     /// A change could not be stored: it is as if it had never come.
@@ -206,8 +220,14 @@ impl Scene<'_> {
         self.deliver(Delivery { raw, ..Delivery::passing(text, Some(from)) });
     }
 
+    /// Who speaks JSON throws away what it has. Editors cannot: they are closed.
     fn tell_reset(&mut self, epoch: Epoch) {
-        let text = Frame::Reset { channel: &self.channel.name, epoch }.encode();
+        let channel = &self.channel.name;
+        let text = Frame::Reset { channel, epoch }.encode();
+        for shard in &self.channel.shards {
+            let channel = channel.clone();
+            self.out.post(*shard, Message::Reset { channel });
+        }
         self.deliver(Delivery::passing(text, None));
     }
 
@@ -336,6 +356,7 @@ pub(in crate::engine) fn refuse(out: &mut Out, request: &Request, ask: &Ask, why
     let Request { from, id, channel, .. } = request;
     match ask {
         Ask::Merge(merge) => refuse_change(out, (*from, *id, merge.editor), channel, why),
+        Ask::Reset { .. } => refuse_change(out, (*from, *id, false), channel, why),
         Ask::Sync { .. } => {
             out.counters.command(CommandKind::Sync, Some(why.code));
             let (to, id, channel) = (from.session, *id, channel.clone());

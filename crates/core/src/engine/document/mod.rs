@@ -9,6 +9,7 @@ mod aware;
 mod commands;
 mod editor;
 mod home;
+mod memory;
 mod papers;
 mod syncing;
 mod uploads;
@@ -65,6 +66,10 @@ pub(crate) enum Ask {
         editor: bool,
     },
     Merge(Merge),
+    /// From now on it is another document, with nothing in it.
+    Reset {
+        user: Arc<str>,
+    },
     /// The session is not to be seen any more. Nobody waits for an answer.
     Quit,
     /// All who are seen there, in this dialect; and what is stored, so that the editor sends what
@@ -112,6 +117,7 @@ impl Engine {
         self.tick_syncs(now);
         self.tick_editors(now);
         self.expire_awareness(now);
+        self.rest_documents(now);
     }
 }
 
@@ -121,7 +127,7 @@ impl Ask {
         match self {
             Ask::Aware { editor: true, .. } | Ask::Quit | Ask::Seen { .. } => None,
             Ask::Aware { .. } => Some(CommandKind::Awareness),
-            Ask::Merge(_) => Some(CommandKind::Merge),
+            Ask::Merge(_) | Ask::Reset { .. } => Some(CommandKind::Merge),
             Ask::Sync { .. } => Some(CommandKind::Sync),
         }
     }
