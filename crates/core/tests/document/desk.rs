@@ -282,6 +282,12 @@ impl Desk {
         }
     }
 
+    /// Somebody has reset a document, by the API.
+    pub(crate) fn reset(&mut self, channel: &str) {
+        self.engines[0].reset_document(self.now, &"api".into(), 1, channel);
+        self.run();
+    }
+
     /// A binary message of an editor.
     pub(crate) fn send(&mut self, who: Who, message: &[u8]) {
         if let Some((shard, key)) = self.people[who].at {
@@ -398,7 +404,9 @@ impl Desk {
 
     fn carry_out(&mut self, shard: usize, effect: Effect) {
         match effect {
-            Effect::Append(append) if self.slow => self.queue.push_back((shard, append)),
+            Effect::Append(append) if self.slow || !self.queue.is_empty() => {
+                self.queue.push_back((shard, append))
+            }
             Effect::Append(append) => {
                 let level = self.keep(&append);
                 self.engines[shard].stored(self.now, &append.channel, &Ok(level));
@@ -467,6 +475,7 @@ impl Desk {
             Effect::Resume { session } => {
                 self.person(shard, session).into_iter().for_each(|it| it.paused = false);
             }
+            Effect::Answer { text } => assert!(text.starts_with(b"{\"type\":\"merged\"")),
             Effect::Wake { at_ms } => self.wakes.push((shard, at_ms)),
             other => panic!("{other:?}"),
         }
