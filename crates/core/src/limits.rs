@@ -74,6 +74,10 @@ pub(crate) const BURIED_CLIENTS: usize = 20_000;
 /// deletes them is recursive.
 pub(crate) const DOCUMENT_LEVELS: usize = 200;
 
+/// Updates of a document that wait for others: each is tried again when one comes. A client whose
+/// next one is refused comes back and sends all there is.
+pub(crate) const WAITING_UPDATES: usize = 256;
+
 /// Users who are named as those who changed a document since its last version.
 pub(crate) const AUTHORS_NAMED: usize = 100;
 

@@ -117,7 +117,7 @@ struct Depth {
 #[derive(Debug)]
 enum Body {
     Open(Open),
-    Resting { state: Bytes, vector: Bytes, clients: usize },
+    Resting { state: Bytes, waiting: Vec<Bytes>, vector: Bytes, clients: usize },
 }
 
 impl Default for Document {
@@ -159,9 +159,13 @@ impl Document {
         Ok(Prepared { bytes, update, structs, levels })
     }
 
-    /// Whether its shared types are not nested too deep with this one, which is about to be
-    /// appended; then [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
+    /// Whether this one, which is about to be appended, neither nests shared types too deep nor is
+    /// one too many that waits for others. Then [`commit`](Self::commit) has to follow, or
+    /// [`revert`](Self::revert).
     pub fn admits(&mut self, prepared: &Prepared) -> bool {
+        if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
+            return false;
+        }
         if prepared.levels == 0 {
             return true;
         }
@@ -170,7 +174,9 @@ impl Document {
             all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
         };
         if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
-            let stored = yjs::levels(&self.encode()).ok();
+            let waiting = self.waiting();
+            let all = std::iter::once(self.encode()).chain(waiting);
+            let stored = all.map(|update| yjs::levels(&update)).sum::<Result<_, _>>().ok();
             self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
         }
         let admitted = fits(&self.depth);
@@ -190,7 +196,7 @@ impl Document {
         self.replayed = Vec::new();
         self.depth.since += levels;
         self.depth.ahead = self.depth.ahead.saturating_sub(levels);
-        let applied = self.open().and_then(|open| open.apply(update));
+        let applied = self.open().and_then(|open| open.apply(update, &bytes));
         match applied {
             Ok(whole) => self.skipped += u64::from(!whole),
             Err(broken) => {
@@ -224,17 +230,18 @@ impl Document {
 
     fn replay_update(&mut self, bytes: &[u8]) -> bool {
         let Some(update) = engine::decode(bytes) else { return false };
-        let applied = self.open().and_then(|open| open.apply(update));
+        let bytes = Bytes::copy_from_slice(bytes);
+        let applied = self.open().and_then(|open| open.apply(update, &bytes));
         if let Ok(whole) = applied {
-            self.replayed.push(Bytes::copy_from_slice(bytes));
             self.grown += bytes.len();
             self.depth.stored = None;
+            self.replayed.push(bytes);
             return whole;
         }
         // What yrs has left is of no use: again, without this one.
         let mut open = Open::blank();
-        for update in self.replayed.iter().filter_map(|bytes| engine::decode(bytes)) {
-            let _ = open.apply(update);
+        for bytes in &self.replayed {
+            let _ = engine::decode(bytes).map(|update| open.apply(update, bytes));
         }
         self.body = Body::Open(open);
         false
@@ -248,7 +255,7 @@ impl Document {
         }
     }
 
-    /// An update with what somebody lacks who has this vector.
+    /// An update with what somebody lacks who has this vector, but for [`waiting`](Self::waiting).
     pub fn missing(&mut self, vector: &[u8], limits: &DocumentLimits) -> Result<Bytes, Fault> {
         yjs::check_vector(vector, limits.clients)?;
         let vector = engine::decode_vector(vector).ok_or(Fault::Invalid)?;
@@ -259,10 +266,19 @@ impl Document {
         update.map_err(|Broken| Fault::Invalid)
     }
 
-    /// All of it, as one update.
+    /// Updates that were stored and wait for others, which have not come yet. Whoever gets what is
+    /// missing, or all of it, needs these as well: others will be told only what they wait for.
+    pub fn waiting(&self) -> Vec<Bytes> {
+        match &self.body {
+            Body::Open(open) => open.waiting(),
+            Body::Resting { waiting, .. } => waiting.clone(),
+        }
+    }
+
+    /// All of it as one update, but for [`waiting`](Self::waiting).
     pub fn encode(&mut self) -> Bytes {
         let state = self.state();
-        (self.measured, self.grown) = (state.len(), 0);
+        (self.measured, self.grown) = (state.len() + length(&self.waiting()), 0);
         state
     }
 
@@ -349,10 +365,10 @@ impl Document {
         let Body::Open(open) = &self.body else { return };
         let Ok(state) = open.encode() else { return };
         let vector = engine::encode_vector(&open.vector()).into();
-        let clients = open.clients().count();
-        (self.measured, self.grown) = (state.len(), 0);
+        let (clients, waiting) = (open.clients().count(), open.waiting());
+        (self.measured, self.grown) = (state.len() + length(&waiting), 0);
         self.replayed = Vec::new();
-        self.body = Body::Resting { state, vector, clients };
+        self.body = Body::Resting { state, waiting, vector, clients };
     }
 
     /// Whether it takes no more memory than its bytes.
@@ -387,8 +403,8 @@ impl Document {
 
     /// Wakes it.
     fn open(&mut self) -> Result<&mut Open, Broken> {
-        if let Body::Resting { state, .. } = &self.body {
-            self.body = Body::Open(Open::decode(state)?);
+        if let Body::Resting { state, waiting, .. } = &self.body {
+            self.body = Body::Open(Open::decode(state, waiting)?);
         }
         match &mut self.body {
             Body::Open(open) => Ok(open),
@@ -408,6 +424,10 @@ impl Depth {
 impl Body {
     fn blank() -> Self {
         let (state, vector) = (Bytes::from_static(EMPTY_UPDATE), Bytes::from_static(EMPTY_VECTOR));
-        Self::Resting { state, vector, clients: 0 }
+        Self::Resting { state, waiting: Vec::new(), vector, clients: 0 }
     }
+}
+
+fn length(updates: &[Bytes]) -> usize {
+    updates.iter().map(Bytes::len).sum()
 }

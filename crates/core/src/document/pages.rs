@@ -1,13 +1,13 @@
 //! A document as pages of a checkpoint.
 //!
 //! All pages together: `[version][length of the rest, 8 bytes][epoch, 8 bytes][authors][buried
-//! clients][update]`, cut wherever a page is full.
+//! clients][updates that wait][update]`, cut wherever a page is full.
 
 use bytes::Bytes;
-use tidings_proto::yjs::{EMPTY_UPDATE, Reader, put_string, put_var_uint};
+use tidings_proto::yjs::{EMPTY_UPDATE, Reader, put_bytes, put_string, put_var_uint};
 
 use super::open::Open;
-use super::{Body, Document};
+use super::{Body, Document, length};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS};
 use crate::store::Epoch;
 
@@ -25,6 +25,9 @@ impl Document {
         self.authors.iter().for_each(|author| put_string(&mut rest, author));
         put_var_uint(&mut rest, self.buried.len() as u64);
         self.buried.iter().for_each(|client| put_var_uint(&mut rest, *client));
+        let waiting = self.waiting();
+        put_var_uint(&mut rest, waiting.len() as u64);
+        waiting.iter().for_each(|update| put_bytes(&mut rest, update));
         let state = self.state();
         let mut whole = Vec::with_capacity(HEAD + rest.len() + state.len());
         whole.push(VERSION);
@@ -63,15 +66,19 @@ impl Document {
         for _ in 0..bounded(&mut reader, BURIED_CLIENTS)? {
             self.buried.push(reader.var_uint().ok()?);
         }
-        let state = whole.slice_ref(reader.rest());
-        self.measured = state.len().max(EMPTY_UPDATE.len());
-        self.grown = 0;
-        self.replayed = Vec::new();
-        self.body = Body::blank();
-        if state != EMPTY_UPDATE {
-            self.body = Body::Open(Open::decode(&state).ok()?);
-            self.replayed.push(state);
+        let mut waiting = Vec::new();
+        for _ in 0..bounded(&mut reader, whole.len())? {
+            waiting.push(whole.slice_ref(reader.bytes().ok()?));
         }
+        let state = whole.slice_ref(reader.rest());
+        (self.measured, self.grown) = (state.len() + length(&waiting), 0);
+        self.depth.stored = None;
+        self.body = Body::blank();
+        if state != EMPTY_UPDATE || !waiting.is_empty() {
+            self.body = Body::Open(Open::decode(&state, &waiting).ok()?);
+        }
+        self.replayed = waiting;
+        self.replayed.insert(0, state);
         Some(())
     }
 }

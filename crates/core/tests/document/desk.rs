@@ -267,17 +267,17 @@ impl Desk {
         self.ask(who, &merge(9, update))
     }
 
-    /// All that somebody lacks who has this vector.
-    pub(crate) fn sync(&mut self, who: Who, vector: &[u8]) -> Vec<Vec<u8>> {
+    /// All that somebody lacks who has this vector: its parts, joined.
+    pub(crate) fn sync(&mut self, who: Who, vector: &[u8]) -> Vec<u8> {
         let sync = json!({ "type": "sync", "id": 8, "channel": DOC, "vector": to_base64(vector) });
         self.say(who, &sync);
-        let mut pieces = Vec::new();
+        let mut update = Vec::new();
         loop {
             let page = self.answer(who, &json!(8)).unwrap_or_else(|| panic!("no synced"));
             assert_eq!(page["type"], "synced", "{page}");
-            pieces.push(bytes_of(&page["update"]));
+            update.extend(bytes_of(&page["update"]));
             if page["more"] != true {
-                return pieces;
+                return update;
             }
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{Epoch, ErrorCode, Frame};
 
-use super::wording::{Word, pieces, raw, say};
+use super::wording::{Word, parts, pieces, raw, say};
 use super::{Ask, Edited, Lacks, Merge, Synced};
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
 use crate::document::{Document, Fault, Prepared, Record, What};
@@ -49,7 +49,7 @@ impl Scene<'_> {
                 self.out.post(from.shard, Message::Seen { to, channel, messages });
             }
             Ask::Sync { epoch, vector, editor } => {
-                let outcome = self.lacks(epoch, &vector);
+                let outcome = self.lacks(epoch, &vector, editor);
                 let refused = outcome.as_ref().err().map(|reject| reject.code);
                 self.out.counters.command(CommandKind::Sync, refused.filter(|_| !editor));
                 let (to, channel) = (from.session, self.channel.name.clone());
@@ -211,13 +211,17 @@ impl Scene<'_> {
         self.refuse_change(from, id, editor, &Reject::unavailable());
     }
 
-    /// Others get it as it came: in pieces, which are applied one after the other, it could become
-    /// something else.
+    /// Others get it as it came. A long one is several frames: parts of its bytes, to be joined.
     fn tell_change(&mut self, from: Address, user: &Arc<str>, offset: u64, update: &Bytes) {
-        let channel = &*self.channel.name;
-        let text = Frame::Document { channel, offset, user, update }.encode();
-        let raw = Some(raw(channel, Word::Sync(Sync::Update(update))));
-        self.deliver(Delivery { raw, ..Delivery::passing(text, Some(from)) });
+        let parts = parts(update);
+        let last = parts.len() - 1;
+        for (index, update_part) in parts.iter().enumerate() {
+            let (channel, more) = (&*self.channel.name, index < last);
+            let text = Frame::Document { channel, offset, user, update: update_part, more };
+            let text = text.encode();
+            let raw = (!more).then(|| raw(channel, Word::Sync(Sync::Update(update))));
+            self.deliver(Delivery { raw, ..Delivery::passing(text, Some(from)) });
+        }
     }
 
     /// Who speaks JSON throws away what it has. Editors cannot: they are closed.
@@ -260,32 +264,40 @@ impl Scene<'_> {
     }
 
     /// What somebody lacks who has this vector.
-    fn lacks(&mut self, epoch: Option<Epoch>, vector: &[u8]) -> Result<Lacks, Reject> {
-        let (limits, last) = (self.document_limits(), self.channel.last);
+    fn lacks(
+        &mut self,
+        epoch: Option<Epoch>,
+        vector: &[u8],
+        editor: bool,
+    ) -> Result<Lacks, Reject> {
+        let (limits, offset) = (self.document_limits(), self.channel.last);
         let (document, desk) = self.document()?;
         if epoch.is_some_and(|epoch| epoch != document.epoch()) {
             return Err(was_reset());
         }
-        let (epoch, stored) = (document.epoch(), document.vector());
         // Who has nothing sends nothing, or a vector without clients.
         let all = vector.is_empty() || *vector == [0];
-        if let Some((offset, pieces)) = desk.whole.as_ref().filter(|_| all)
-            && *offset == last
-        {
-            return Ok(Lacks { epoch, vector: stored, pieces: pieces.clone() });
-        }
-        let update = match all {
-            true => document.encode(),
-            false => {
-                document.missing(vector, &limits).map_err(|fault| reject_of(fault, &limits))?
+        let update = match &desk.whole {
+            Some(whole) if all => whole.clone(),
+            _ if all => document.encode(),
+            _ => {
+                let missing = document.missing(vector, &limits);
+                missing.map_err(|fault| reject_of(fault, &limits))?
             }
         };
-        let updates = if all { pieces(&update) } else { vec![update] };
-        let pieces: Arc<[Bytes]> = updates.into();
         if all {
-            desk.whole = Some((last, pieces.clone()));
+            desk.whole = Some(update.clone());
         }
-        Ok(Lacks { epoch, vector: stored, pieces })
+        let (epoch, vector) = (document.epoch(), document.vector());
+        let (mut pieces, mut waiting) = match editor {
+            true if all => (pieces(&update), document.waiting()),
+            true => (vec![update], document.waiting()),
+            false => (parts(&update), document.waiting()),
+        };
+        if editor {
+            pieces.append(&mut waiting);
+        }
+        Ok(Lacks { epoch, vector, offset, pieces, waiting })
     }
 }
 

@@ -142,12 +142,17 @@ pub struct Synced {
     pub(crate) outcome: Result<Lacks, Reject>,
 }
 
-/// Updates, each valid by itself, that bring somebody to `vector`.
+/// What brings somebody to `vector`.
 #[derive(Debug)]
 pub(crate) struct Lacks {
     pub(crate) epoch: Epoch,
     pub(crate) vector: Bytes,
-    pub(crate) pieces: Arc<[Bytes]>,
+    /// As of which offset.
+    pub(crate) offset: u64,
+    /// For an editor updates, each valid by itself; else parts of one, to be joined.
+    pub(crate) pieces: Vec<Bytes>,
+    /// Updates that wait for others, which have not come yet: not among the pieces.
+    pub(crate) waiting: Vec<Bytes>,
 }
 
 /// What an editor's change came to.

@@ -164,8 +164,13 @@ impl Engine {
         let more = *sent < lacks.pieces.len();
         let is_long = weight(lacks) > 0;
         if dialect == Dialect::Json {
-            let Lacks { epoch, vector, .. } = lacks;
-            let (id, epoch) = (*id, *epoch);
+            let Lacks { epoch, vector, offset, waiting, .. } = lacks;
+            let (id, epoch, offset) = (*id, *epoch, *offset);
+            for update in waiting.iter().filter(|_| !more) {
+                let (user, more) = ("", false);
+                let text = Frame::Document { channel, offset, user, update, more }.encode();
+                self.out.effects.push(Effect::Send { session: key, text });
+            }
             let text = Frame::Synced { id, channel, epoch, update, vector, more }.encode();
             if more {
                 self.out.effects.push(Effect::Send { session: key, text });

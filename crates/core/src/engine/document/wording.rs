@@ -56,3 +56,9 @@ pub(super) fn pieces(document: &Bytes) -> Vec<Bytes> {
     }
     split(document, DOCUMENT_PIECE).into_iter().map(Bytes::from).collect()
 }
+
+/// The bytes of an update in parts that fit into frames; one, if it is short.
+pub(super) fn parts(update: &Bytes) -> Vec<Bytes> {
+    let starts = (0..update.len().max(1)).step_by(DOCUMENT_PIECE);
+    starts.map(|at| update.slice(at..update.len().min(at + DOCUMENT_PIECE))).collect()
+}
