@@ -54,7 +54,8 @@ impl Engine {
 }
 
 impl Scene<'_> {
-    /// An event is history now: it becomes part of what the channel is.
+    /// An event is history now: it becomes part of what the channel is. One that has to be read
+    /// again is not kept as it is.
     pub(super) fn fold_in(&mut self, offset: u64, at_ms: u64, event: &Bytes) {
         let channel = &mut *self.channel;
         channel.fold.commit(offset, at_ms, event);
@@ -79,7 +80,7 @@ impl Scene<'_> {
     fn checkpoint(&mut self) -> bool {
         let channel = &mut *self.channel;
         let Some(checkpoints) = &mut channel.checkpoints else { return false };
-        if !channel.fold.is_settled(channel.pending.is_empty()) {
+        if channel.estranged || !channel.fold.is_settled(channel.pending.is_empty()) {
             return false;
         }
         let pages = channel.fold.pages(self.limits.page_bytes);

@@ -1,11 +1,7 @@
 //! Whether an update or a vector of a stranger may be given to a decoder.
 
 use super::depth::Nest;
-<<<<<<< HEAD
-use super::walk::{Content, DEPTH_OF_CHECKED, Id, Item, Kind, Parent, Struct, Visitor, walk};
-=======
-use super::walk::{Content, Id, Item, Kind, Of, Parent, Struct, Visitor, walk};
->>>>>>> doc-core
+use super::walk::{Content, DEPTH_OF_CHECKED, Id, Item, Kind, Of, Parent, Struct, Visitor, walk};
 use super::{Fault, MAX_CLOCK, MAX_NUMBER, Reader};
 
 /// How much an update may ask for.
