@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub(crate) closing: Cell<CloseHandshake>,
     /// The task that reads from it and waits for it to take more.
     pub(crate) waker: RefCell<Option<Waker>>,
+    /// What has arrived of a message of an editor, in bytes.
+    pub(crate) partial: Cell<usize>,
     /// When something came last; once it is closing, when that began. Monotonic milliseconds.
     pub(crate) heard_ms: Cell<u64>,
     /// A Ping went out, and nothing has come since.
@@ -73,6 +75,7 @@ impl Connection {
             queue: RefCell::new(Queue::default()),
             closing: Cell::new(CloseHandshake::new()),
             waker: RefCell::new(None),
+            partial: Cell::new(0),
             heard_ms: Cell::new(now_ms),
             pinged: Cell::new(false),
             wire,
