@@ -48,6 +48,18 @@ pub struct Limits {
     pub producer: usize,
     /// A token: proxies allow headers of 8 KiB.
     pub token: usize,
+    /// One update of a document, all its parts together. A longer one is refused, or closes an
+    /// editor's connection.
+    pub update: usize,
+    /// The awareness of one client of a document (its cursor, its user's name): everybody who has
+    /// the document open gets it.
+    pub awareness: usize,
+    /// Clients of a document for which one session may tell awareness: it is one, and a few after
+    /// pages were loaded again.
+    pub awareness_clients: usize,
+    /// Documents that one shard keeps ready in memory, in bytes. Above it those that nobody edits
+    /// are put to rest, and then no more are opened.
+    pub documents: usize,
     /// How deep `data` may be nested: receivers' parsers recurse.
     pub depth: usize,
     /// Subscriptions of one session.
@@ -140,6 +152,10 @@ impl Default for Limits {
             state_key: 128,
             producer: 64,
             token: 8 << 10,
+            update: 1 << 20,
+            awareness: 4 << 10,
+            awareness_clients: 10,
+            documents: 512 << 20,
             depth: 64,
             channels_per_session: 128,
             in_flight: 64,

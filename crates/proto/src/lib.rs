@@ -15,6 +15,8 @@ mod channel;
 mod client;
 mod codes;
 mod decode;
+mod document;
+mod document_catalogue;
 mod encode;
 mod inbox;
 mod inbox_catalogue;
@@ -29,6 +31,9 @@ pub use codes::{CloseCode, ErrorCode};
 pub use decode::{
     Amend, Amending, Command, CommandBody, DecodeError, InboxQuery, Since, Write, decode,
     depth_exceeds,
+};
+pub use document::{
+    AwarenessView, DocumentAwareness, DocumentMerge, DocumentSync, from_base64, to_base64,
 };
 pub use encode::{Change, Event, Frame, Held, MemberView, Position, WelcomeLimits};
 pub use inbox::{Browser, BrowserKeys, CursorView, Hidden, Mark, MarkAs, Secret};

@@ -31,7 +31,7 @@ pub(crate) enum Fold {
 impl Fold {
     pub(crate) fn of(kind: Kind) -> Self {
         match kind {
-            Kind::Events => Fold::Events,
+            Kind::Events | Kind::Document => Fold::Events,
             Kind::Inbox => Fold::Inbox(Box::default()),
             Kind::State => Fold::State(Box::default()),
             Kind::Topic => Fold::Topic(Box::default()),

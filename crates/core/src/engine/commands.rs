@@ -143,6 +143,9 @@ impl Engine {
             | B::Read { .. }
             | B::Unfollow { .. }
             | B::Unread { .. }) => self.inbox_command(key, id, body),
+            B::Awareness(_) | B::Merge(_) | B::Sync(_) => {
+                Err(Reject::new(ErrorCode::BadRequest, "the channel is no document"))
+            }
             B::Amend(amend) => self.amend_command(now, key, id, &amend),
             B::Set(write) => self.write_command(now, key, id, Verb::Set, &write),
             B::Patch(write) => self.write_command(now, key, id, Verb::Patch, &write),
@@ -434,6 +437,9 @@ fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {
         | B::Unsubscribe { channel }
         | B::Update { channel, .. } => channel,
         B::Amend(amend) => &amend.channel,
+        B::Awareness(aware) => &aware.channel,
+        B::Merge(merge) => &merge.channel,
+        B::Sync(sync) => &sync.channel,
         B::Patch(write) | B::Remove(write) | B::Set(write) => &write.channel,
         B::Cursors
         | B::Follow { .. }

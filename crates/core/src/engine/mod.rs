@@ -16,6 +16,7 @@ mod commands;
 mod conflating;
 mod consulting;
 mod counters;
+mod document;
 mod farewell;
 mod home;
 mod homes;
@@ -61,6 +62,7 @@ use topics::Topics;
 
 pub use consulting::{About, Advice, Denial, Draft, DraftChange, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
+pub use document::{Dialect, Editor};
 pub use inbox::{Inquiry, Notify};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use notices::{Attendee, Happened, Notice, Wants};
@@ -68,7 +70,7 @@ pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
 pub use topics::Subscriber;
 pub use types::{
-    Address, Changed, Delivery, Effect, Message, Now, PageReply, Request, SessionKey, ShardId,
+    Address, Changed, Delivery, Effect, Message, Now, PageReply, Raw, Request, SessionKey, ShardId,
     TopicKey,
 };
 

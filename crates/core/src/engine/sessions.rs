@@ -272,7 +272,8 @@ impl Engine {
         }
         self.topics.stop_paging(topic, to);
         let held = tail.is_some();
-        let place = self.topics.join(topic, Subscriber { slot: to.slot, presence, held });
+        let dialect = self.dialect(to);
+        let place = self.topics.join(topic, Subscriber { slot: to.slot, presence, held, dialect });
         if let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) {
             sub.stage = Stage::Live(place);
         }

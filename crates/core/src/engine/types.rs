@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tidings_proto::{CloseCode, Epoch};
 
 use super::consulting::About;
+use super::document::Dialect;
 use super::inbox::Ask;
 use super::notices::{Attendee, Notice};
 use super::placement::Traveller;
@@ -66,23 +67,44 @@ pub struct Delivery {
     pub kept: bool,
     /// It changes this key of a channel that has keys.
     pub changed: Option<Arc<Changed>>,
+    /// The same for editors; `None`: they are told nothing.
+    pub raw: Option<Arc<Raw>>,
 }
 
 impl Delivery {
     /// Of what is in history.
     pub(crate) fn kept(text: Bytes, except: Option<Address>) -> Self {
-        Self { text, except, presence: false, kept: true, changed: None }
+        Self { text, except, presence: false, kept: true, changed: None, raw: None }
     }
 
     /// Of what is nowhere else.
     pub(crate) fn passing(text: Bytes, except: Option<Address>) -> Self {
-        Self { text, except, presence: false, kept: false, changed: None }
+        Self { text, except, presence: false, kept: false, changed: None, raw: None }
     }
 
     /// For those who asked for presence.
     pub(crate) fn presence(text: Bytes) -> Self {
-        Self { text, except: None, presence: true, kept: false, changed: None }
+        Self { text, except: None, presence: true, kept: false, changed: None, raw: None }
     }
+
+    /// The message for an editor that speaks this; `None`: it is told nothing.
+    pub fn binary(&self, dialect: Dialect) -> Option<&Bytes> {
+        let raw = self.raw.as_ref()?;
+        match dialect {
+            Dialect::Json => None,
+            Dialect::Yjs => Some(&raw.yjs),
+            Dialect::Hocuspocus => Some(&raw.hocuspocus),
+        }
+    }
+}
+
+/// A frame as editors get it: whole messages, made once for all of them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// For [`Dialect::Yjs`].
+    pub yjs: Bytes,
+    /// For [`Dialect::Hocuspocus`].
+    pub hocuspocus: Bytes,
 }
 
 /// A key that has changed, and to what: whatever the frame says, which may be less.
@@ -192,12 +214,19 @@ pub enum Effect {
         /// Whose.
         session: SessionKey,
     },
-    /// Send one frame.
+    /// Send one frame. An editor is sent nothing then: its dialect has no such frame.
     Send {
         /// To whom.
         session: SessionKey,
         /// The JSON.
         text: Bytes,
+    },
+    /// Send one binary message to an editor, see [`Engine::open_editor`](super::Engine::open_editor).
+    SendBinary {
+        /// To whom.
+        session: SessionKey,
+        /// The message.
+        message: Bytes,
     },
     /// This goes to the subscribers of a channel that somebody watches, on whichever shards they
     /// are; see [`Engine::watch`](super::Engine::watch).
@@ -206,6 +235,12 @@ pub enum Effect {
         channel: Arc<str>,
         /// The frames, in order.
         batch: Arc<[Delivery]>,
+    },
+    /// Call [`Engine::wake`](super::Engine::wake) when the monotonic clock is there: some 50 ms from
+    /// now, much sooner than the next [`Engine::tick`](super::Engine::tick). One at a time.
+    Wake {
+        /// Milliseconds of [`Now::mono_ms`].
+        at_ms: u64,
     },
 }
 
