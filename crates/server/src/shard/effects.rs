@@ -167,9 +167,7 @@ impl Shard {
             }
             let me = connection.session.get().map(|session| Address { shard: self.id, session });
             let spared = has_spared && batch.iter().any(|delivery| delivery.except == me);
-            let mine = |d: &&Delivery| {
-                (presence || !d.presence) && (!spared || d.except != me)
-            };
+            let mine = |d: &&Delivery| (presence || !d.presence) && (!spared || d.except != me);
             let join = || self.join(connection, batch.iter().filter(mine), dialect);
             let frames = match (spared, presence || !has_presence) {
                 (true, _) => join(),

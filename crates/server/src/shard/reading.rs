@@ -195,9 +195,12 @@ impl Shard {
     fn too_big(&self, connection: &Rc<Connection>) {
         let Some(key) = connection.session.get() else { return };
         let dialect = self.engine.borrow().dialect(key);
-        self.dismiss(connection, match dialect {
-            Dialect::Hocuspocus => CloseCode::MessageTooBig,
-            Dialect::Json | Dialect::Yjs => CloseCode::TooLarge,
-        });
+        self.dismiss(
+            connection,
+            match dialect {
+                Dialect::Hocuspocus => CloseCode::MessageTooBig,
+                Dialect::Json | Dialect::Yjs => CloseCode::TooLarge,
+            },
+        );
     }
 }

@@ -114,7 +114,8 @@ impl Joined {
             Wire::Source => return make(),
             Wire::WebSocket => 3,
             Wire::Editor | Wire::EditorCompressed => {
-                4 + 2 * usize::from(dialect == Dialect::Hocuspocus) + usize::from(wire.is_compressed())
+                4 + 2 * usize::from(dialect == Dialect::Hocuspocus)
+                    + usize::from(wire.is_compressed())
             }
         };
         self.0[slot].get_or_insert_with(make).clone()

@@ -105,9 +105,9 @@ fn wanted(
     let key = bytes(headers, &header::SEC_WEBSOCKET_KEY);
     handshake::check_key(key).map_err(|why| (StatusCode::BAD_REQUEST, format!("{why}\n")))?;
     let spoken = editor.as_ref().map_or(SUBPROTOCOL, subprotocol);
-    let subprotocol = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL).then(|| {
-        handshake::choose_subprotocol(all(header::SEC_WEBSOCKET_PROTOCOL), &[spoken])
-    });
+    let subprotocol = headers
+        .contains_key(header::SEC_WEBSOCKET_PROTOCOL)
+        .then(|| handshake::choose_subprotocol(all(header::SEC_WEBSOCKET_PROTOCOL), &[spoken]));
     let deflate = shard.settings().compression.then(deflate_config);
     let extensions = all(header::SEC_WEBSOCKET_EXTENSIONS);
     Ok(Wanted {
