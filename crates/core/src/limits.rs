@@ -25,6 +25,32 @@ pub(crate) const REACTIONS_NAMES_BYTES: usize = 8 << 10;
 /// push events out before there are so many.
 pub(crate) const CHANGES_PER_EVENT: usize = 10;
 
+/// Clients from before resets that a document remembers, to refuse what they still send: two full
+/// documents of them.
+pub(crate) const BURIED_CLIENTS: usize = 20_000;
+
+/// Users who are named as those who changed a document since its last version.
+pub(crate) const AUTHORS_NAMED: usize = 100;
+
+/// What one document may hold. Sizes are bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DocumentLimits {
+    /// One change: a long text that is pasted. Pictures belong on a file server.
+    pub update: usize,
+    /// All of it, as it is stored. A book has 1 MiB; each open document takes several times as much
+    /// memory.
+    pub document: usize,
+    /// Clients that have written into it: each time that an editor is opened it is one, for ever.
+    pub clients: usize,
+}
+
+impl Default for DocumentLimits {
+    fn default() -> Self {
+        Self { update: 1 << 20, document: 10 << 20, clients: 10_000 }
+    }
+}
+
 /// What one client, one channel or one node may use. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
