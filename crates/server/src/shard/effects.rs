@@ -80,6 +80,7 @@ impl Shard {
                     if self.is_traced() {
                         self.trace_editor(connection, session, ("out", message.len()));
                     }
+                    connection.allow(message.len());
                     connection.push(self.frame(connection, &message));
                     self.touch(connection);
                 }),
@@ -176,6 +177,9 @@ impl Shard {
             };
             delivered += frames.count;
             if !frames.bytes.is_empty() {
+                if connection.wire.is_editor() {
+                    connection.allow(frames.longest);
+                }
                 connection.push(frames.bytes);
                 self.touch(connection);
                 if let Some(key) = connection.session.get().filter(|_| conflates) {
@@ -192,12 +196,13 @@ impl Shard {
         batch: impl Iterator<Item = &'a Delivery>,
         dialect: Dialect,
     ) -> Frames {
-        let (mut out, mut count) = (Vec::with_capacity(512), 0);
+        let (mut out, mut count, mut longest) = (Vec::with_capacity(512), 0, 0);
         for payload in batch.filter_map(|delivery| payload(delivery, dialect)) {
             self.put_frame(&mut out, connection, payload);
             count += 1;
+            longest = longest.max(payload.len());
         }
-        Frames { bytes: out.into(), count }
+        Frames { bytes: out.into(), count, longest }
     }
 }
 

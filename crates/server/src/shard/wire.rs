@@ -88,11 +88,12 @@ fn put_line(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Frames in one piece, and how many.
+/// Frames in one piece, how many, and the longest one's length.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Frames {
     pub(super) bytes: Bytes,
     pub(super) count: usize,
+    pub(super) longest: usize,
 }
 
 /// Frames of one batch as one piece for each wire that shares it, made when first asked for.
