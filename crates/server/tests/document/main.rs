@@ -20,6 +20,9 @@ use common::Setup;
 /// `doc` is open to anyone; in `draft` whoever has a token reads, and who has one that says so
 /// writes.
 const DOCUMENTS: &str = "
+[[api.key]]
+name = \"backend\"
+secret = \"an-api-key-of-tests-with-32-bytes-and-more\"
 [namespace.doc]
 kind = \"document\"
 subscribe = \"anyone\"

@@ -1,10 +1,14 @@
 //! Who writes, who reads, who comes later.
 
+use std::io::{BufRead, BufReader, Write};
+
 use serde_json::json;
 use yrs::Doc;
 
 use crate::common::{Server, Setup, frame_head, until};
 use crate::editor::{Editor, UPDATE, sync};
+use crate::http::{KEY, get};
+use crate::rights::token;
 use crate::setup;
 
 #[test]
@@ -109,7 +113,7 @@ fn a_long_update_that_takes_longer_than_the_heartbeat_is_a_sign_of_life() {
 }
 
 #[test]
-fn editors_are_counted_and_their_messages_are_traced_by_their_length() {
+fn editors_are_counted_and_listed() {
     let server = Server::start(&setup());
     let mut ada = Editor::open(&server, "doc:plan").synced();
     ada.write("hello");
@@ -118,4 +122,36 @@ fn editors_are_counted_and_their_messages_are_traced_by_their_length() {
         (server.metric("tidings_connections{transport=\"editor\"}") < 1.5).then_some(())
     });
     assert_eq!(server.metric("tidings_sessions_opened_total{transport=\"editor\"}"), 2.0);
+    let info = get(&server, "/info").ok();
+    assert_eq!(info["kinds"]["doc"], "document");
+    let channel = get(&server, "/channels/doc:plan").ok();
+    assert_eq!((&channel["subscriptions"], &channel["offset"]), (&json!(1), &json!(1)));
+}
+
+/// What somebody types is nobody's business.
+#[test]
+fn messages_of_editors_are_traced_by_their_length_alone() {
+    let server = Server::start(&setup());
+    let mut viewer = server.tcp();
+    let head = format!(
+        "GET /api/v1/trace?user=ada HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+    );
+    viewer.write_all(head.as_bytes()).unwrap();
+    let mut lines = BufReader::new(viewer).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("\"kind\":\"start\"")));
+    let token = token("ada", &[]);
+    let mut ada = Editor::open(&server, &format!("doc:plan?token={token}")).synced();
+    ada.write("a secret thought");
+    drop(ada);
+    let mut seen: Vec<String> = Vec::new();
+    while seen.last().is_none_or(|line| !line.contains("\"kind\":\"closed\"")) {
+        seen.extend(lines.next().filter(|line| line.starts_with("data: ")));
+    }
+    let of = |kind: &str| {
+        let kind = format!("\"kind\":\"{kind}\"");
+        seen.iter().filter(|line| line.contains(&kind) && line.contains("\"bytes\":")).count()
+    };
+    assert!(of("in") >= 2 && of("out") >= 1, "{seen:#?}");
+    assert!(seen.iter().all(|line| line.contains("\"transport\":\"editor\"")), "{seen:#?}");
+    assert!(!seen.iter().any(|line| line.contains("thought") || line.contains(&token)));
 }
