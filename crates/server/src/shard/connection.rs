@@ -102,7 +102,7 @@ impl Connection {
     }
 
     /// A message to an editor of this length is queued: it may be longer than the backlog, because
-    /// there are documents that cannot be sent in pieces. What waits beside it has the bound of all.
+    /// there are documents that cannot be sent in pieces. What waits beside it is bounded as ever.
     pub(crate) fn allow(&self, message: usize) {
         self.longest.set(self.longest.get().max(message));
     }

@@ -13,9 +13,9 @@ use super::bearer;
 /// header, and what is in a URL is written down in many places.
 const BEARER: &str = "bearer.";
 
-/// The editor that connects at this path, if it is one for editors. The name of a document that is none is
-/// refused by the engine, with a code that editors do not come back from: browsers hide the status
-/// of a failed upgrade.
+/// The editor that connects at this path, if it is one for editors. A name that no document can
+/// have is refused by the engine, with a code that editors do not come back from: browsers hide
+/// the status of a failed upgrade.
 pub(super) fn at(path: &str) -> Option<Editor> {
     if path == "/hocuspocus" || path == "/hocuspocus/" {
         return Some(Editor::Hocuspocus);
