@@ -25,9 +25,51 @@ pub(crate) const REACTIONS_NAMES_BYTES: usize = 8 << 10;
 /// push events out before there are so many.
 pub(crate) const CHANGES_PER_EVENT: usize = 10;
 
+/// Bytes of all that is to be seen of those who have one document open: whoever comes gets it.
+pub(crate) const AWARENESS_BYTES: usize = 512 << 10;
+
+/// Clients of one document that are remembered for a while when they are gone.
+pub(crate) const AWARENESS_GONE: usize = 1000;
+
+/// How long changes of awareness are gathered before they are told, in milliseconds: cursors that
+/// move all the time are one frame, and nobody sees the delay.
+pub(crate) const AWARENESS_MS: u64 = 50;
+
+/// Bytes of one piece of a document, on the way to somebody who opens it.
+pub(crate) const DOCUMENT_PIECE: usize = 64 << 10;
+
+/// Bytes of updates of which one shard has some parts only.
+pub(crate) const UPLOADED_BYTES: usize = 64 << 20;
+
+/// How long the next part of an update may take, in milliseconds.
+pub(crate) const UPLOAD_MS: u64 = 30_000;
+
+/// Bytes of documents that one shard keeps for those who are reading them, piece by piece. Others
+/// wait meanwhile.
+pub(crate) const SYNCED_BYTES: usize = 64 << 20;
+
+/// Questions for what somebody lacks of a document that one shard has open: each answer may be a
+/// whole document.
+pub(crate) const SYNCS_ASKED: usize = 32;
+
+/// Who reads no piece of a document for so long, while others wait, is too slow.
+pub(crate) const SYNC_STALLED_MS: u64 = 10_000;
+
+/// What an editor may say before its document is open, beside one update.
+pub(crate) const EARLY_BYTES: usize = 64 << 10;
+pub(crate) const EARLY_MESSAGES: usize = 64;
+
+/// How often an editor hears something, in milliseconds: `y-websocket` takes 30 s of silence for
+/// the end.
+pub(crate) const EDITOR_ALIVE_MS: u64 = 20_000;
+
 /// Clients from before resets that a document remembers, to refuse what they still send: two full
 /// documents of them.
 pub(crate) const BURIED_CLIENTS: usize = 20_000;
+
+/// How deep shared types of a document may be nested: a list in a list in a page has three. What
+/// deletes them is recursive.
+pub(crate) const DOCUMENT_LEVELS: usize = 200;
 
 /// Users who are named as those who changed a document since its last version.
 pub(crate) const AUTHORS_NAMED: usize = 100;

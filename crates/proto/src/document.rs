@@ -19,7 +19,7 @@ pub struct DocumentSync<'a> {
     pub channel: Text<'a>,
     /// The document's, not the channel's.
     pub epoch: Option<Text<'a>>,
-    /// A state vector; empty when the client has nothing.
+    /// A state vector; that of nothing, `[0]`, when the client sends none.
     pub vector: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
         Ok(match self.kind.as_deref().unwrap_or_default() {
             "sync" => {
                 let vector = self.vector.map(|text| binary("vector", &text)).transpose()?;
-                let vector = vector.unwrap_or_default();
+                let vector = vector.unwrap_or_else(|| vec![0]);
                 CommandBody::Sync(DocumentSync { channel, epoch, vector })
             }
             "merge" => {
@@ -137,7 +137,7 @@ mod tests {
     fn a_client_that_has_nothing_sends_no_vector() {
         let frame = r#"{"type":"sync","id":1,"channel":"doc:a"}"#;
         let CommandBody::Sync(sync) = decode(frame).unwrap().body else { panic!("not a sync") };
-        assert!(sync.vector.is_empty() && sync.epoch.is_none());
+        assert!(sync.vector == [0] && sync.epoch.is_none());
         let (epoch, update, vector) = (Epoch(1), &[0u8, 0][..], &[0u8][..]);
         let frame = Frame::Synced { id: 1, channel: "doc:a", epoch, update, vector, more: false };
         assert_eq!(

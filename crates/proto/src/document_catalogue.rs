@@ -25,7 +25,7 @@ pub(crate) const MERGE: CommandSpec = CommandSpec {
     fields: &[
         CHANNEL,
         EPOCH,
-        must("update", FieldKind::Base64, "A Yjs update (version 1), or a part of its bytes"),
+        must("update", FieldKind::Base64, "A Yjs update, version 1, or a part of it"),
         may("more", FieldKind::Boolean, "The update goes on in the session's next `merge`"),
     ],
     examples: &[

@@ -5,6 +5,7 @@
 //! - [`ServerFrame`]: the same, decoded, for clients; [`command`] encodes theirs;
 //! - [`ErrorCode`] and [`CloseCode`]: every code there is, once;
 //! - [`COMMANDS`], [`FRAMES`], [`catalogue`]: all of this described, for tools and pages;
+//! - [`yjs`]: the binary messages of Yjs documents;
 //! - [`Timestamp`], [`Epoch`], [`Level`], [`ChannelName`]: the values that frames carry.
 //!
 //! `docs/protocol.md` is the normative text. No I/O, no async, no clock.
@@ -22,6 +23,7 @@ mod inbox;
 mod inbox_catalogue;
 mod text;
 mod values;
+pub mod yjs;
 
 pub use amend::{Amended, Amendment, Logged, Reaction, Says, author, hide, renew};
 pub use catalogue::{COMMANDS, CommandSpec, FRAMES, FieldKind, FieldSpec, catalogue};

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
-use yrs::{ClientID, Doc, OffsetKind, Options, ReadTxn, StateVector, Transact, Update};
+use yrs::{ClientID, Doc, IdSet, OffsetKind, Options, ReadTxn, StateVector, Transact, Update};
 
 /// The client that the server's copies are: none of them ever writes as it.
 const NOBODY: u64 = 0;
@@ -58,6 +58,11 @@ pub(super) fn encode(doc: &Doc, since: &StateVector) -> Result<Vec<u8>, Broken> 
 
 pub(super) fn vector(doc: &Doc) -> StateVector {
     doc.transact().state_vector()
+}
+
+/// What is deleted in it: takes as long as encoding it.
+pub(super) fn deleted(doc: &Doc) -> IdSet {
+    doc.transact().snapshot().delete_set
 }
 
 pub(super) fn encode_vector(vector: &StateVector) -> Vec<u8> {

@@ -10,6 +10,8 @@
 
 mod bytes;
 mod engine;
+mod nesting;
+mod open;
 mod pages;
 mod record;
 #[cfg(test)]
@@ -19,11 +21,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::bytes::Bytes;
-use yrs::{Doc, StateVector, Update};
+use yrs::{IdSet, Update};
 
 pub use self::engine::Broken;
+use self::open::Open;
 pub use self::record::{Record, What};
-use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DocumentLimits};
+use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
 use crate::store::Epoch;
 
 /// An update without anything in it.
@@ -38,6 +41,8 @@ pub enum Fault {
     TooLarge,
     /// A state vector of more than `clients` of the limits.
     Clients,
+    /// Shared types are nested in it deeper than anything needs.
+    Deep,
 }
 
 /// An update that can be applied.
@@ -45,8 +50,10 @@ pub enum Fault {
 pub struct Prepared {
     bytes: Bytes,
     update: Update,
-    /// Whose structs are in it.
-    clients: Vec<u64>,
+    /// Which structs are in it.
+    structs: IdSet,
+    /// How many levels of shared types it adds at most.
+    levels: usize,
 }
 
 impl Prepared {
@@ -58,6 +65,11 @@ impl Prepared {
     /// Whether applying it changes nothing, whatever it is applied to.
     pub fn is_empty(&self) -> bool {
         self.update.is_empty()
+    }
+
+    /// Whether there is anything in it but deletions.
+    pub fn inserts(&self) -> bool {
+        self.structs.client_ids().next().is_some()
     }
 }
 
@@ -73,6 +85,7 @@ pub struct Document {
     /// Its encoded length as it was last measured, and what has been applied since.
     measured: usize,
     grown: usize,
+    depth: Depth,
     /// What it was read from, until something is committed: if yrs breaks on one of these updates
     /// it is made again, without that one.
     replayed: Vec<Bytes>,
@@ -82,9 +95,21 @@ pub struct Document {
     loading: Vec<u8>,
 }
 
+/// How deep its shared types are nested, at most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Depth {
+    /// What is stored: as last measured, and what has come since. `None`: not measured yet.
+    stored: Option<usize>,
+    since: usize,
+    /// What was admitted and is at the store.
+    ahead: usize,
+    /// How much had grown when it was measured.
+    at: usize,
+}
+
 #[derive(Debug)]
 enum Body {
-    Open(Doc),
+    Open(Open),
     Resting { state: Bytes, vector: Bytes, clients: usize },
 }
 
@@ -104,6 +129,7 @@ impl Document {
             authors: BTreeSet::new(),
             measured: EMPTY.len(),
             grown: 0,
+            depth: Depth::default(),
             replayed: Vec::new(),
             skipped: 0,
             loading: Vec::new(),
@@ -116,21 +142,50 @@ impl Document {
             return Err(Fault::TooLarge);
         }
         let bytes = Bytes::copy_from_slice(update);
+        let levels = nesting::levels(update).ok_or(Fault::Invalid)?;
+        if levels > DOCUMENT_LEVELS {
+            return Err(Fault::Deep);
+        }
         let update = engine::decode(update).ok_or(Fault::Invalid)?;
-        let mut clients: Vec<_> = update.insertions(true).client_ids().map(|id| id.get()).collect();
-        clients.sort_unstable();
-        if clients.len() > limits.clients {
+        let structs = update.insertions(true);
+        if structs.len() > limits.clients {
             return Err(Fault::Clients);
         }
-        Ok(Prepared { bytes, update, clients })
+        Ok(Prepared { bytes, update, structs, levels })
+    }
+
+    /// Whether its shared types are not nested too deep with this one, which is about to be
+    /// appended; then [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
+    pub fn admits(&mut self, prepared: &Prepared) -> bool {
+        if prepared.levels == 0 {
+            return true;
+        }
+        let fits = |depth: &Depth| {
+            let all = depth.stored.map(|stored| stored + depth.since + depth.ahead);
+            all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
+        };
+        if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
+            let stored = nesting::levels(&self.encode());
+            self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
+        }
+        let admitted = fits(&self.depth);
+        self.depth.ahead += if admitted { prepared.levels } else { 0 };
+        admitted
+    }
+
+    /// What was at the store has failed, all of it.
+    pub fn revert(&mut self) {
+        self.depth.ahead = 0;
     }
 
     /// Takes in an update that has been stored. After [`Broken`] the document is empty and has to
     /// be read again from the store, where [`replay`](Self::replay) gets around it.
     pub fn commit(&mut self, user: &str, prepared: Prepared) -> Result<(), Broken> {
-        let Prepared { bytes, update, .. } = prepared;
+        let Prepared { bytes, update, levels, .. } = prepared;
         self.replayed = Vec::new();
-        let applied = self.open().and_then(|doc| engine::apply(doc, update));
+        self.depth.since += levels;
+        self.depth.ahead = self.depth.ahead.saturating_sub(levels);
+        let applied = self.open().and_then(|open| open.apply(update));
         match applied {
             Ok(whole) => self.skipped += u64::from(!whole),
             Err(broken) => {
@@ -164,25 +219,26 @@ impl Document {
 
     fn replay_update(&mut self, bytes: &[u8]) -> bool {
         let Some(update) = engine::decode(bytes) else { return false };
-        let applied = self.open().and_then(|doc| engine::apply(doc, update));
+        let applied = self.open().and_then(|open| open.apply(update));
         if let Ok(whole) = applied {
             self.replayed.push(Bytes::copy_from_slice(bytes));
             self.grown += bytes.len();
+            self.depth.stored = None;
             return whole;
         }
         // What yrs has left is of no use: again, without this one.
-        let doc = engine::blank();
+        let mut open = Open::blank();
         for update in self.replayed.iter().filter_map(|bytes| engine::decode(bytes)) {
-            let _ = engine::apply(&doc, update);
+            let _ = open.apply(update);
         }
-        self.body = Body::Open(doc);
+        self.body = Body::Open(open);
         false
     }
 
     /// What is stored, as a Yjs state vector.
     pub fn vector(&self) -> Bytes {
         match &self.body {
-            Body::Open(doc) => engine::encode_vector(&engine::vector(doc)).into(),
+            Body::Open(open) => engine::encode_vector(&open.vector()).into(),
             Body::Resting { vector, .. } => vector.clone(),
         }
     }
@@ -197,8 +253,8 @@ impl Document {
         if vector.is_empty() {
             return Ok(self.encode());
         }
-        let update = self.open().and_then(|doc| engine::encode(doc, &vector));
-        update.map(Bytes::from).map_err(|Broken| Fault::Invalid)
+        let update = self.open().and_then(|open| open.missing(vector));
+        update.map_err(|Broken| Fault::Invalid)
     }
 
     /// All of it, as one update.
@@ -211,10 +267,7 @@ impl Document {
     fn state(&self) -> Bytes {
         match &self.body {
             Body::Resting { state, .. } => state.clone(),
-            Body::Open(doc) => match engine::encode(doc, &StateVector::default()) {
-                Ok(state) => state.into(),
-                Err(Broken) => Bytes::from_static(EMPTY),
-            },
+            Body::Open(open) => open.encode().unwrap_or(Bytes::from_static(EMPTY)),
         }
     }
 
@@ -224,10 +277,15 @@ impl Document {
         self.measured + self.grown
     }
 
+    /// Whether [`bytes`](Self::bytes) is rather more than it is.
+    pub fn has_grown(&self) -> bool {
+        self.grown > 0
+    }
+
     /// How many clients have written into it.
     pub fn clients(&self) -> usize {
         match &self.body {
-            Body::Open(doc) => engine::vector(doc).len(),
+            Body::Open(open) => open.clients().count(),
             Body::Resting { clients, .. } => *clients,
         }
     }
@@ -240,7 +298,20 @@ impl Document {
     /// Whether it holds anything of a client that wrote before a reset: it is about a document that
     /// is gone.
     pub fn buries(&self, prepared: &Prepared) -> bool {
-        prepared.clients.iter().any(|client| self.buried.contains(client))
+        let mut clients = prepared.structs.client_ids();
+        clients.any(|client| self.buried.contains(&client.get()))
+    }
+
+    /// Whether it has anything that is not in here yet. Who comes back sends all deletions there
+    /// are: those are compared, which takes as long as encoding the document, once after a change.
+    pub fn adds(&mut self, prepared: &Prepared) -> bool {
+        !prepared.is_empty() && self.open().is_ok_and(|open| open.adds(prepared))
+    }
+
+    /// How many clients there are in it that have not written here yet.
+    pub fn newcomers(&mut self, prepared: &Prepared) -> usize {
+        let Ok(open) = self.open() else { return 0 };
+        prepared.structs.client_ids().filter(|client| !open.has_client(*client)).count()
     }
 
     /// Who changed it since the last version, by name; at most [`AUTHORS_NAMED`].
@@ -260,9 +331,8 @@ impl Document {
 
     /// From here on it is another document, with nothing in it.
     pub fn reset(&mut self, epoch: Epoch) {
-        let doc = self.open().map(|doc| engine::vector(doc));
-        let vector = doc.unwrap_or_default();
-        let buried: BTreeSet<_> = vector.iter().map(|(client, _)| client.get()).collect();
+        let open = self.open();
+        let buried: BTreeSet<_> = open.map(|open| open.clients().collect()).unwrap_or_default();
         self.buried.retain(|client| !buried.contains(client));
         self.buried.extend(buried);
         let over = self.buried.len().saturating_sub(BURIED_CLIENTS);
@@ -274,14 +344,13 @@ impl Document {
 
     /// Gives memory back until somebody touches it again.
     pub fn rest(&mut self) {
-        let Body::Open(doc) = &self.body else { return };
-        let Ok(state) = engine::encode(doc, &StateVector::default()) else { return };
-        let vector = engine::vector(doc);
-        let clients = vector.len();
-        let vector = engine::encode_vector(&vector).into();
+        let Body::Open(open) = &self.body else { return };
+        let Ok(state) = open.encode() else { return };
+        let vector = engine::encode_vector(&open.vector()).into();
+        let clients = open.clients().count();
         (self.measured, self.grown) = (state.len(), 0);
         self.replayed = Vec::new();
-        self.body = Body::Resting { state: state.into(), vector, clients };
+        self.body = Body::Resting { state, vector, clients };
     }
 
     /// Whether it takes no more memory than its bytes.
@@ -303,6 +372,7 @@ impl Document {
     fn empty(&mut self) {
         self.body = Body::blank();
         (self.measured, self.grown) = (EMPTY.len(), 0);
+        self.depth = Depth { stored: Some(0), ahead: self.depth.ahead, ..Depth::default() };
         self.replayed = Vec::new();
         self.loading = Vec::new();
     }
@@ -314,14 +384,22 @@ impl Document {
     }
 
     /// Wakes it.
-    fn open(&mut self) -> Result<&Doc, Broken> {
+    fn open(&mut self) -> Result<&mut Open, Broken> {
         if let Body::Resting { state, .. } = &self.body {
-            self.body = Body::Open(decoded(state)?);
+            self.body = Body::Open(Open::decode(state)?);
         }
-        match &self.body {
-            Body::Open(doc) => Ok(doc),
+        match &mut self.body {
+            Body::Open(open) => Ok(open),
             Body::Resting { .. } => Err(Broken),
         }
+    }
+}
+
+impl Depth {
+    /// Measuring takes as long as encoding: not before enough has changed to change something.
+    fn is_worth_measuring(&self, measured: usize, grown: usize) -> bool {
+        let changed = grown.saturating_sub(self.at) > 4096 + measured / 16;
+        self.stored.is_none() || self.since > DOCUMENT_LEVELS / 8 || changed
     }
 }
 
@@ -330,12 +408,4 @@ impl Body {
         let (state, vector) = (Bytes::from_static(EMPTY), Bytes::from_static(&[0]));
         Self::Resting { state, vector, clients: 0 }
     }
-}
-
-fn decoded(state: &[u8]) -> Result<Doc, Broken> {
-    let doc = engine::blank();
-    if state != EMPTY {
-        engine::apply(&doc, engine::decode(state).ok_or(Broken)?)?;
-    }
-    Ok(doc)
 }

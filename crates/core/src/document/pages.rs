@@ -6,7 +6,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bytes::{put_part, put_var, take_part, take_var};
-use super::{Body, Document, EMPTY, decoded};
+use super::open::Open;
+use super::{Body, Document, EMPTY};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS};
 use crate::store::Epoch;
 
@@ -74,7 +75,7 @@ impl Document {
         self.replayed = Vec::new();
         self.body = Body::blank();
         if state != EMPTY {
-            self.body = Body::Open(decoded(&state).ok()?);
+            self.body = Body::Open(Open::decode(&state).ok()?);
             self.replayed.push(state);
         }
         Some(())

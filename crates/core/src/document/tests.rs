@@ -1,5 +1,6 @@
 use yrs::updates::decoder::Decode;
 use yrs::{Array, Doc, GetString, Map, ReadTxn, StateVector, Text, Transact, Update};
+use yrs::{XmlElementPrelim, XmlFragment, XmlTextPrelim};
 
 use super::*;
 
@@ -228,4 +229,129 @@ fn a_copy_writes_nothing_by_itself_whatever_is_formatted() {
     commit(&mut document, "ada", &ada.deletes(0, 4));
     assert_eq!(document.clients(), 1);
     assert_eq!(document.encode(), ada.doc.transact().encode_diff_v1(&StateVector::default()));
+}
+
+#[test]
+fn who_comes_back_and_says_nothing_new_is_not_logged_again() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
+    let typed = prepare(&ada.types(0, "abcdef"));
+    assert_eq!((document.newcomers(&typed), document.adds(&typed)), (1, true));
+    document.commit("ada", typed).unwrap();
+    let everything = ada.doc.transact().encode_diff_v1(&StateVector::default());
+    assert_eq!(document.newcomers(&prepare(&everything)), 0);
+    assert!(!document.adds(&prepare(&everything)));
+    let deleted = ada.deletes(1, 2);
+    assert!(document.adds(&prepare(&deleted)), "a deletion is news");
+    commit(&mut document, "ada", &deleted);
+    assert!(!document.adds(&prepare(&deleted)));
+    document.rest();
+    let everything = ada.doc.transact().encode_diff_v1(&StateVector::default());
+    assert!(!document.adds(&prepare(&everything)));
+    assert!(!document.adds(&prepare(EMPTY)));
+}
+
+#[test]
+fn what_is_behind_a_gap_reaches_who_has_all_in_front_of_it() {
+    let mut document = Document::new();
+    let map = |ada: &mut Author, key| {
+        ada.doc.get_or_insert_map("map").insert(&mut ada.doc.transact_mut(), key, 1);
+        ada.changes()
+    };
+    let mut ada = Author::new(1);
+    let sent = ["a", "b", "c"].map(|key| map(&mut ada, key));
+    let keys = |reader: &Author| {
+        let map = reader.doc.get_or_insert_map("map");
+        let txn = reader.doc.transact();
+        map.keys(&txn)
+            .map(ToOwned::to_owned)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<String>()
+    };
+    commit(&mut document, "ada", &sent[0]);
+    let (mut bob, mut carol) = (Author::new(2), Author::new(3));
+    bob.hears(&document.encode());
+    commit(&mut document, "ada", &sent[2]);
+    assert_eq!(document.vector(), bob.vector(), "what is behind it is not counted");
+    let mut document = reopened(&document, 10);
+    bob.hears(&document.missing(&bob.vector(), &limits()).unwrap());
+    carol.hears(&document.missing(&[0], &limits()).unwrap());
+    assert_eq!((keys(&bob), keys(&carol)), ("ac".to_owned(), "ac".to_owned()));
+    let early = Author::new(4).types(0, "and something that waits for its beginning");
+    let late = {
+        let mut dora = Author::new(4);
+        dora.hears(&early);
+        dora.types(3, "more")
+    };
+    commit(&mut document, "dora", &late);
+    let mut document = reopened(&document, 10);
+    commit(&mut document, "dora", &early);
+    commit(&mut document, "ada", &sent[1]);
+    for reader in [&mut bob, &mut carol] {
+        reader.hears(&document.missing(&reader.vector(), &limits()).unwrap());
+        assert_eq!((keys(reader).as_str(), reader.vector()), ("abc", document.vector().to_vec()));
+        assert_eq!(reader.text(), "andmore something that waits for its beginning");
+    }
+}
+
+/// An update of maps in each other, the first of which is in what `parent` says.
+fn nested(client: u8, parent: &[u8], count: u8) -> Vec<u8> {
+    let mut update = vec![1, count, client, 0];
+    for clock in 0..count {
+        let inner = [0, client, clock.wrapping_sub(1)];
+        update.push(0x27);
+        update.extend(if clock == 0 { parent } else { &inner });
+        update.extend([1, b'k', 1]);
+    }
+    update.push(0);
+    update
+}
+
+#[test]
+fn types_that_are_nested_without_end_are_refused_before_they_are_stored() {
+    let mut document = Document::new();
+    let prepare = |update: &[u8]| Document::prepare(update, &limits());
+    for client in 1..=9_u8 {
+        let inner = [0, client - 1, 24];
+        let parent = if client == 1 { &b"\x01\x01r"[..] } else { &inner };
+        let update = prepare(&nested(client, parent, 25)).unwrap();
+        assert_eq!(document.admits(&update), client < 9, "{client}");
+        if client < 9 {
+            document.commit("eve", update).unwrap();
+        }
+    }
+    let beside = prepare(&nested(20, b"\x01\x01s", 1)).unwrap();
+    assert!(!document.admits(&beside), "in another place too, while it is so deep");
+    commit(&mut document, "eve", &[0, 1, 1, 1, 0, 1]);
+    commit(&mut document, "ada", &Author::new(30).types(0, &"a".repeat(5000)));
+    assert!(document.admits(&beside), "they were deleted");
+    document.commit("ada", beside).unwrap();
+}
+
+#[test]
+fn what_is_at_the_store_counts_until_it_fails() {
+    let mut document = Document::new();
+    let update = |client| Document::prepare(&nested(client, b"\x01\x01r", 90), &limits()).unwrap();
+    assert!(document.admits(&update(1)) && document.admits(&update(2)));
+    assert!(!document.admits(&update(3)));
+    document.revert();
+    assert!(document.admits(&update(3)));
+}
+
+#[test]
+fn a_page_of_many_paragraphs_is_not_deep() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    for _ in 0..500 {
+        let page = ada.doc.get_or_insert_xml_fragment("page");
+        let mut txn = ada.doc.transact_mut();
+        let paragraph = page.insert(&mut txn, 0, XmlElementPrelim::empty("p"));
+        paragraph.insert(&mut txn, 0, XmlTextPrelim::new("text"));
+        drop(txn);
+        let update = Document::prepare(&ada.changes(), &limits()).unwrap();
+        assert!(document.admits(&update));
+        document.commit("ada", update).unwrap();
+    }
+    let all = Document::prepare(&document.encode(), &limits()).unwrap();
+    assert_eq!(all.levels, 2);
 }

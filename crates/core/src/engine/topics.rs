@@ -136,6 +136,14 @@ impl Topics {
         }
     }
 
+    /// Whether a subscriber hears presence: it may change.
+    pub(super) fn hear(&mut self, key: TopicKey, place: u32, presence: bool) {
+        let list = &mut self.topics[key.0 as usize].subscribers;
+        if let Some(subscriber) = list.get_mut(place as usize) {
+            subscriber.presence = presence;
+        }
+    }
+
     /// Sessions that are still reading pages of a channel, and whether they asked for presence.
     pub(crate) fn paging(&self, key: TopicKey) -> &[(SessionKey, bool)] {
         self.topics.get(key.0 as usize).map_or(&[], |topic| &topic.paging)

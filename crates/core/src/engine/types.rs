@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use tidings_proto::{CloseCode, Epoch};
+use tidings_proto::{CloseCode, Epoch, ErrorCode};
 
 use super::consulting::About;
-use super::document::Dialect;
+use super::document::{Ask as DocumentAsk, Dialect, Edited, Opened, Synced};
 use super::inbox::Ask;
 use super::notices::{Attendee, Notice};
 use super::placement::Traveller;
@@ -267,6 +267,8 @@ pub enum Message {
         /// Who claims it.
         to: Address,
     },
+    /// To an editor's session: what its change came to.
+    Edited(Box<Edited>),
     /// To a session's registry: it has ended, and leaves this behind.
     Ended {
         /// Its id.
@@ -311,6 +313,15 @@ pub enum Message {
         /// Where it lives.
         at: Address,
     },
+    /// To a session: who is seen in a document that it has open.
+    Seen {
+        /// Whose.
+        to: SessionKey,
+        /// The document.
+        channel: Arc<str>,
+        /// In its dialect.
+        messages: Vec<Bytes>,
+    },
     /// To a session: another connection takes its place.
     Surrender {
         /// Whose place.
@@ -320,6 +331,8 @@ pub enum Message {
         /// Who takes it.
         to: Address,
     },
+    /// To a session: what it lacks of a document.
+    Synced(Box<Synced>),
     /// To a session: the answer to a command.
     Reply {
         /// Whose command.
@@ -341,6 +354,8 @@ pub enum Message {
         nonce: u16,
         /// The frame.
         text: Bytes,
+        /// Its code.
+        code: ErrorCode,
     },
     /// To a shard with subscribers.
     Events {
@@ -366,6 +381,8 @@ pub struct PageReply {
     /// changed since. `None`: they may not.
     pub(crate) tail: Option<(u64, Vec<Arc<Changed>>)>,
     pub(crate) events: Vec<Bytes>,
+    /// With the first page of a document.
+    pub(crate) opened: Option<Opened>,
     /// Where the next page begins; `None`: live from here.
     pub(crate) next: Option<u64>,
 }
@@ -388,6 +405,7 @@ pub(crate) enum RequestBody {
     },
     /// The shard has no more subscriptions to the channel.
     Detach,
+    Document(Box<DocumentAsk>),
     Enter(Entry),
     Get {
         key: Option<Box<str>>,
@@ -428,6 +446,9 @@ pub(crate) struct Subscribe {
     /// Send no events yet: other pages are under way to the session.
     pub(crate) wait: bool,
     pub(crate) presence: bool,
+    /// It would hear presence if it may: that of a document can come later.
+    pub(crate) hears: bool,
+    pub(crate) dialect: Dialect,
 }
 
 /// Owned JSON of a borrowed piece of a frame, in one line: over HTTP, lines are frames. (In JSON a
