@@ -127,7 +127,7 @@ export class Outbox {
   /** Forgets everything; what waited is rejected. */
   async clear(): Promise<void> {
     await this.#loading
-    for (const entry of this.#all()) this.#settle(entry, new TidingsError('closed', 'logged out'))
+    for (const entry of this.#all()) this.#settle(entry, new TidingsError('closed', 'logout'))
     this.#lanes.clear()
     this.#writer = null
     await this.#saved

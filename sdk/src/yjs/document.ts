@@ -6,7 +6,7 @@ import type { Host } from '../host.js'
 import { Listeners, report, Value } from '../observable.js'
 import type { ChannelStatus, Unsubscribe } from '../types.js'
 import { json, type Frame } from '../wire/frames.js'
-import { fromBase64, toBase64 } from './bytes.js'
+import { fromBase64, joined, toBase64 } from './bytes.js'
 import { lacks, type Vector } from './lacks.js'
 import { Peers } from './peers.js'
 import type { DocumentAccess, DocumentStatus } from './types.js'
@@ -54,6 +54,9 @@ export class Document {
   /** While the server is asked: what it has told, and how far it has stored. */
   #told: Uint8Array[] | null = null
   #stored: Vector = new Map()
+  /** The parts so far of the answer, and of an update of somebody else. */
+  #answer: Uint8Array[] = []
+  #parts: Uint8Array[] = []
   /** There was nothing here when the server was asked. */
   #fresh = false
   #timer: unknown = null
@@ -76,10 +79,11 @@ export class Document {
     channel.plugin = frame => this.#take(frame)
     this.#ends = [
       channel.subscribe(),
-      channel.status.subscribe(status => this.#joined(status)),
+      channel.status.subscribe(status => this.#moved(status)),
       () => this.doc.off('update', edited),
       () => { channel.plugin = undefined },
     ]
+    channel.last = null
     if (state === 'live') {
       // Rights and whereabouts were told when somebody else joined. As for the first who asks for presence, the
       // channel is left and joined again.
@@ -126,6 +130,7 @@ export class Document {
   #pause(): void {
     this.#turn++
     this.#told = null
+    this.#parts = []
     this.#wait()
     this.#hush()
     this.peers?.close()
@@ -138,7 +143,7 @@ export class Document {
     this.#live = false
   }
 
-  #joined(status: ChannelStatus): void {
+  #moved(status: ChannelStatus): void {
     const { state } = status
     if (state === 'live') return // `subscribed` follows.
     this.#pause()
@@ -153,7 +158,7 @@ export class Document {
 
   #take(frame: Frame): void {
     const { type } = frame
-    if (type === 'document') this.#hear(frame)
+    if (type === 'document') this.#hear(frame, this.#parts)
     else if (type === 'awareness') this.peers?.take(frame.states)
     else if (type === 'reset') this.#reset()
     else if (type === 'access') {
@@ -181,7 +186,7 @@ export class Document {
     this.#wait()
     this.#hush()
     this.#told = []
-    this.#stored = new Map()
+    this.#answer = []
     this.#fresh = !this.doc.store.clients.size
     if (!this.synced.current) this.#is({ state: 'syncing' })
     this.#host.link.commands.push({
@@ -195,10 +200,9 @@ export class Document {
 
   #answered(frame: Frame): void {
     this.#epoch = frame.epoch
-    for (const [client, clock] of decodeStateVector(fromBase64(frame.vector))) this.#stored.set(client, clock)
-    this.#hear(frame)
-    if (frame.more) return
-    if (!this.#fresh) this.#dirty = lacks(this.doc, this.#stored, this.#told!)
+    this.#stored = decodeStateVector(fromBase64(frame.vector))
+    if (!this.#hear(frame, this.#answer)) return
+    if (!this.#fresh || this.#dirty) this.#dirty = lacks(this.doc, this.#stored, this.#told!)
     this.#told = null
     this.#known = true
     if (this.access.current?.write) {
@@ -210,14 +214,18 @@ export class Document {
     this.#pump()
   }
 
-  #hear({ update }: Frame): void {
-    const bytes = fromBase64(update)
-    this.#told?.push(bytes)
+  /** Takes a part of an update; with the last, it is applied: several would be tidied up in between. Whether it was the last. */
+  #hear({ update, more }: Frame, parts: Uint8Array[]): boolean {
+    parts.push(fromBase64(update))
+    if (more) return false
+    const whole = joined(parts.splice(0))
+    this.#told?.push(whole)
     try {
-      applyUpdate(this.doc, bytes, this)
+      applyUpdate(this.doc, whole, this)
     } catch (error) { // Of an observer: the update was applied.
       report(error)
     }
+    return true
   }
 
   #edited(update: Uint8Array): void {

@@ -33,6 +33,8 @@ export class Peers {
     this.#own = own
     this.#channel = channel
     this.#host = host
+    // Of a client that is not known, state 0 is no news: whoever says nothing of themselves is there, too.
+    if (own) awareness.setLocalState({})
     // Every 15 s it renews our state, which is told as a change is.
     awareness.on('update', this.#changed)
   }
