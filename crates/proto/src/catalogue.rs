@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::document_catalogue as document;
 use crate::inbox_catalogue as inbox;
 use crate::{CloseCode, ErrorCode};
 
@@ -39,6 +40,8 @@ pub enum FieldKind {
     Any,
     /// What a mark says.
     As,
+    /// Bytes: a string of base64.
+    Base64,
     /// `true` or `false`.
     Boolean,
     /// A browser's subscription to pushes.
@@ -281,6 +284,9 @@ pub const COMMANDS: &[CommandSpec] = &[
         fields: &[CHANNEL],
         examples: &[r#"{"type":"leave","id":9,"channel":"chat:lobby"}"#],
     },
+    document::SYNC,
+    document::MERGE,
+    document::AWARENESS,
     inbox::INBOX,
     inbox::MARK,
     inbox::READ,
@@ -306,10 +312,13 @@ pub const COMMANDS: &[CommandSpec] = &[
 
 /// Every frame that a server sends, and when.
 pub const FRAMES: &[(&str, &str)] = &[
+    ("access", "What the user may do with a document: write it, be seen in it"),
+    ("awareness", "What is to be seen of others who have a document open"),
     ("bye", "The server closes the session, and whether to come back"),
     ("cursor", "The user has read further in a channel"),
     ("cursors", "How far the user has read in channels"),
     ("deleted", "An event was deleted"),
+    ("document", "Somebody has changed a document"),
     ("edited", "An event says something else now"),
     ("entered", "The user is present in the channel now"),
     ("error", "A command was refused, or a subscription ended"),
@@ -325,6 +334,8 @@ pub const FRAMES: &[(&str, &str)] = &[
     ("mark", "The user has seen, read or put away notifications"),
     ("marked", "A mark is stored"),
     ("members", "Who is present in a channel"),
+    ("merged", "A change of a document is stored"),
+    ("noted", "Others are shown what the client said of itself"),
     ("notification", "A notification for the user"),
     ("pong", "The answer to a ping"),
     ("presence", "Somebody entered, changed or left; or only how many there are"),
@@ -334,9 +345,11 @@ pub const FRAMES: &[(&str, &str)] = &[
     ("read", "How far the user has read in a channel"),
     ("reacted", "Somebody reacts to an event, or does not any more"),
     ("refreshed", "The new token was taken"),
+    ("reset", "A document was reset: what the client has of it counts no more"),
     ("snapshot", "Keys of a state channel and what they hold, as of an offset"),
     ("state", "A key of a state channel has changed"),
     ("subscribed", "A subscription begins, and where"),
+    ("synced", "What the client did not have of a document"),
     ("unfollowed", "The user does not follow a topic any more"),
     ("unread", "What the user has not read in a channel"),
     ("unsubscribed", "A subscription has ended"),
@@ -386,6 +399,7 @@ impl FieldKind {
         match self {
             FieldKind::Any => json!({}),
             FieldKind::As => json!({ "enum": crate::MarkAs::ALL }),
+            FieldKind::Base64 => json!({ "type": "string", "contentEncoding": "base64" }),
             FieldKind::Browser => json!({
                 "type": "object",
                 "properties": {

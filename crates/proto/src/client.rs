@@ -126,6 +126,17 @@ pub struct ServerFrame<'a> {
     pub limits: Option<&'a RawValue>,
     #[serde(borrow)]
     pub departed: Option<Vec<&'a RawValue>>,
+    /// A Yjs update in base64: see [`from_base64`](crate::from_base64).
+    #[serde(borrow)]
+    pub update: Option<Text<'a>>,
+    /// A state vector in base64.
+    #[serde(borrow)]
+    pub vector: Option<Text<'a>>,
+    /// What is to be seen of others who have a document open.
+    #[serde(borrow)]
+    pub states: Option<Vec<&'a RawValue>>,
+    pub write: Option<bool>,
+    pub awareness: Option<bool>,
 }
 
 /// A frame that no server of this version sends.

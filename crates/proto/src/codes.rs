@@ -35,9 +35,11 @@ error_codes! {
     BadRequest = "bad_request", retryable: false;
     /// The key has changed since `if_version`; `version` is its present one, 0 if it is absent.
     Conflict = "conflict", retryable: false;
+    /// The document was reset: its epoch is another one.
+    DocumentReset = "document_reset", retryable: false;
     /// This user may not do this here.
     Forbidden = "forbidden", retryable: false;
-    /// `data` does not fit the namespace's schema; `path` says where.
+    /// `data` does not fit the namespace's schema, `path` says where; or no Yjs update.
     InvalidData = "invalid_data", retryable: false;
     /// A limit on the number of things was met; `limit` names it.
     LimitExceeded = "limit_exceeded", retryable: true;
@@ -121,6 +123,8 @@ close_codes! {
     Replaced = 4409, "replaced";
     /// Logged out.
     Revoked = 4410, "revoked";
+    /// The document was reset: what the client has of it counts no more.
+    DocumentReset = 4411, "document_reset";
     /// A message over the limit.
     TooLarge = 4413, "too_large";
     /// None of the client's subprotocols is spoken here.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{Browser, Mark, MarkAs, Text};
+use crate::{Browser, DocumentAwareness, DocumentMerge, DocumentSync, Mark, MarkAs, Text};
 
 /// A command of a client.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct Since<'a> {
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the fields are those of the protocol document")]
 pub enum CommandBody<'a> {
+    Awareness(DocumentAwareness<'a>),
     Cursors,
     /// `edit`, `delete` or `react`.
     Amend(Amend<'a>),
@@ -61,6 +62,7 @@ pub enum CommandBody<'a> {
         channel: Text<'a>,
     },
     Mark(Mark<'a>),
+    Merge(DocumentMerge<'a>),
     Patch(Write<'a>),
     Ping,
     Presence {
@@ -95,6 +97,7 @@ pub enum CommandBody<'a> {
         rewind: Option<u64>,
         presence: bool,
     },
+    Sync(DocumentSync<'a>),
     Unfollow {
         topic: Text<'a>,
     },
@@ -173,12 +176,12 @@ pub(crate) const MAX_ID: u64 = (1 << 53) - 1;
 
 /// Every field that any command has. One pass over the frame fills it, and nothing is copied.
 #[derive(Deserialize)]
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Option<Text<'a>>,
+    pub(crate) kind: Option<Text<'a>>,
     id: Option<u64>,
     #[serde(borrow)]
-    channel: Option<Text<'a>>,
+    pub(crate) channel: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -226,11 +229,22 @@ struct Fields<'a> {
     endpoint: Option<Text<'a>>,
     #[serde(borrow)]
     token: Option<Text<'a>>,
+    /// A name in `hello`, a number in `awareness`.
     #[serde(borrow)]
-    client: Option<Text<'a>>,
+    pub(crate) client: Option<&'a RawValue>,
     #[serde(borrow)]
     session: Option<Text<'a>>,
     attempt: Option<u64>,
+    #[serde(borrow)]
+    pub(crate) epoch: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) vector: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) update: Option<Text<'a>>,
+    pub(crate) more: Option<bool>,
+    pub(crate) clock: Option<u64>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) state: Option<&'a RawValue>,
 }
 
 /// Any JSON value: a `null` is one too, where serde would take it for nothing.
@@ -266,6 +280,7 @@ impl<'a> Fields<'a> {
         Ok(match kind {
             "cursors" | "follow" | "inbox" | "mark" | "push_subscribe" | "push_unsubscribe"
             | "read" | "unfollow" | "unread" => return self.into_inbox(),
+            "awareness" | "merge" | "sync" => return self.into_document(),
             "delete" | "edit" | "patch" | "react" | "remove" | "set" => {
                 return self.into_change();
             }
@@ -273,19 +288,19 @@ impl<'a> Fields<'a> {
             "get" => B::Get {
                 channel: self.channel.ok_or_else(no_channel)?,
                 key: self.key,
-                after: read(self.after)?,
+                after: read("after", self.after)?,
                 limit: self.limit,
             },
             "hello" => B::Hello {
                 token: self.token,
-                client: self.client,
+                client: read("client", self.client)?,
                 session: self.session,
                 attempt: self.attempt,
             },
             "history" => B::History {
                 channel: self.channel.ok_or_else(no_channel)?,
                 before: self.before,
-                after: read(self.after)?,
+                after: read("after", self.after)?,
                 limit: self.limit,
             },
             "leave" => B::Leave { channel: self.channel.ok_or_else(no_channel)? },
@@ -371,11 +386,14 @@ impl<'a> Fields<'a> {
 }
 
 /// A field whose kind depends on the command.
-fn read<'a, T: Deserialize<'a>>(after: Option<&'a RawValue>) -> Result<Option<T>, String> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(
+    field: &str,
+    value: Option<&'a RawValue>,
+) -> Result<Option<T>, String> {
     let read = |raw: &'a RawValue| {
-        serde_json::from_str(raw.get()).map_err(|e| format!("`after`: {}", describe(&e)))
+        serde_json::from_str(raw.get()).map_err(|e| format!("`{field}`: {}", describe(&e)))
     };
-    after.map(read).transpose()
+    value.map(read).transpose()
 }
 
 impl<'a> Fields<'a> {

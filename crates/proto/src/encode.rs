@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::amend::Amended;
+use crate::document::{AwarenessView, base64};
 use crate::{CloseCode, CursorView, Epoch, ErrorCode, Hidden, Level, MarkAs, Timestamp};
 
 /// `{epoch, offset}`.
@@ -97,6 +98,15 @@ pub struct WelcomeLimits {
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are those of the protocol document")]
 pub enum Frame<'a> {
+    Access {
+        channel: &'a str,
+        write: bool,
+        awareness: bool,
+    },
+    Awareness {
+        channel: &'a str,
+        states: &'a [AwarenessView<'a>],
+    },
     Bye {
         code: u16,
         reason: &'a str,
@@ -117,6 +127,13 @@ pub enum Frame<'a> {
         cursors: &'a [CursorView<'a>],
     },
     Deleted(Amended<'a>),
+    Document {
+        channel: &'a str,
+        offset: u64,
+        user: &'a str,
+        #[serde(serialize_with = "base64")]
+        update: &'a [u8],
+    },
     Edited(Amended<'a>),
     Entered {
         id: u64,
@@ -226,6 +243,17 @@ pub enum Frame<'a> {
         count: usize,
         departed: &'a [MemberView<'a>],
     },
+    Merged {
+        id: u64,
+        channel: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        offset: Option<u64>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
+    },
+    Noted {
+        id: u64,
+    },
     Notification {
         channel: &'a str,
         offset: u64,
@@ -277,6 +305,10 @@ pub enum Frame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in: Option<u64>,
     },
+    Reset {
+        channel: &'a str,
+        epoch: Epoch,
+    },
     Snapshot {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<u64>,
@@ -303,6 +335,17 @@ pub enum Frame<'a> {
         members: Option<&'a [MemberView<'a>]>,
         #[serde(skip_serializing_if = "Option::is_none")]
         count: Option<usize>,
+    },
+    Synced {
+        id: u64,
+        channel: &'a str,
+        epoch: Epoch,
+        #[serde(serialize_with = "base64")]
+        update: &'a [u8],
+        #[serde(serialize_with = "base64")]
+        vector: &'a [u8],
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
     },
     Unfollowed {
         id: u64,

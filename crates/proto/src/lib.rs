@@ -5,6 +5,7 @@
 //! - [`ServerFrame`]: the same, decoded, for clients; [`command`] encodes theirs;
 //! - [`ErrorCode`] and [`CloseCode`]: every code there is, once;
 //! - [`COMMANDS`], [`FRAMES`], [`catalogue`]: all of this described, for tools and pages;
+//! - [`yjs`]: the binary messages of Yjs documents;
 //! - [`Timestamp`], [`Epoch`], [`Level`], [`ChannelName`]: the values that frames carry.
 //!
 //! `docs/protocol.md` is the normative text. No I/O, no async, no clock.
@@ -15,11 +16,14 @@ mod channel;
 mod client;
 mod codes;
 mod decode;
+mod document;
+mod document_catalogue;
 mod encode;
 mod inbox;
 mod inbox_catalogue;
 mod text;
 mod values;
+pub mod yjs;
 
 pub use amend::{Amended, Amendment, Logged, Reaction, Says, author, hide, renew};
 pub use catalogue::{COMMANDS, CommandSpec, FRAMES, FieldKind, FieldSpec, catalogue};
@@ -29,6 +33,9 @@ pub use codes::{CloseCode, ErrorCode};
 pub use decode::{
     Amend, Amending, Command, CommandBody, DecodeError, InboxQuery, Since, Write, decode,
     depth_exceeds,
+};
+pub use document::{
+    AwarenessView, DocumentAwareness, DocumentMerge, DocumentSync, from_base64, to_base64,
 };
 pub use encode::{Change, Event, Frame, Held, MemberView, Position, WelcomeLimits};
 pub use inbox::{Browser, BrowserKeys, CursorView, Hidden, Mark, MarkAs, Secret};

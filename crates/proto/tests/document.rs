@@ -30,6 +30,7 @@ fn every_command_in_the_document_is_a_command() {
     for (_, frame) in frames().into_iter().filter(|(by_client, _)| *by_client) {
         let command = decode(frame).unwrap_or_else(|e| panic!("{frame}: {}", e.message));
         kinds.insert(match command.body {
+            CommandBody::Awareness(_) => "awareness",
             CommandBody::Cursors => "cursors",
             CommandBody::Amend(amend) => match amend.what {
                 Amending::Delete => "delete",
@@ -44,6 +45,7 @@ fn every_command_in_the_document_is_a_command() {
             CommandBody::Inbox(_) => "inbox",
             CommandBody::Leave { .. } => "leave",
             CommandBody::Mark(_) => "mark",
+            CommandBody::Merge(_) => "merge",
             CommandBody::Patch(_) => "patch",
             CommandBody::Ping => "ping",
             CommandBody::Presence { .. } => "presence",
@@ -55,6 +57,7 @@ fn every_command_in_the_document_is_a_command() {
             CommandBody::Remove(_) => "remove",
             CommandBody::Set(_) => "set",
             CommandBody::Subscribe { .. } => "subscribe",
+            CommandBody::Sync(_) => "sync",
             CommandBody::Unfollow { .. } => "unfollow",
             CommandBody::Unread { .. } => "unread",
             CommandBody::Unsubscribe { .. } => "unsubscribe",

@@ -53,13 +53,15 @@ impl Engine {
 }
 
 impl Scene<'_> {
-    /// An event is history now: it becomes part of what the channel is.
+    /// An event is history now: it becomes part of what the channel is. One that has to be read
+    /// again is not kept as it is.
     pub(super) fn fold_in(&mut self, offset: u64, at_ms: u64, event: &Bytes) {
         let channel = &mut *self.channel;
         channel.fold.commit(offset, at_ms, event);
         let Some(checkpoints) = &mut channel.checkpoints else { return };
         checkpoints.noted(event.len());
-        if !checkpoints.is_due(channel.fold.bytes())
+        if channel.estranged
+            || !checkpoints.is_due(channel.fold.bytes())
             || !channel.fold.is_settled(channel.pending.is_empty())
         {
             return;

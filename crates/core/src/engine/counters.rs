@@ -25,6 +25,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Awareness = "awareness",
     Cursors = "cursors",
     Delete = "delete",
     Edit = "edit",
@@ -38,6 +39,7 @@ kinds! {
     Invalid = "invalid",
     Leave = "leave",
     Mark = "mark",
+    Merge = "merge",
     Notify = "notify",
     Patch = "patch",
     Ping = "ping",
@@ -51,6 +53,7 @@ kinds! {
     Remove = "remove",
     Set = "set",
     Subscribe = "subscribe",
+    Sync = "sync",
     Unfollow = "unfollow",
     Unread = "unread",
     Unsubscribe = "unsubscribe",
@@ -60,6 +63,7 @@ kinds! {
 impl CommandKind {
     pub(crate) fn of(body: &CommandBody<'_>) -> Self {
         match body {
+            CommandBody::Awareness(_) => Self::Awareness,
             CommandBody::Cursors => Self::Cursors,
             CommandBody::Amend(amend) => match amend.what {
                 Amending::Delete => Self::Delete,
@@ -74,6 +78,7 @@ impl CommandKind {
             CommandBody::Inbox(_) => Self::Inbox,
             CommandBody::Leave { .. } => Self::Leave,
             CommandBody::Mark(_) => Self::Mark,
+            CommandBody::Merge(_) => Self::Merge,
             CommandBody::Patch(_) => Self::Patch,
             CommandBody::Ping => Self::Ping,
             CommandBody::Presence { .. } => Self::Presence,
@@ -85,6 +90,7 @@ impl CommandKind {
             CommandBody::Remove(_) => Self::Remove,
             CommandBody::Set(_) => Self::Set,
             CommandBody::Subscribe { .. } => Self::Subscribe,
+            CommandBody::Sync(_) => Self::Sync,
             CommandBody::Unfollow { .. } => Self::Unfollow,
             CommandBody::Unread { .. } => Self::Unread,
             CommandBody::Unsubscribe { .. } => Self::Unsubscribe,
@@ -95,6 +101,7 @@ impl CommandKind {
     /// Of a request that answers a command.
     pub(crate) fn of_request(body: &RequestBody) -> Option<Self> {
         Some(match body {
+            RequestBody::Document(ask) => return ask.kind(),
             RequestBody::Enter(_) => Self::Enter,
             RequestBody::Get { .. } => Self::Get,
             RequestBody::History { .. } => Self::History,
@@ -145,12 +152,22 @@ impl Recovery {
     }
 }
 
+/// A count for each kind of command and outcome. Arrays of more than 32 have no [`Default`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Table([[u64; OUTCOMES]; CommandKind::ALL.len()]);
+
+impl Default for Table {
+    fn default() -> Self {
+        Self([[0; OUTCOMES]; CommandKind::ALL.len()])
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Commands that were answered here, or at their channel's home if they went there: by
     /// [`CommandKind`] and outcome.
-    commands: [[u64; OUTCOMES]; CommandKind::ALL.len()],
+    commands: Table,
     /// Events that were stored on disk.
     pub durable: u64,
     /// Events that were kept in memory.
@@ -176,11 +193,11 @@ pub struct Counters {
 impl Counters {
     /// Commands of a kind that had this outcome; `None`: done.
     pub fn commands(&self, kind: CommandKind, outcome: Option<ErrorCode>) -> u64 {
-        self.commands[kind as usize][place(outcome)]
+        self.commands.0[kind as usize][place(outcome)]
     }
 
     pub(crate) fn command(&mut self, kind: CommandKind, outcome: Option<ErrorCode>) {
-        self.commands[kind as usize][place(outcome)] += 1;
+        self.commands.0[kind as usize][place(outcome)] += 1;
     }
 
     pub(crate) fn recovery(&mut self, outcome: Recovery) {
@@ -189,7 +206,7 @@ impl Counters {
 
     /// Adds what another engine has counted.
     pub fn add(&mut self, other: &Counters) {
-        for (mine, theirs) in self.commands.iter_mut().zip(&other.commands) {
+        for (mine, theirs) in self.commands.0.iter_mut().zip(&other.commands.0) {
             mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
         }
         for (mine, theirs) in self.recoveries.iter_mut().zip(&other.recoveries) {

@@ -4,6 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use super::counters::CommandKind;
+use super::document;
 use super::homes::{Agenda, Home};
 use super::inbox::Ask;
 use super::notices::Wants;
@@ -216,6 +217,7 @@ fn creates(body: &RequestBody) -> bool {
         | RequestBody::Members
         | RequestBody::Publish(_)
         | RequestBody::Subscribe(_) => true,
+        RequestBody::Document(ask) => ask.kind().is_some(),
         RequestBody::Back { .. }
         | RequestBody::Detach
         | RequestBody::Gone { .. }
@@ -240,13 +242,16 @@ fn refuse(out: &mut Out, request: &Request, reject: &Reject) {
         let answer = PushAnswer::Unknown;
         return out.post(from.shard, Message::Pushed { ticket, answer });
     }
+    if let RequestBody::Document(ask) = body {
+        return document::refuse(out, request, ask, reject);
+    }
     let Some(kind) = CommandKind::of_request(body) else { return };
     match body {
         RequestBody::Subscribe(Subscribe { nonce, .. }) => {
             out.counters.command(kind, Some(reject.code));
             let text = reject.encode(Some(*id), Some(channel));
-            let (to, channel, nonce) = (from.session, channel.clone(), *nonce);
-            out.post(from.shard, Message::Refused { to, channel, nonce, text });
+            let (to, channel, nonce, code) = (from.session, channel.clone(), *nonce, reject.code);
+            out.post(from.shard, Message::Refused { to, channel, nonce, text, code });
         }
         _ => out.refuse(kind, *from, (*id, channel), reject),
     }
@@ -274,6 +279,7 @@ impl Scene<'_> {
         match body {
             RequestBody::Back { user, old } => self.back(from, &user, old),
             RequestBody::Detach => self.detach(from.shard),
+            RequestBody::Document(ask) => self.document_ask(from, id, *ask),
             RequestBody::Enter(entry) => self.enter(from, id, entry),
             RequestBody::Get { key, after, limit } => {
                 self.get(from, id, key.as_deref(), after.as_deref(), limit);

@@ -33,6 +33,12 @@ pub(super) struct Agenda {
     pub(super) departures: BinaryHeap<Reverse<Departure>>,
     /// When channels have keys that go by themselves (steady milliseconds): one entry each.
     pub(super) expiries: BTreeSet<(u64, Arc<str>)>,
+    /// Documents with awareness that changed; told together when the driver wakes the engine.
+    pub(super) seen: Vec<Arc<str>>,
+    /// When it does: monotonic milliseconds.
+    pub(super) wake_ms: Option<u64>,
+    /// Documents where somebody is seen, who goes when nothing is heard of them.
+    pub(super) aware: Vec<Arc<str>>,
     /// Channels whose count of members changed while counts alone are told.
     pub(super) counting: Vec<Arc<str>>,
     /// Counts are not told again before this (monotonic milliseconds).

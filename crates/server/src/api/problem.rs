@@ -128,6 +128,7 @@ fn status(code: ErrorCode) -> (StatusCode, &'static str) {
         }
         E::BadRequest => (StatusCode::BAD_REQUEST, "The request is not understood"),
         E::Conflict => (StatusCode::CONFLICT, "Somebody was faster"),
+        E::DocumentReset => (StatusCode::CONFLICT, "The document was reset"),
         E::Forbidden => (StatusCode::FORBIDDEN, "This is not allowed"),
         E::InvalidData => (StatusCode::UNPROCESSABLE_ENTITY, "The data is refused"),
         E::LimitExceeded => (StatusCode::TOO_MANY_REQUESTS, "A limit was met"),

@@ -131,11 +131,13 @@ impl World {
 
     fn effect(&mut self, shard: u16, effect: Effect) {
         match effect {
-            // In a world nobody asks by an API, and nobody watches.
+            // In a world nobody asks by an API, nobody watches, and there are no editors.
             Effect::Answer { .. }
             | Effect::Push(_)
             | Effect::Pushed { .. }
-            | Effect::Told { .. } => {}
+            | Effect::SendBinary { .. }
+            | Effect::Told { .. }
+            | Effect::Wake { .. } => {}
             Effect::Append(append) => {
                 if let Some(keeper) = &mut self.node.keeper {
                     keeper.waiting.push_back((shard, append));
