@@ -7,12 +7,12 @@
 //! | `order` | nothing lost, nothing twice, nothing out of order |
 //! | `process` | CPU time and memory of a process |
 //! | `floor` | the reference: a bare loop of `send()` |
-//! | `scenario` | `fanout`, `rooms`, `idle`, `publish`, `live`, `notify`, `storm`, `all` |
+//! | `scenario` | `fanout`, `rooms`, `idle`, `publish`, `live`, `notify`, `storm`, `trace`, `all` |
 //! | `report` | figures for people, files and comparisons |
 //!
 //! `docs/performance.md` says how to read the figures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -40,6 +40,7 @@ pub use scenario::live::LiveArgs;
 pub use scenario::notify::NotifyArgs;
 pub use scenario::publish::PublishArgs;
 pub use scenario::storm::StormArgs;
+pub use scenario::trace::TraceArgs;
 
 use report::{Outcome, Run};
 
@@ -68,6 +69,8 @@ pub enum Command {
     Notify(NotifyArgs),
     /// The return of clients that all lost their connection
     Storm(StormArgs),
+    /// A recorded editing session through the engine's document
+    Trace(TraceArgs),
     /// All targets in one table
     All(AllArgs),
     /// Two saved runs side by side
@@ -90,7 +93,7 @@ pub enum Command {
 pub fn run(args: Args) -> Result<ExitCode, Error> {
     let one = |outcome: Outcome, server: &ServerArgs| {
         print!("{}", outcome.text());
-        finish(&Run::new(vec![outcome], Vec::new()), server)
+        finish(&Run::new(vec![outcome], Vec::new()), server.json.as_deref())
     };
     match args.command {
         Command::Fanout(args) => one(args.run()?, &args.common.server),
@@ -100,10 +103,15 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
         Command::Live(args) => one(args.run()?, &args.server),
         Command::Notify(args) => one(args.run()?, &args.server),
         Command::Storm(args) => one(args.run()?, &args.server),
+        Command::Trace(args) => {
+            let outcome = args.run()?;
+            print!("{}", outcome.text());
+            finish(&Run::new(vec![outcome], Vec::new()), args.json.as_deref())
+        }
         Command::All(args) => {
             let (outcomes, verdicts) = args.run(|outcome| println!("{}", outcome.text()))?;
             print!("{}", report::verdicts(&verdicts));
-            finish(&Run::new(outcomes, verdicts), &args.server)
+            finish(&Run::new(outcomes, verdicts), args.server.json.as_deref())
         }
         Command::Compare { a, b } => {
             print!("{}", report::compare(&Run::load(&a)?, &Run::load(&b)?));
@@ -113,8 +121,8 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
     }
 }
 
-fn finish(run: &Run, server: &ServerArgs) -> Result<ExitCode, Error> {
-    if let Some(path) = &server.json {
+fn finish(run: &Run, json: Option<&Path>) -> Result<ExitCode, Error> {
+    if let Some(path) = json {
         run.save(path)?;
     }
     Ok(if run.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -16,6 +16,7 @@ pub(crate) mod live;
 pub(crate) mod notify;
 pub(crate) mod publish;
 pub(crate) mod storm;
+pub(crate) mod trace;
 mod waiting;
 
 /// How many upgrades are on their way at once, when nobody is in a hurry.

@@ -7,6 +7,7 @@
 //!
 //! - [`engine`]: one shard: its sessions, and the channels whose home it is;
 //! - `channel`: one channel: order, history, exactly-once, presence;
+//! - `document`: one collaborative document: what its log makes;
 //! - [`policy`], [`identity`]: who may do what;
 //! - [`Meter`]: how fast somebody may ask;
 //! - [`PushService`]: whether and where a notification is pushed;
@@ -14,6 +15,7 @@
 //! - [`Limits`]: every limit, once.
 
 mod channel;
+pub mod document;
 pub mod engine;
 pub mod identity;
 mod limits;
@@ -26,7 +28,7 @@ mod rng;
 pub mod store;
 
 pub use engine::{Effect, Engine};
-pub use limits::Limits;
+pub use limits::{DocumentLimits, Limits};
 pub use meter::Meter;
 pub use period::Period;
 pub use push::{PushAnswer, PushDue, PushService, PushSubscription, PushText};

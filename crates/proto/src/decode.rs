@@ -347,7 +347,7 @@ fn describe(error: &serde_json::Error) -> String {
 ///
 /// The text must be valid JSON. Short texts cannot be deep, so most are not read at all.
 pub fn depth_exceeds(json: &str, max: usize) -> bool {
-    if json.len() <= 2 * max {
+    if json.len() <= max.saturating_mul(2) {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);

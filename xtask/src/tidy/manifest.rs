@@ -6,7 +6,18 @@ use super::Finding;
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "crates/core/Cargo.toml",
-        &["bytes", "schemars", "serde", "serde_json", "slab", "smallvec", "tidings-proto"],
+        &[
+            "bytes",
+            "postcard",
+            "schemars",
+            "serde",
+            "serde_json",
+            "similar",
+            "slab",
+            "smallvec",
+            "tidings-proto",
+            "yrs",
+        ],
     ),
     ("crates/proto/Cargo.toml", &["base64", "bytes", "serde", "serde_json"]),
     ("crates/websocket/Cargo.toml", &["base64", "bytes", "flate2", "sha1"]),

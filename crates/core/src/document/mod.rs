@@ -1,0 +1,433 @@
+//! One collaborative document: what its log makes, the only part that knows yrs.
+//!
+//! A document is a fold. Each update is a record of the channel's log ([`record`]), proved
+//! ([`Document::prepare`]) before it is appended and applied ([`Document::commit`]) when it is
+//! stored: so its vector tells only what is stored. The same log always makes the same document:
+//! this copy writes nothing by itself.
+//!
+//! A document that nobody touches rests ([`Document::rest`]): then it is its encoded bytes, a sixth
+//! of what it takes when it is open.
+
+mod engine;
+mod open;
+mod pages;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
+use yrs::{IdSet, Update};
+
+pub use self::engine::Broken;
+use self::open::Open;
+pub use self::record::{Record, What};
+use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
+use crate::store::Epoch;
+
+/// What somebody sent is not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No Yjs update, or no state vector, of version 1.
+    Invalid,
+    /// Longer than `update` of the limits.
+    TooLarge,
+    /// More clients than `clients` of the limits.
+    Clients,
+    /// Shared types, or values, are nested in it deeper than anything needs.
+    Deep,
+}
+
+impl From<yjs::Fault> for Fault {
+    fn from(fault: yjs::Fault) -> Self {
+        match fault {
+            yjs::Fault::Limit("update") => Self::TooLarge,
+            yjs::Fault::Limit("document_clients") => Self::Clients,
+            yjs::Fault::Limit("nesting" | "depth") => Self::Deep,
+            _ => Self::Invalid,
+        }
+    }
+}
+
+/// An update that can be applied.
+#[derive(Debug)]
+pub struct Prepared {
+    bytes: Bytes,
+    update: Update,
+    /// Which structs are in it.
+    structs: IdSet,
+    /// How many levels of shared types it adds at most.
+    levels: usize,
+}
+
+impl Prepared {
+    /// The update.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Whether applying it changes nothing, whatever it is applied to.
+    pub fn is_empty(&self) -> bool {
+        self.update.is_empty()
+    }
+
+    /// Whether there is anything in it but deletions.
+    pub fn inserts(&self) -> bool {
+        self.structs.client_ids().next().is_some()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Document {
+    body: Body,
+    epoch: Epoch,
+    /// Clients that wrote before the last resets, the newest last.
+    buried: Vec<u64>,
+    /// Who changed it since the last version.
+    authors: BTreeSet<Arc<str>>,
+    /// Its encoded length as it was last measured, and what has been applied since.
+    measured: usize,
+    grown: usize,
+    depth: Depth,
+    /// What it was read from, until something is committed: if yrs breaks on one of these updates
+    /// it is made again, without that one.
+    replayed: Vec<Bytes>,
+    /// Records that could not be applied.
+    skipped: u64,
+    /// Pages that have come so far.
+    loading: Vec<u8>,
+}
+
+/// How deep its shared types are nested, at most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Depth {
+    /// What is stored: as last measured, and what has come since. `None`: not measured yet.
+    stored: Option<usize>,
+    since: usize,
+    /// What was admitted and is at the store.
+    ahead: usize,
+    /// How much had grown when it was measured.
+    at: usize,
+}
+
+#[derive(Debug)]
+enum Body {
+    Open(Open),
+    Resting { state: Bytes, waiting: Vec<Bytes>, vector: Bytes, clients: usize },
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Document {
+    /// Nothing yet; its epoch is 0 until it is reset.
+    pub fn new() -> Self {
+        Self {
+            body: Body::blank(),
+            epoch: Epoch(0),
+            buried: Vec::new(),
+            authors: BTreeSet::new(),
+            measured: EMPTY_UPDATE.len(),
+            grown: 0,
+            depth: Depth::default(),
+            replayed: Vec::new(),
+            skipped: 0,
+            loading: Vec::new(),
+        }
+    }
+
+    /// Proves that an update can be applied, to whatever document.
+    pub fn prepare(update: &[u8], limits: &DocumentLimits) -> Result<Prepared, Fault> {
+        let guard = UpdateLimits {
+            bytes: limits.update,
+            clients: limits.clients,
+            nesting: DOCUMENT_LEVELS,
+            ..UpdateLimits::default()
+        };
+        yjs::check_update(update, &guard)?;
+        let bytes = Bytes::copy_from_slice(update);
+        let levels = yjs::levels(update)?;
+        let update = engine::decode(update).ok_or(Fault::Invalid)?;
+        let structs = update.insertions(true);
+        Ok(Prepared { bytes, update, structs, levels })
+    }
+
+    /// Whether this one, which is about to be appended, neither nests shared types too deep nor is
+    /// one too many that waits for others. Then [`commit`](Self::commit) has to follow, or
+    /// [`revert`](Self::revert).
+    pub fn admits(&mut self, prepared: &Prepared) -> bool {
+        if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
+            return false;
+        }
+        if prepared.levels == 0 {
+            return true;
+        }
+        let fits = |depth: &Depth| {
+            let all = depth.stored.map(|stored| stored + depth.since + depth.ahead);
+            all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
+        };
+        if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
+            let waiting = self.waiting();
+            let all = std::iter::once(self.encode()).chain(waiting);
+            let stored = all.map(|update| yjs::levels(&update)).sum::<Result<_, _>>().ok();
+            self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
+        }
+        let admitted = fits(&self.depth);
+        self.depth.ahead += if admitted { prepared.levels } else { 0 };
+        admitted
+    }
+
+    /// What was at the store has failed, all of it.
+    pub fn revert(&mut self) {
+        self.depth.ahead = 0;
+    }
+
+    /// Takes in an update that has been stored. After [`Broken`] the document is empty and has to
+    /// be read again from the store, where [`replay`](Self::replay) gets around it.
+    pub fn commit(&mut self, user: &str, prepared: Prepared) -> Result<(), Broken> {
+        let Prepared { bytes, update, levels, .. } = prepared;
+        self.replayed = Vec::new();
+        self.depth.since += levels;
+        self.depth.ahead = self.depth.ahead.saturating_sub(levels);
+        let applied = self.open().and_then(|open| open.apply(update, &bytes));
+        match applied {
+            Ok(whole) => self.skipped += u64::from(!whole),
+            Err(broken) => {
+                self.clear();
+                return Err(broken);
+            }
+        }
+        self.grown += bytes.len();
+        self.note_author(user);
+        Ok(())
+    }
+
+    /// Takes in a record that was stored. One that cannot be applied is skipped and counted.
+    pub fn replay(&mut self, record: &[u8]) {
+        let Some(Record { user, what }) = Record::decode(record) else {
+            self.skipped += 1;
+            return;
+        };
+        match what {
+            What::Update(update) => {
+                if self.replay_update(update) {
+                    self.note_author(user);
+                } else {
+                    self.skipped += 1;
+                }
+            }
+            What::Reset(epoch) => self.reset(epoch),
+            What::Version(_) => self.authors.clear(),
+        }
+    }
+
+    fn replay_update(&mut self, bytes: &[u8]) -> bool {
+        let Some(update) = engine::decode(bytes) else { return false };
+        let bytes = Bytes::copy_from_slice(bytes);
+        let applied = self.open().and_then(|open| open.apply(update, &bytes));
+        if let Ok(whole) = applied {
+            self.grown += bytes.len();
+            self.depth.stored = None;
+            self.replayed.push(bytes);
+            return whole;
+        }
+        // What yrs has left is of no use: again, without this one.
+        let mut open = Open::blank();
+        for bytes in &self.replayed {
+            let _ = engine::decode(bytes).map(|update| open.apply(update, bytes));
+        }
+        self.body = Body::Open(open);
+        false
+    }
+
+    /// What is stored, as a Yjs state vector.
+    pub fn vector(&self) -> Bytes {
+        match &self.body {
+            Body::Open(open) => engine::encode_vector(&open.vector()).into(),
+            Body::Resting { vector, .. } => vector.clone(),
+        }
+    }
+
+    /// An update with what somebody lacks who has this vector, but for [`waiting`](Self::waiting).
+    pub fn missing(&mut self, vector: &[u8], limits: &DocumentLimits) -> Result<Bytes, Fault> {
+        yjs::check_vector(vector, limits.clients)?;
+        let vector = engine::decode_vector(vector).ok_or(Fault::Invalid)?;
+        if vector.is_empty() {
+            return Ok(self.encode());
+        }
+        let update = self.open().and_then(|open| open.missing(vector));
+        update.map_err(|Broken| Fault::Invalid)
+    }
+
+    /// Updates that were stored and wait for others, which have not come yet. Whoever gets what is
+    /// missing, or all of it, needs these as well: others will be told only what they wait for.
+    pub fn waiting(&self) -> Vec<Bytes> {
+        match &self.body {
+            Body::Open(open) => open.waiting(),
+            Body::Resting { waiting, .. } => waiting.clone(),
+        }
+    }
+
+    /// All of it as one update, but for [`waiting`](Self::waiting).
+    pub fn encode(&mut self) -> Bytes {
+        let state = self.state();
+        (self.measured, self.grown) = (state.len() + length(&self.waiting()), 0);
+        state
+    }
+
+    fn state(&self) -> Bytes {
+        match &self.body {
+            Body::Resting { state, .. } => state.clone(),
+            Body::Open(open) => open.encode().unwrap_or(Bytes::from_static(EMPTY_UPDATE)),
+        }
+    }
+
+    /// About how long its encoding is, and rather more: what was applied since it was encoded last
+    /// counts in full.
+    pub fn bytes(&self) -> usize {
+        self.measured + self.grown
+    }
+
+    /// Whether [`bytes`](Self::bytes) is rather more than it is.
+    pub fn has_grown(&self) -> bool {
+        self.grown > 0
+    }
+
+    /// How many clients have written into it.
+    pub fn clients(&self) -> usize {
+        match &self.body {
+            Body::Open(open) => open.clients().count(),
+            Body::Resting { clients, .. } => *clients,
+        }
+    }
+
+    /// Which document it is, of those that have had its name.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Whether it holds anything of a client that wrote before a reset: it is about a document that
+    /// is gone.
+    pub fn buries(&self, prepared: &Prepared) -> bool {
+        let mut clients = prepared.structs.client_ids();
+        clients.any(|client| self.buried.contains(&client.get()))
+    }
+
+    /// Whether it has anything that is not in here yet. Who comes back sends all deletions there
+    /// are: those are compared, which takes as long as encoding the document, once after a change.
+    pub fn adds(&mut self, prepared: &Prepared) -> bool {
+        !prepared.is_empty() && self.open().map_or(true, |open| open.adds(prepared))
+    }
+
+    /// How many clients there are in it that have not written here yet.
+    pub fn newcomers(&mut self, prepared: &Prepared) -> usize {
+        let Ok(open) = self.open() else { return 0 };
+        prepared.structs.client_ids().filter(|client| !open.has_client(*client)).count()
+    }
+
+    /// Who changed it since the last version, by name; at most [`AUTHORS_NAMED`].
+    pub fn authors(&self) -> impl Iterator<Item = &str> {
+        self.authors.iter().map(|author| &**author)
+    }
+
+    /// A version was taken of it: who changes it is counted anew.
+    pub fn mark_version(&mut self) {
+        self.authors.clear();
+    }
+
+    /// Records and parts of updates that could not be applied, since it was loaded.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// From here on it is another document, with nothing in it.
+    pub fn reset(&mut self, epoch: Epoch) {
+        let open = self.open();
+        let buried: BTreeSet<_> = open.map(|open| open.clients().collect()).unwrap_or_default();
+        self.buried.retain(|client| !buried.contains(client));
+        self.buried.extend(buried);
+        let over = self.buried.len().saturating_sub(BURIED_CLIENTS);
+        self.buried.drain(..over);
+        self.authors.clear();
+        self.epoch = epoch;
+        self.empty();
+    }
+
+    /// Gives memory back until somebody touches it again.
+    pub fn rest(&mut self) {
+        let Body::Open(open) = &self.body else { return };
+        let Ok(state) = open.encode() else { return };
+        let vector = engine::encode_vector(&open.vector()).into();
+        let (clients, waiting) = (open.clients().count(), open.waiting());
+        (self.measured, self.grown) = (state.len() + length(&waiting), 0);
+        self.replayed = Vec::new();
+        self.body = Body::Resting { state, waiting, vector, clients };
+    }
+
+    /// Whether it takes no more memory than its bytes.
+    pub fn is_resting(&self) -> bool {
+        matches!(self.body, Body::Resting { .. })
+    }
+
+    /// Whether nothing would be lost without it.
+    pub fn is_empty(&self) -> bool {
+        let is_blank = matches!(&self.body, Body::Resting { state, .. } if state == EMPTY_UPDATE);
+        is_blank && self.epoch == Epoch(0) && self.authors.is_empty()
+    }
+
+    /// Begins again, with nothing.
+    pub fn clear(&mut self) {
+        *self = Self { skipped: self.skipped, ..Self::new() };
+    }
+
+    fn empty(&mut self) {
+        self.body = Body::blank();
+        (self.measured, self.grown) = (EMPTY_UPDATE.len(), 0);
+        self.depth = Depth { stored: Some(0), ahead: self.depth.ahead, ..Depth::default() };
+        self.replayed = Vec::new();
+        self.loading = Vec::new();
+    }
+
+    fn note_author(&mut self, user: &str) {
+        if !user.is_empty() && self.authors.len() < AUTHORS_NAMED && !self.authors.contains(user) {
+            self.authors.insert(user.into());
+        }
+    }
+
+    /// Wakes it.
+    fn open(&mut self) -> Result<&mut Open, Broken> {
+        if let Body::Resting { state, waiting, .. } = &self.body {
+            self.body = Body::Open(Open::decode(state, waiting)?);
+        }
+        match &mut self.body {
+            Body::Open(open) => Ok(open),
+            Body::Resting { .. } => Err(Broken),
+        }
+    }
+}
+
+impl Depth {
+    /// Measuring takes as long as encoding: not before enough has changed to change something.
+    fn is_worth_measuring(&self, measured: usize, grown: usize) -> bool {
+        let changed = grown.saturating_sub(self.at) > 4096 + measured / 16;
+        self.stored.is_none() || self.since > DOCUMENT_LEVELS / 8 || changed
+    }
+}
+
+impl Body {
+    fn blank() -> Self {
+        let (state, vector) = (Bytes::from_static(EMPTY_UPDATE), Bytes::from_static(EMPTY_VECTOR));
+        Self::Resting { state, waiting: Vec::new(), vector, clients: 0 }
+    }
+}
+
+fn length(updates: &[Bytes]) -> usize {
+    updates.iter().map(Bytes::len).sum()
+}
