@@ -8,12 +8,16 @@
 //! A document that nobody touches rests ([`Document::rest`]): then it is its encoded bytes, a sixth
 //! of what it takes when it is open.
 
+mod diff;
 mod engine;
+mod node;
 mod open;
 mod pages;
 mod record;
+mod restore;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,6 +29,8 @@ use yrs::{IdSet, Update};
 pub use self::engine::Broken;
 use self::open::Open;
 pub use self::record::{Record, What};
+pub use self::restore::restore;
+pub use self::view::{RootKind, json, plain_text, roots};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
 use crate::store::Epoch;
 

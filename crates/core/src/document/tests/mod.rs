@@ -6,6 +6,7 @@ use yrs::{XmlElementPrelim, XmlFragment, XmlTextPrelim};
 use super::*;
 
 mod random;
+mod restoring;
 
 /// Somebody's own copy, with what they have not sent yet.
 struct Author {
