@@ -8,11 +8,14 @@
 //! A document that nobody touches rests ([`Document::rest`]): then it is its encoded bytes, a sixth
 //! of what it takes when it is open.
 
+mod compare;
 mod diff;
+mod edit;
 mod engine;
 mod node;
 mod open;
 mod pages;
+mod plain;
 mod record;
 mod restore;
 #[cfg(test)]
@@ -26,6 +29,8 @@ use bytes::Bytes;
 use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
 use yrs::{IdSet, Update};
 
+pub use self::compare::{Compared, TextChange, compare};
+pub use self::edit::{EditFault, PatchOp, TextEdit, Values, edit_text, json_patch};
 pub use self::engine::Broken;
 use self::open::Open;
 pub use self::record::{Record, What};

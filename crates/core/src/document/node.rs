@@ -64,6 +64,20 @@ impl Shared {
         Self::read(kind, branch, is_text, txn)
     }
 
+    /// A text, also one that is empty.
+    pub(super) fn text(text: &TextRef, txn: &impl ReadTxn) -> Self {
+        let branch = BranchPtr::from(text.as_ref() as &yrs::branch::Branch);
+        Self::read(Kind::Text, branch, true, txn)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let is_empty = match &self.sequence {
+            Sequence::List(list) => list.is_empty(),
+            Sequence::Text(runs) => runs.is_empty(),
+        };
+        is_empty && self.keys.is_empty()
+    }
+
     fn read(kind: Kind, branch: BranchPtr, is_text: bool, txn: &impl ReadTxn) -> Self {
         let map = MapRef::from(branch);
         let keys = map.iter(txn).map(|(key, value)| (key.to_owned(), Node::read(&value, txn)));

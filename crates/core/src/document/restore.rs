@@ -72,7 +72,7 @@ pub(super) fn change(txn: Txn<'_, '_>, branch: BranchPtr, now: &Shared, then: &S
             Some(before) if same(before, node) => {}
             Some(before) => {
                 let held = map.get(txn, key);
-                if !change_inside(txn, held, before, node) {
+                if !change_inside(txn, held.as_ref(), before, node) {
                     put(txn, &map, key, node);
                 }
             }
@@ -98,9 +98,9 @@ pub(super) fn change(txn: Txn<'_, '_>, branch: BranchPtr, now: &Shared, then: &S
 }
 
 /// Whether both are types of one kind: then what is in it was changed.
-fn change_inside(txn: Txn<'_, '_>, held: Option<Out>, now: &Node, then: &Node) -> bool {
+fn change_inside(txn: Txn<'_, '_>, held: Option<&Out>, now: &Node, then: &Node) -> bool {
     let (Node::Shared(now), Node::Shared(then)) = (now, then) else { return false };
-    let Some((_, branch)) = held.as_ref().and_then(shared) else { return false };
+    let Some((_, branch)) = held.and_then(shared) else { return false };
     if now.kind != then.kind {
         return false;
     }
@@ -165,7 +165,7 @@ fn change_list(txn: Txn<'_, '_>, list: &ArrayRef, now: &[Node], then: &[Node]) {
             let (before, after) = (&now[old.start + at], &then[new.start + at]);
             let place = start + at as u32;
             let held = list.get(txn, place);
-            if !change_inside(txn, held, before, after) {
+            if !change_inside(txn, held.as_ref(), before, after) {
                 list.remove_range(txn, place, 1);
                 insert(txn, list, place, after);
             }

@@ -94,7 +94,7 @@ fn read<T>(
     engine::guarded(work).map_err(|Broken| Fault::Invalid)
 }
 
-fn guess(content: &Shared) -> RootKind {
+pub(super) fn guess(content: &Shared) -> RootKind {
     let is_xml = |node: &Node| match node {
         Node::Shared(Shared { kind, .. }) => {
             matches!(kind, Kind::Element(_) | Kind::Fragment | Kind::XmlText)
@@ -156,7 +156,7 @@ impl Node {
 }
 
 /// What JSON cannot say (undefined, bytes, endless numbers) is null.
-fn any_json(any: &Any) -> Value {
+pub(super) fn any_json(any: &Any) -> Value {
     match any {
         Any::Null | Any::Undefined | Any::Buffer(_) => Value::Null,
         Any::Array(list) => Value::Array(list.iter().map(any_json).collect()),

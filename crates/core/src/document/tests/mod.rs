@@ -5,6 +5,7 @@ use yrs::{XmlElementPrelim, XmlFragment, XmlTextPrelim};
 
 use super::*;
 
+mod editing;
 mod random;
 mod restoring;
 

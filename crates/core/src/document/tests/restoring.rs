@@ -152,15 +152,15 @@ fn a_document_is_read_as_text_and_as_json() {
     heading.push_back(&mut txn, XmlTextPrelim::new("Title"));
     drop(txn);
     let state = all(&ada);
-    let json = json(&state, &[]).unwrap();
+    let read = json(&state, &[]).unwrap();
     let expected = serde_json::json!({
         "body": "Plan", "page": "<h1>Title</h1>", "todos": [{"done": false, "text": "milk"}],
     });
-    assert_eq!(json, expected);
+    assert_eq!(read, expected);
     assert_eq!(plain_text(&state, None).unwrap(), "Plan\nTitle\nfalse\nmilk");
     assert_eq!(plain_text(&state, Some("page")).unwrap(), "Title");
     assert_eq!(plain_text(&state, Some("nothing")).unwrap(), "");
-    let told = super::super::json(&state, &[("body", RootKind::Array)]).unwrap();
+    let told = json(&state, &[("body", RootKind::Array)]).unwrap();
     assert_eq!(told["body"], serde_json::json!([]));
     let kinds = [("body", RootKind::Text), ("page", RootKind::Xml), ("todos", RootKind::Array)];
     assert_eq!(roots(&state).unwrap(), kinds.map(|(name, kind)| (name.to_owned(), kind)));
