@@ -25,6 +25,47 @@ pub(crate) const REACTIONS_NAMES_BYTES: usize = 8 << 10;
 /// push events out before there are so many.
 pub(crate) const CHANGES_PER_EVENT: usize = 10;
 
+/// Bytes of all that is to be seen of those who have one document open: whoever comes gets it.
+pub(crate) const AWARENESS_BYTES: usize = 512 << 10;
+
+/// Clients of one document that are remembered for a while when they are gone.
+pub(crate) const AWARENESS_GONE: usize = 1000;
+
+/// How long changes of awareness are gathered before they are told, in milliseconds: cursors that
+/// move all the time are one frame, and nobody sees the delay.
+pub(crate) const AWARENESS_MS: u64 = 50;
+
+/// Bytes of one piece of a document, on the way to somebody who opens it.
+pub(crate) const DOCUMENT_PIECE: usize = 64 << 10;
+
+/// Bytes of updates of which one shard has some parts only.
+pub(crate) const UPLOADED_BYTES: usize = 64 << 20;
+
+/// How long the next part of an update may take, in milliseconds.
+pub(crate) const UPLOAD_MS: u64 = 30_000;
+
+/// Bytes of documents that one shard keeps for those who are reading them, piece by piece. Others
+/// wait meanwhile.
+pub(crate) const SYNCED_BYTES: usize = 64 << 20;
+
+/// Questions for what somebody lacks of a document that one shard has open: each answer may be a
+/// whole document.
+pub(crate) const SYNCS_ASKED: usize = 32;
+
+/// Who reads no piece of a document for so long, while others wait, is too slow.
+pub(crate) const SYNC_STALLED_MS: u64 = 10_000;
+
+/// How long a document is kept ready that nobody touches, in milliseconds.
+pub(crate) const REST_AFTER_MS: u64 = 5000;
+
+/// What an editor may say before its document is open, beside one update.
+pub(crate) const EARLY_BYTES: usize = 64 << 10;
+pub(crate) const EARLY_MESSAGES: usize = 64;
+
+/// How often an editor hears something, in milliseconds: `y-websocket` takes 30 s of silence for
+/// the end.
+pub(crate) const EDITOR_ALIVE_MS: u64 = 20_000;
+
 /// Clients from before resets that a document remembers, to refuse what they still send: two full
 /// documents of them.
 pub(crate) const BURIED_CLIENTS: usize = 20_000;
@@ -88,6 +129,18 @@ pub struct Limits {
     pub producer: usize,
     /// A token: proxies allow headers of 8 KiB.
     pub token: usize,
+    /// One update of a document, all its parts together. A longer one is refused, or closes an
+    /// editor's connection.
+    pub update: usize,
+    /// The awareness of one client of a document (its cursor, its user's name): everybody who has
+    /// the document open gets it.
+    pub awareness: usize,
+    /// Clients of a document for which one session may tell awareness: it is one, and a few after
+    /// pages were loaded again.
+    pub awareness_clients: usize,
+    /// Documents that one shard keeps ready in memory, in bytes. Above it those that nobody edits
+    /// are put to rest, and then no more are opened.
+    pub documents: usize,
     /// How deep `data` may be nested: receivers' parsers recurse.
     pub depth: usize,
     /// Subscriptions of one session.
@@ -109,6 +162,9 @@ pub struct Limits {
     pub expiry_warning: Period,
     /// What may wait to be sent to one connection: then it is a slow consumer.
     pub backlog: usize,
+    /// What a shard holds of editors' messages that have arrived in part, in bytes. A connection
+    /// that goes beyond it is closed and comes back.
+    pub arriving: usize,
     /// How long a closing connection may take to say good-bye.
     pub close_timeout: Period,
     /// Events in one page of history or recovery.
@@ -177,6 +233,10 @@ impl Default for Limits {
             state_key: 128,
             producer: 64,
             token: 8 << 10,
+            update: 1 << 20,
+            awareness: 4 << 10,
+            awareness_clients: 10,
+            documents: 512 << 20,
             depth: 64,
             channels_per_session: 128,
             in_flight: 64,
@@ -187,6 +247,7 @@ impl Default for Limits {
             pong_timeout: Period::secs(10),
             expiry_warning: Period::secs(30),
             backlog: 1 << 20,
+            arriving: 64 << 20,
             close_timeout: Period::secs(5),
             page_events: 100,
             page_bytes: 256 << 10,

@@ -31,6 +31,8 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// Documents that several write at once: Yjs.
+    Document,
     /// Events, one after the other: chat, and whatever else is published.
     #[default]
     Events,
@@ -114,8 +116,9 @@ pub struct Hooks {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NamespacePolicy {
-    /// What its channels are: `events`, one after the other, or `state`, values by their keys. A
-    /// channel that has something stored stays what it is.
+    /// What its channels are: `events`, one after the other, `state`, values by their keys, or
+    /// `document`, what several write at once. A channel that has something stored stays what it
+    /// is.
     pub kind: Kind,
     /// Who may subscribe.
     pub subscribe: Access,
@@ -134,6 +137,8 @@ pub struct NamespacePolicy {
     pub presence: PresencePolicy,
     /// Where `kind` is `state`: how much its channels hold.
     pub state: StatePolicy,
+    /// Where `kind` is `document`: how large one may become.
+    pub document: DocumentPolicy,
     /// Where `kind` is inbox.
     #[serde(skip)]
     pub inbox: InboxPolicy,
@@ -153,6 +158,7 @@ impl Default for NamespacePolicy {
             changes: ChangesPolicy::default(),
             presence: PresencePolicy::default(),
             state: StatePolicy::default(),
+            document: DocumentPolicy::default(),
             inbox: InboxPolicy::default(),
             schema_file: None,
         }
@@ -290,6 +296,23 @@ pub struct StatePolicy {
 impl Default for StatePolicy {
     fn default() -> Self {
         Self { keys: 10_000, bytes: 16 << 20, overflow: Overflow::Disconnect }
+    }
+}
+
+/// Documents in a namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DocumentPolicy {
+    /// Bytes of one document, as it is stored. What would make it larger is refused.
+    pub size: usize,
+    /// Clients that may have written in one document: each page that is loaded and written in is
+    /// one. Above it new ones are refused, and whoever has written goes on.
+    pub clients: usize,
+}
+
+impl Default for DocumentPolicy {
+    fn default() -> Self {
+        Self { size: 10 << 20, clients: 10_000 }
     }
 }
 

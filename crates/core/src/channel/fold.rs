@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::inbox::Inbox;
 use super::state::State;
 use super::topic::Topic;
+use crate::document::Document;
 use crate::policy::Kind;
 
 /// What somebody who reads a snapshot finds behind it, at least: bytes of log.
@@ -20,6 +21,8 @@ pub(crate) enum Fold {
     /// Nothing: its events are all there is.
     #[default]
     Events,
+    /// What several write at once.
+    Document(Box<Document>),
     /// Keys and what they hold.
     State(Box<State>),
     /// A user's notifications.
@@ -32,6 +35,7 @@ impl Fold {
     pub(crate) fn of(kind: Kind) -> Self {
         match kind {
             Kind::Events => Fold::Events,
+            Kind::Document => Fold::Document(Box::default()),
             Kind::Inbox => Fold::Inbox(Box::default()),
             Kind::State => Fold::State(Box::default()),
             Kind::Topic => Fold::Topic(Box::default()),
@@ -47,6 +51,7 @@ impl Fold {
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Fold::Events => true,
+            Fold::Document(document) => document.is_empty(),
             Fold::State(state) => state.len() == 0,
             Fold::Inbox(inbox) => inbox.is_empty(),
             Fold::Topic(topic) => topic.len() == 0,
@@ -57,6 +62,7 @@ impl Fold {
     pub(crate) fn clear(&mut self) {
         match self {
             Fold::Events => {}
+            Fold::Document(document) => document.clear(),
             Fold::State(state) => state.clear(),
             Fold::Inbox(inbox) => **inbox = Inbox::default(),
             Fold::Topic(topic) => **topic = Topic::default(),
@@ -68,6 +74,7 @@ impl Fold {
         let _ = offset;
         match self {
             Fold::Events => {}
+            Fold::Document(document) => document.replay(event),
             Fold::State(state) => state.replay(event),
             Fold::Inbox(inbox) => inbox.replay(at_ms, event),
             Fold::Topic(topic) => topic.replay(event),
@@ -78,8 +85,9 @@ impl Fold {
     pub(crate) fn commit(&mut self, offset: u64, at_ms: u64, event: &Bytes) {
         let _ = at_ms;
         match self {
-            // The last two took it when it was assigned.
-            Fold::Events | Fold::Inbox(_) | Fold::Topic(_) => {}
+            // A document has taken it as what it was made of. The last two took it when it was
+            // assigned.
+            Fold::Events | Fold::Document(_) | Fold::Inbox(_) | Fold::Topic(_) => {}
             Fold::State(state) => state.commit(offset, event),
         }
     }
@@ -88,6 +96,10 @@ impl Fold {
     pub(crate) fn revert(&mut self) -> bool {
         match self {
             Fold::Events => false,
+            Fold::Document(document) => {
+                document.revert();
+                false
+            }
             Fold::State(state) => {
                 state.revert();
                 false
@@ -99,7 +111,7 @@ impl Fold {
     /// Whether it is made of stored events only. `idle`: nothing is at the store.
     pub(crate) fn is_settled(&self, idle: bool) -> bool {
         match self {
-            Fold::Events | Fold::State(_) => true,
+            Fold::Events | Fold::Document(_) | Fold::State(_) => true,
             Fold::Inbox(_) | Fold::Topic(_) => idle,
         }
     }
@@ -108,6 +120,7 @@ impl Fold {
     pub(crate) fn pages(&self, max: usize) -> Vec<Bytes> {
         match self {
             Fold::Events => Vec::new(),
+            Fold::Document(document) => document.pages(max),
             Fold::State(state) => state.pages(max),
             Fold::Inbox(inbox) => inbox.pages(max),
             Fold::Topic(topic) => topic.pages(max),
@@ -118,6 +131,7 @@ impl Fold {
     pub(crate) fn take_page(&mut self, page: &[u8]) {
         match self {
             Fold::Events => {}
+            Fold::Document(document) => document.take_page(page),
             Fold::State(state) => state.take_page(page),
             Fold::Inbox(inbox) => inbox.take_page(page),
             Fold::Topic(topic) => topic.take_page(page),
@@ -128,9 +142,21 @@ impl Fold {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Fold::Events => 0,
+            Fold::Document(document) => document.bytes(),
             Fold::State(state) => state.bytes(),
             Fold::Inbox(inbox) => inbox.bytes(),
             Fold::Topic(topic) => topic.bytes(),
+        }
+    }
+
+    /// How many bytes of log may be behind a checkpoint before the next one is due. As many as it
+    /// has: then each byte of change is written about twice. Inboxes and documents are opened by
+    /// somebody who waits, and log takes longer to read than pages.
+    pub(crate) fn log_behind(&self) -> usize {
+        match self {
+            Fold::Document(document) => document.bytes() / 4,
+            Fold::Inbox(inbox) => inbox.bytes() / 3,
+            _ => self.bytes(),
         }
     }
 
@@ -138,7 +164,7 @@ impl Fold {
     /// who reads faster than the log grows finds what comes behind it.
     pub(crate) fn log_bytes(&self) -> usize {
         match self {
-            Fold::Events | Fold::Inbox(_) | Fold::Topic(_) => 0,
+            Fold::Events | Fold::Document(_) | Fold::Inbox(_) | Fold::Topic(_) => 0,
             Fold::State(state) => state.bytes().max(LOG),
         }
     }
@@ -146,7 +172,7 @@ impl Fold {
     /// Drops what can be made again. `unused`: nobody is subscribed.
     pub(crate) fn tidy(&mut self, unused: bool) {
         match self {
-            Fold::Events | Fold::Inbox(_) | Fold::Topic(_) => {}
+            Fold::Events | Fold::Document(_) | Fold::Inbox(_) | Fold::Topic(_) => {}
             Fold::State(state) => state.tidy(unused),
         }
     }

@@ -1,7 +1,9 @@
 //! A channel at its home: the one place that gives its offsets.
 
+pub(crate) mod aware;
 mod checkpoint;
 mod dedup;
+mod desk;
 mod fold;
 mod history;
 pub(crate) mod inbox;
@@ -14,11 +16,13 @@ pub(crate) mod topic;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 use tidings_proto::Position;
 
 pub(crate) use checkpoint::{Checkpoints, companion, owner};
 pub(crate) use dedup::{Dedup, Seen};
+pub(crate) use desk::{Change as DocumentChange, Desk, Merging};
 pub(crate) use fold::Fold;
 pub(crate) use history::History;
 pub(crate) use presence::{Change, Entry, Presence};
@@ -58,6 +62,8 @@ pub(crate) struct Channel {
     /// Which shards have subscriptions.
     pub(crate) shards: SmallVec<[ShardId; 4]>,
     pub(crate) presence: Option<Box<Presence>>,
+    /// Around a document.
+    pub(crate) desk: Option<Box<Desk>>,
     /// The level that the store reached last: what a duplicate is told.
     pub(crate) level: Level,
     /// When the next of its keys is looked at that go by themselves: steady milliseconds.
@@ -69,6 +75,7 @@ pub(crate) struct Channel {
 impl Channel {
     pub(crate) fn new(name: Arc<str>, namespace: Arc<Namespace>, epoch: Epoch) -> Self {
         let fold = Fold::of(namespace.policy.kind);
+        let desk = matches!(fold, Fold::Document(_)).then(Box::default);
         let is_kept = namespace.policy.history.durable && fold.is_kept();
         Self {
             name,
@@ -87,6 +94,7 @@ impl Channel {
             outgoing: Vec::new(),
             shards: SmallVec::new(),
             presence: None,
+            desk,
             level: Level::Os,
             armed_ms: None,
             used_ms: 0,
@@ -122,7 +130,15 @@ impl Channel {
             // The others were there for the fold.
             events.drain(..events.len().saturating_sub(size));
         }
-        events.iter_mut().for_each(|event| event.event = self.fold.told(&event.event));
+        if self.desk.is_some() {
+            // Nobody reads the updates of a document: they are in it.
+            events.clear();
+        }
+        // A store may hand out pieces of what it read: those that stay are copied, or one small
+        // event would keep all of that in memory.
+        for event in &mut events {
+            event.event = Bytes::copy_from_slice(&self.fold.told(&event.event));
+        }
         self.history = History::restore(events);
         self.dedup = Dedup::restore(loaded.producers, loaded.keys);
     }
@@ -183,7 +199,8 @@ impl Channel {
             && self.checkpoints.as_ref().is_none_or(|checkpoints| !checkpoints.is_writing())
             && self.outgoing.is_empty()
             && (policy.durable || self.fold.is_empty())
-            && self.presence.as_ref().is_none_or(|presence| presence.is_empty());
+            && self.presence.as_ref().is_none_or(|presence| presence.is_empty())
+            && self.desk.as_ref().is_none_or(|desk| desk.aware.is_empty());
         // A channel in memory takes its epoch with it, so it stays for as long as a client could
         // want to recover. The epoch of one that never had an event is derived: see `Homes`.
         let idle = if policy.durable || (self.assigned == 0 && self.dedup.is_empty()) {

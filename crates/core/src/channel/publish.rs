@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use tidings_proto::ErrorCode;
 
+use super::Merging;
 use crate::engine::{Address, Changed, CommandKind};
 use crate::identity::Action;
 use crate::reject::Reject;
@@ -177,5 +178,7 @@ pub(crate) struct Pending {
     pub(crate) changed: Option<Arc<Changed>>,
     /// The change of an event that it is.
     pub(crate) amend: Option<Box<Amend>>,
+    /// The change of a document that it is; who asked for it is there.
+    pub(crate) merge: Option<Box<Merging>>,
     pub(crate) waiters: SmallVec<[Waiter; 1]>,
 }

@@ -84,6 +84,11 @@ impl Prepared {
     pub fn is_empty(&self) -> bool {
         self.update.is_empty()
     }
+
+    /// Whether there is anything in it but deletions.
+    pub fn inserts(&self) -> bool {
+        self.structs.client_ids().next().is_some()
+    }
 }
 
 /// See the module.
@@ -299,6 +304,11 @@ impl Document {
     /// counts in full.
     pub fn bytes(&self) -> usize {
         self.measured + self.grown
+    }
+
+    /// Whether [`bytes`](Self::bytes) is rather more than it is.
+    pub fn has_grown(&self) -> bool {
+        self.grown > 0
     }
 
     /// How many clients have written into it.

@@ -183,6 +183,7 @@ impl Engine {
         match target.namespace.policy.kind {
             Kind::Events => {}
             Kind::State => return Err(wrong_kind(true)),
+            Kind::Document => return Err(Reject::bad_request("documents are changed by `merge`")),
             Kind::Inbox | Kind::Topic => {
                 let why = "nobody publishes to an inbox: `notify` its user, by the HTTP API";
                 return Err(Reject::bad_request(why));

@@ -11,6 +11,7 @@ use tidings_proto::{
 
 use super::Engine;
 use super::counters::CommandKind;
+use super::document::Dialect;
 use super::knocking::Then;
 use super::session::Stage;
 use super::types::{Effect, Now, RequestBody, SessionKey, Subscribe, own};
@@ -91,12 +92,17 @@ impl Engine {
             self.greet(key);
         }
         let channel = channel_of(&body).map(ToOwned::to_owned);
+        let part = matches!(&body, CommandBody::Merge(merge) if merge.more);
         let kind = CommandKind::of(&body);
         let outcome = self.meter(now, key, kind);
         let outcome = outcome.and_then(|()| self.dispatch(now, key, id, body));
         if let Err(reject) = &outcome {
             self.out.counters.command(kind, Some(reject.code));
             self.send_reject(key, Some(id), channel.as_deref(), reject);
+            if kind == CommandKind::Merge {
+                let of = channel.as_deref().unwrap_or_default();
+                self.refuse_upload(now, key, (of, part), reject);
+            }
             if reject.code == ErrorCode::RateLimited {
                 return self.too_soon(key, reject);
             }
@@ -131,6 +137,7 @@ impl Engine {
             B::History { channel, before, after, limit } => {
                 let target = self.target(key, &channel, Action::Subscribe)?;
                 self.require(key, &target, Action::History)?;
+                has_history(&target)?;
                 let body = self.history_body(before, after, limit)?;
                 self.ask_inside(key, id, target, body)
             }
@@ -143,8 +150,8 @@ impl Engine {
             | B::Read { .. }
             | B::Unfollow { .. }
             | B::Unread { .. }) => self.inbox_command(key, id, body),
-            B::Awareness(_) | B::Merge(_) | B::Sync(_) => {
-                Err(Reject::new(ErrorCode::BadRequest, "the channel is no document"))
+            body @ (B::Awareness(_) | B::Merge(_) | B::Sync(_)) => {
+                self.document_command(now, key, id, body)
             }
             B::Amend(amend) => self.amend_command(now, key, id, &amend),
             B::Set(write) => self.write_command(now, key, id, Verb::Set, &write),
@@ -303,9 +310,16 @@ impl Engine {
         presence: bool,
     ) -> Result<(), Reject> {
         let target = self.target(key, channel, Action::Subscribe)?;
-        if presence {
+        let is_document = target.namespace.policy.kind == Kind::Document;
+        let (hears, mut presence) = (presence, presence);
+        if is_document {
+            // Who may not see others yet may still write, and may see them later.
+            presence = presence && self.require(key, &target, Action::Presence).is_ok();
+        } else if presence {
             self.require(key, &target, Action::Presence)?;
         }
+        // What was missed of a document is asked for by `sync`.
+        let (since, rewind) = if is_document { (None, None) } else { (since, rewind) };
         if since.is_some() || rewind.is_some() {
             self.require(key, &target, Action::History)?;
         }
@@ -329,7 +343,9 @@ impl Engine {
         }
         let rewind = rewind.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
         // The session fills the rest in.
-        let subscribe = Subscribe { nonce: 0, since, rewind, presence, wait: false };
+        let dialect = Dialect::Json;
+        let wait = false;
+        let subscribe = Subscribe { nonce: 0, since, rewind, presence, wait, hears, dialect };
         self.place(key, id, target.channel, subscribe);
         Ok(())
     }
@@ -420,6 +436,14 @@ impl Engine {
         self.ask_leaving(key, id, target.channel, RequestBody::Leave { user, answer: true });
         Ok(())
     }
+}
+
+/// What was changed in a document is not kept as events.
+pub(super) fn has_history(target: &Target) -> Result<(), Reject> {
+    if target.namespace.policy.kind == Kind::Document {
+        return Err(Reject::bad_request("a document has no history of events: `sync` it"));
+    }
+    Ok(())
 }
 
 fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {

@@ -409,7 +409,7 @@ impl Engine {
         why: &Reject,
     ) {
         self.out.counters.command(CommandKind::Subscribe, Some(why.code));
-        self.refused(key, channel, nonce, why.encode(Some(id), Some(channel)));
+        self.refused(key, channel, nonce, why.encode(Some(id), Some(channel)), why.code);
     }
 
     /// Sends a command home that takes nothing: behind what waits, and else in any case.

@@ -101,6 +101,7 @@ impl CommandKind {
     /// Of a request that answers a command.
     pub(crate) fn of_request(body: &RequestBody) -> Option<Self> {
         Some(match body {
+            RequestBody::Document(ask) => return ask.kind(),
             RequestBody::Enter(_) => Self::Enter,
             RequestBody::Get { .. } => Self::Get,
             RequestBody::History { .. } => Self::History,

@@ -4,6 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use super::counters::CommandKind;
+use super::document;
 use super::homes::{Agenda, Home};
 use super::inbox::Ask;
 use super::notices::Wants;
@@ -82,6 +83,7 @@ impl Engine {
         // The session's shard has checked it, under an older policy at worst.
         let namespace = namespace.ok_or_else(|| Reject::forbidden("the namespace is gone"))?;
         let durable = namespace.policy.history.durable;
+        self.make_room(now, &namespace)?;
         // A store forgets channels that were idle for long; by then this has changed.
         let period = self.steady_ms(now) / FORGET_AFTER_MS;
         let seeds = (self.config.store_identity.wrapping_add(period), self.config.seed);
@@ -112,9 +114,11 @@ impl Engine {
                     self.scene(index, now).tell_anew();
                 }
                 self.scene(index, now).arm_expiry();
+                self.scene(index, now).weigh();
                 for request in waiting {
                     self.scene(index, now).request(request);
                 }
+                self.scene(index, now).checkpoint_early();
             }
             Err(_) => {
                 // What is in memory may be more than is stored.
@@ -181,7 +185,9 @@ impl Engine {
             let channel = &mut self.homes.slab[index].channel;
             channel.expire(steady_ms);
             if channel.can_unload(now.mono_ms, idle_ms) {
-                self.homes.remove(index);
+                if !self.scene(index, now).checkpoint_early() {
+                    self.homes.remove(index);
+                }
             } else if !channel.estranged {
                 self.scene(index, now).expire_items();
             }
@@ -216,6 +222,7 @@ fn creates(body: &RequestBody) -> bool {
         | RequestBody::Members
         | RequestBody::Publish(_)
         | RequestBody::Subscribe(_) => true,
+        RequestBody::Document(ask) => ask.kind().is_some(),
         RequestBody::Back { .. }
         | RequestBody::Detach
         | RequestBody::Gone { .. }
@@ -240,13 +247,16 @@ fn refuse(out: &mut Out, request: &Request, reject: &Reject) {
         let answer = PushAnswer::Unknown;
         return out.post(from.shard, Message::Pushed { ticket, answer });
     }
+    if let RequestBody::Document(ask) = body {
+        return document::refuse(out, request, ask, reject);
+    }
     let Some(kind) = CommandKind::of_request(body) else { return };
     match body {
         RequestBody::Subscribe(Subscribe { nonce, .. }) => {
             out.counters.command(kind, Some(reject.code));
             let text = reject.encode(Some(*id), Some(channel));
-            let (to, channel, nonce) = (from.session, channel.clone(), *nonce);
-            out.post(from.shard, Message::Refused { to, channel, nonce, text });
+            let (to, channel, nonce, code) = (from.session, channel.clone(), *nonce, reject.code);
+            out.post(from.shard, Message::Refused { to, channel, nonce, text, code });
         }
         _ => out.refuse(kind, *from, (*id, channel), reject),
     }
@@ -274,6 +284,7 @@ impl Scene<'_> {
         match body {
             RequestBody::Back { user, old } => self.back(from, &user, old),
             RequestBody::Detach => self.detach(from.shard),
+            RequestBody::Document(ask) => self.document_ask(from, id, *ask),
             RequestBody::Enter(entry) => self.enter(from, id, entry),
             RequestBody::Get { key, after, limit } => {
                 self.get(from, id, key.as_deref(), after.as_deref(), limit);

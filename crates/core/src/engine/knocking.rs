@@ -39,6 +39,8 @@ pub(super) struct Knock {
 pub(super) enum Then {
     /// Its first command, which is no `hello`.
     Command(Box<str>),
+    /// An editor, which says nothing of itself first.
+    Editor,
     /// The answer to a `refresh`; `identity`: what the token says, if the authority knows.
     Refresh { id: u64, identity: Option<Identity> },
     /// The answer to a `hello`, and what its ticket named.
@@ -221,6 +223,10 @@ impl Engine {
             Then::Command(text) => {
                 self.read_on(key);
                 self.receive(now, key, &text);
+            }
+            Then::Editor => {
+                self.read_on(key);
+                self.let_editor_in(now, key);
             }
             Then::Welcome { id, from } => self.let_in(now, key, id, from),
             Then::Refresh { .. } => {}

@@ -179,6 +179,7 @@ impl Scene<'_> {
                 except: None,
                 changed: Some(changed),
                 amend: None,
+                merge: None,
                 waiters: SmallVec::new(),
             });
         }

@@ -16,6 +16,7 @@ mod commands;
 mod conflating;
 mod consulting;
 mod counters;
+mod document;
 mod farewell;
 mod home;
 mod homes;
@@ -52,6 +53,7 @@ use crate::policy::Policy;
 use crate::reject::Reject;
 use crate::{Limits, rng::Rng};
 use consulting::Consulting;
+use document::Desks;
 use homes::Homes;
 use notices::Attendance;
 use resuming::Registry;
@@ -61,6 +63,7 @@ use topics::Topics;
 
 pub use consulting::{About, Advice, Denial, Draft, DraftChange, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
+pub use document::{Dialect, Editor};
 pub use inbox::{Inquiry, Notify};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use notices::{Attendee, Happened, Notice, Wants};
@@ -68,7 +71,7 @@ pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
 pub use topics::Subscriber;
 pub use types::{
-    Address, Changed, Delivery, Effect, Message, Now, PageReply, Request, SessionKey, ShardId,
+    Address, Changed, Delivery, Effect, Message, Now, PageReply, Raw, Request, SessionKey, ShardId,
     TopicKey,
 };
 
@@ -130,6 +133,8 @@ pub struct Engine {
     readers: HashMap<(SessionKey, TopicKey), Reader>,
     /// Who is behind and has something under way, see `conflating.rs`.
     probing: HashSet<SessionKey>,
+    /// What sessions have under way with documents.
+    desks: Desks,
     /// Sessions that end when they have their answers, and when they shall come back.
     farewells: HashMap<SessionKey, (CloseCode, Option<u64>)>,
     /// The last session that ended or left, for [`Engine::who`].
@@ -199,6 +204,7 @@ impl Engine {
             consulting: Consulting::default(),
             readers: HashMap::new(),
             probing: HashSet::new(),
+            desks: Desks::default(),
             farewells: HashMap::new(),
             gone: None,
             here: HashMap::new(),
@@ -280,6 +286,7 @@ impl Engine {
         self.tick_registry(now);
         self.tick_attendance(now);
         self.tick_conflating();
+        self.tick_documents(now);
         self.settle(now);
         self.tick_homes(now);
         self.settle(now);
@@ -312,15 +319,16 @@ impl Engine {
             Message::Attendance { who, from, there } => self.attendance(now, who, from, there),
             Message::Claim { id, attempt, to } => self.claimed(now, id, attempt, to),
             Message::Ended { id, at, legacy } => self.session_ended(now, id, at, legacy),
+            Message::Edited(edited) => self.edited(*edited),
             Message::Events { channel, batch } => self.events(&channel, batch),
             Message::Gave { id, to } => self.give(now, id, 0, to),
             Message::Given { id, to, legacy } => {
                 self.given(now, id, to, legacy.map(|legacy| *legacy));
             }
             Message::Late { to } => self.late(now, to),
-            Message::Page(page) => self.page(*page),
-            Message::Refused { to, channel, nonce, text } => {
-                self.refused(to, &channel, nonce, text);
+            Message::Page(page) => self.page(now, *page),
+            Message::Refused { to, channel, nonce, text, code } => {
+                self.refused(to, &channel, nonce, text, code);
             }
             Message::Pushed { ticket, answer } => {
                 self.out.effects.push(Effect::Pushed { ticket, answer });
@@ -330,8 +338,11 @@ impl Engine {
                 self.note_answered(began_us);
                 self.answered(to, text);
             }
+            Message::Reset { channel } => self.document_was_reset(&channel),
             Message::Request(request) => self.request(now, request),
+            Message::Seen { to, channel, messages } => self.seen(to, &channel, messages),
             Message::Surrender { session, id, to } => self.surrender(session, id, to),
+            Message::Synced(synced) => self.synced(now, *synced),
         }
     }
 }

@@ -191,6 +191,7 @@ impl Scene<'_> {
             except,
             changed,
             amend,
+            merge: None,
             waiters,
         });
     }
@@ -227,6 +228,9 @@ impl Scene<'_> {
                 self.channel.dedup.revert(producer, key);
                 self.channel.failing = true;
                 self.answer_unavailable(pending.waiters);
+                if let Some(merging) = pending.merge {
+                    self.fail_change(*merging);
+                }
             }
         }
         if self.channel.pending.is_empty() && self.channel.failing {
@@ -245,6 +249,9 @@ impl Scene<'_> {
     /// A publish is as safe as it will be: it is history now, and all are told.
     fn commit(&mut self, pending: Pending, level: Level) {
         let Pending { offset, at_ms, event, producer, key, except, changed, waiters, .. } = pending;
+        if let (Some(merging), Ok(record)) = (pending.merge, &event) {
+            return self.commit_change(*merging, (offset, at_ms), record, level);
+        }
         let stored = event.is_ok().then_some(offset);
         self.channel.dedup.commit(producer.as_ref(), key.as_ref(), stored, at_ms);
         match event {

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tidings_proto::{Frame, Position};
 
 use super::counters::{CommandKind, Recovery};
+use super::document::Opened;
 use super::home::{Scene, flush};
 use super::types::{Address, Delivery, Message, PageReply, Subscribe};
 use crate::channel::state::Snapshot;
@@ -60,7 +61,8 @@ impl Scene<'_> {
         };
         let reply = frame.encode();
         let count = if subscribe.wait { 0 } else { self.limits.page_events };
-        let begin = Begin { start, gap, snapshot, reply: Some(reply) };
+        let opened = self.opened(subscribe);
+        let begin = Begin { start, gap, snapshot, reply: Some(reply), opened };
         self.send_page(from, subscribe.nonce, begin, count);
     }
 
@@ -119,11 +121,16 @@ impl Scene<'_> {
             snapshot = self.snapshot();
         }
         let count = self.limits.page_events;
-        self.send_page(from, nonce, Begin { start, gap, snapshot, reply: None }, count);
+        self.send_page(
+            from,
+            nonce,
+            Begin { start, gap, snapshot, reply: None, opened: None },
+            count,
+        );
     }
 
     fn send_page(&mut self, to: Address, nonce: u16, begin: Begin, count: usize) {
-        let Begin { mut start, mut gap, mut snapshot, reply } = begin;
+        let Begin { mut start, mut gap, mut snapshot, reply, opened } = begin;
         let mut events = Vec::new();
         if let Some(all) = &snapshot {
             // It says all that there is, so nothing is missing.
@@ -145,8 +152,19 @@ impl Scene<'_> {
             next = (page.end < self.channel.last).then_some(page.end);
         }
         let channel = self.channel.name.clone();
-        let page =
-            PageReply { to: to.session, channel, nonce, reply, gap, snapshot, tail, events, next };
+        let to_session = to.session;
+        let page = PageReply {
+            to: to_session,
+            channel,
+            nonce,
+            reply,
+            gap,
+            snapshot,
+            tail,
+            events,
+            opened,
+            next,
+        };
         self.out.post(to.shard, Message::Page(Box::new(page)));
     }
 }
@@ -159,4 +177,5 @@ struct Begin {
     /// Instead of the gap, where there are keys.
     snapshot: Option<Arc<Snapshot>>,
     reply: Option<Bytes>,
+    opened: Option<Opened>,
 }

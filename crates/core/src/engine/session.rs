@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::document::Editing;
 use super::resuming::Claim;
 use super::types::{Subscribe, TopicKey};
 use crate::identity::Identity;
@@ -48,6 +49,8 @@ pub(crate) struct Session {
     /// The channels that it has entered. Boxed: most have entered none.
     #[expect(clippy::box_collection, reason = "8 bytes instead of 24 in every idle session")]
     pub(crate) entered: Option<Box<Vec<Arc<str>>>>,
+    /// What it has to do with documents. Boxed: most have none.
+    pub(crate) editing: Option<Box<Editing>>,
     pub(crate) next_nonce: u16,
     /// Commands without an answer.
     pub(crate) in_flight: u16,
@@ -107,6 +110,7 @@ impl Session {
             opened_ms,
             subscriptions: SmallVec::new(),
             entered: None,
+            editing: None,
             next_nonce: 0,
             in_flight: 0,
             bad_frames: 0,

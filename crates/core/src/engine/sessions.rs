@@ -7,6 +7,7 @@ use tidings_proto::{CloseCode, ErrorCode, Frame};
 
 use super::Engine;
 use super::counters::CommandKind;
+use super::document::Dialect;
 use super::knocking::NO_KEY;
 use super::resuming::Legacy;
 use super::service::SERVICE;
@@ -17,6 +18,7 @@ use super::types::{
 };
 use crate::channel::state::Snapshot;
 use crate::identity::{Action, Identity, TokenError};
+use crate::policy::Kind;
 use crate::reject::Reject;
 
 /// What is said of a subscription that ends.
@@ -127,6 +129,7 @@ impl Engine {
             let channel = self.topics.channel(topic).clone();
             self.send_home(key, 0, channel, body);
         }
+        self.send_piece(now, key);
         self.settle(now);
     }
 
@@ -196,6 +199,9 @@ impl Engine {
         if to == SERVICE {
             return self.out.effects.push(Effect::Answer { text });
         }
+        if self.dialect(to) != Dialect::Json {
+            return self.settled(to);
+        }
         let resume_at = self.config.limits.in_flight / 2;
         let Some(session) = self.session(to) else { return };
         session.in_flight = session.in_flight.saturating_sub(1);
@@ -233,8 +239,9 @@ impl Engine {
     }
 
     /// A subscription begins or goes on.
-    pub(super) fn page(&mut self, page: PageReply) {
-        let PageReply { to, channel, nonce, reply, gap, snapshot, tail, events, next } = page;
+    pub(super) fn page(&mut self, now: Now, page: PageReply) {
+        let PageReply { to, channel, nonce, reply, gap, snapshot, tail, events, opened, next } =
+            page;
         let Some(topic) = self.topics.find(&channel) else { return };
         let Some(session) = self.session(to) else { return };
         let Some(sub) = session.by_nonce(topic, nonce) else { return };
@@ -272,7 +279,8 @@ impl Engine {
         }
         self.topics.stop_paging(topic, to);
         let held = tail.is_some();
-        let place = self.topics.join(topic, Subscriber { slot: to.slot, presence, held });
+        let dialect = self.dialect(to);
+        let place = self.topics.join(topic, Subscriber { slot: to.slot, presence, held, dialect });
         if let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) {
             sub.stage = Stage::Live(place);
         }
@@ -285,17 +293,31 @@ impl Engine {
                 self.probe(to);
             }
         }
+        if let Some(opened) = opened {
+            self.open_paper(now, to, topic, opened);
+        }
         self.go_on_paging(to);
     }
 
     /// A subscription was refused by the channel's home.
-    pub(super) fn refused(&mut self, to: SessionKey, channel: &str, nonce: u16, text: Bytes) {
+    pub(super) fn refused(
+        &mut self,
+        to: SessionKey,
+        channel: &str,
+        nonce: u16,
+        text: Bytes,
+        code: ErrorCode,
+    ) {
         let Some(topic) = self.topics.find(channel) else { return };
         let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) else {
             return;
         };
         let stage = sub.stage;
         self.end_subscription(to, topic, nonce);
+        if self.dialect(to) != Dialect::Json {
+            self.settled(to);
+            return self.editor_shut_out(to, code);
+        }
         self.answered(to, text);
         if let Stage::Leaving(id) = stage {
             self.out.counters.command(CommandKind::Unsubscribe, None);
@@ -327,6 +349,7 @@ impl Engine {
 
     /// Takes a subscription out of its topic; the home hears of it when it was the shard's last.
     fn release(&mut self, key: SessionKey, topic: TopicKey, stage: Stage) {
+        self.put_paper_away(key, topic);
         if matches!(stage, Stage::Page(_) | Stage::Waiting) {
             self.topics.stop_paging(topic, key);
             self.readers.remove(&(key, topic));
@@ -383,6 +406,7 @@ impl Engine {
             self.release(key, sub.topic, sub.stage);
         }
         let session = self.take_out(key);
+        self.desks.forget(key);
         self.farewells.remove(&key);
         self.probing.remove(&key);
         self.forget_consulting(key);
@@ -425,7 +449,9 @@ impl Engine {
             let channel = self.topics.channel(sub.topic);
             let allowed = self.config.policy.namespace_of(channel).is_some_and(|namespace| {
                 namespace.allows(identity, Action::Subscribe, channel)
-                    && (!sub.presence || namespace.allows(identity, Action::Presence, channel))
+                    && (!sub.presence
+                        || namespace.policy.kind == Kind::Document
+                        || namespace.allows(identity, Action::Presence, channel))
                     && authority.stands(identity, id, Some(channel))
             });
             if !allowed {
@@ -433,6 +459,7 @@ impl Engine {
             }
         }
         self.revoke_all(key, ended, NOT_ALLOWED);
+        self.hold_papers(key);
         self.leave_disallowed(key);
     }
 
@@ -467,6 +494,9 @@ impl Engine {
     fn revoke(&mut self, key: SessionKey, topic: TopicKey, nonce: u16, why: &'static str) {
         let channel = self.topics.channel(topic).clone();
         self.end_subscription(key, topic, nonce);
+        if self.dialect(key) != Dialect::Json {
+            return self.editor_shut_out(key, ErrorCode::Forbidden);
+        }
         let reject = Reject::new(ErrorCode::Forbidden, why);
         let text = reject.encode(None, Some(&channel));
         self.out.effects.push(Effect::Send { session: key, text });

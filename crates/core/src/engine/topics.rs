@@ -6,6 +6,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::conflating::Newest;
+use super::document::Dialect;
 use super::types::{SessionKey, TopicKey};
 
 /// A live subscriber: an entry of the list that a fan-out goes through.
@@ -17,6 +18,8 @@ pub struct Subscriber {
     pub presence: bool,
     /// It is behind: what is in history is not sent to it, see [`Engine::lag`](super::Engine::lag).
     pub held: bool,
+    /// What it speaks: editors get [`Delivery::binary`](super::Delivery::binary), not the text.
+    pub dialect: Dialect,
 }
 
 /// A channel that sessions of this shard are subscribed to.
@@ -130,6 +133,14 @@ impl Topics {
         let list = &mut self.topics[key.0 as usize].subscribers;
         if let Some(subscriber) = list.get_mut(place as usize) {
             subscriber.held = held;
+        }
+    }
+
+    /// Whether a subscriber hears presence: it may change.
+    pub(super) fn hear(&mut self, key: TopicKey, place: u32, presence: bool) {
+        let list = &mut self.topics[key.0 as usize].subscribers;
+        if let Some(subscriber) = list.get_mut(place as usize) {
+            subscriber.presence = presence;
         }
     }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use tidings_proto::{CloseCode, Epoch};
+use tidings_proto::{CloseCode, Epoch, ErrorCode};
 
 use super::consulting::About;
+use super::document::{Ask as DocumentAsk, Dialect, Edited, Opened, Synced};
 use super::inbox::Ask;
 use super::notices::{Attendee, Notice};
 use super::placement::Traveller;
@@ -66,23 +67,44 @@ pub struct Delivery {
     pub kept: bool,
     /// It changes this key of a channel that has keys.
     pub changed: Option<Arc<Changed>>,
+    /// The same for editors; `None`: they are told nothing.
+    pub raw: Option<Arc<Raw>>,
 }
 
 impl Delivery {
     /// Of what is in history.
     pub(crate) fn kept(text: Bytes, except: Option<Address>) -> Self {
-        Self { text, except, presence: false, kept: true, changed: None }
+        Self { text, except, presence: false, kept: true, changed: None, raw: None }
     }
 
     /// Of what is nowhere else.
     pub(crate) fn passing(text: Bytes, except: Option<Address>) -> Self {
-        Self { text, except, presence: false, kept: false, changed: None }
+        Self { text, except, presence: false, kept: false, changed: None, raw: None }
     }
 
     /// For those who asked for presence.
     pub(crate) fn presence(text: Bytes) -> Self {
-        Self { text, except: None, presence: true, kept: false, changed: None }
+        Self { text, except: None, presence: true, kept: false, changed: None, raw: None }
     }
+
+    /// The message for an editor that speaks this; `None`: it is told nothing.
+    pub fn binary(&self, dialect: Dialect) -> Option<&Bytes> {
+        let raw = self.raw.as_ref()?;
+        match dialect {
+            Dialect::Json => None,
+            Dialect::Yjs => Some(&raw.yjs),
+            Dialect::Hocuspocus => Some(&raw.hocuspocus),
+        }
+    }
+}
+
+/// A frame as editors get it: whole messages, made once for all of them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// For [`Dialect::Yjs`].
+    pub yjs: Bytes,
+    /// For [`Dialect::Hocuspocus`].
+    pub hocuspocus: Bytes,
 }
 
 /// A key that has changed, and to what: whatever the frame says, which may be less.
@@ -192,8 +214,23 @@ pub enum Effect {
         /// Whose.
         session: SessionKey,
     },
-    /// Send one frame.
+    /// Send one frame. An editor is sent nothing then: its dialect has no such frame.
     Send {
+        /// To whom.
+        session: SessionKey,
+        /// The JSON.
+        text: Bytes,
+    },
+    /// Send one binary message to an editor, see [`Engine::open_editor`](super::Engine::open_editor).
+    SendBinary {
+        /// To whom.
+        session: SessionKey,
+        /// The message.
+        message: Bytes,
+    },
+    /// Send one frame, and call [`Engine::received`](super::Engine::received) when so much of it
+    /// has arrived that the next one may go: when that is, is the driver's to say.
+    SendProbing {
         /// To whom.
         session: SessionKey,
         /// The JSON.
@@ -206,6 +243,12 @@ pub enum Effect {
         channel: Arc<str>,
         /// The frames, in order.
         batch: Arc<[Delivery]>,
+    },
+    /// Call [`Engine::wake`](super::Engine::wake) when the monotonic clock is there: some 50 ms from
+    /// now, much sooner than the next [`Engine::tick`](super::Engine::tick). One at a time.
+    Wake {
+        /// Milliseconds of [`Now::mono_ms`].
+        at_ms: u64,
     },
 }
 
@@ -232,6 +275,8 @@ pub enum Message {
         /// Who claims it.
         to: Address,
     },
+    /// To an editor's session: what its change came to.
+    Edited(Box<Edited>),
     /// To a session's registry: it has ended, and leaves this behind.
     Ended {
         /// Its id.
@@ -276,6 +321,20 @@ pub enum Message {
         /// Where it lives.
         at: Address,
     },
+    /// To a shard with subscribers: a document was reset.
+    Reset {
+        /// Which.
+        channel: Arc<str>,
+    },
+    /// To a session: who is seen in a document that it has open.
+    Seen {
+        /// Whose.
+        to: SessionKey,
+        /// The document.
+        channel: Arc<str>,
+        /// In its dialect.
+        messages: Vec<Bytes>,
+    },
     /// To a session: another connection takes its place.
     Surrender {
         /// Whose place.
@@ -285,6 +344,8 @@ pub enum Message {
         /// Who takes it.
         to: Address,
     },
+    /// To a session: what it lacks of a document.
+    Synced(Box<Synced>),
     /// To a session: the answer to a command.
     Reply {
         /// Whose command.
@@ -306,6 +367,8 @@ pub enum Message {
         nonce: u16,
         /// The frame.
         text: Bytes,
+        /// Its code.
+        code: ErrorCode,
     },
     /// To a shard with subscribers.
     Events {
@@ -331,6 +394,8 @@ pub struct PageReply {
     /// changed since. `None`: they may not.
     pub(crate) tail: Option<(u64, Vec<Arc<Changed>>)>,
     pub(crate) events: Vec<Bytes>,
+    /// With the first page of a document.
+    pub(crate) opened: Option<Opened>,
     /// Where the next page begins; `None`: live from here.
     pub(crate) next: Option<u64>,
 }
@@ -353,6 +418,7 @@ pub(crate) enum RequestBody {
     },
     /// The shard has no more subscriptions to the channel.
     Detach,
+    Document(Box<DocumentAsk>),
     Enter(Entry),
     Get {
         key: Option<Box<str>>,
@@ -393,6 +459,9 @@ pub(crate) struct Subscribe {
     /// Send no events yet: other pages are under way to the session.
     pub(crate) wait: bool,
     pub(crate) presence: bool,
+    /// It would hear presence if it may: that of a document can come later.
+    pub(crate) hears: bool,
+    pub(crate) dialect: Dialect,
 }
 
 /// Owned JSON of a borrowed piece of a frame, in one line: over HTTP, lines are frames. (In JSON a

@@ -1,7 +1,7 @@
 //! Whether an update or a vector of a stranger may be given to a decoder.
 
 use super::depth::Nest;
-use super::walk::{Content, Id, Item, Kind, Of, Parent, Struct, Visitor, walk};
+use super::walk::{Content, DEPTH_OF_CHECKED, Id, Item, Kind, Of, Parent, Struct, Visitor, walk};
 use super::{Fault, MAX_CLOCK, MAX_NUMBER, Reader};
 
 /// How much an update may ask for.
@@ -141,10 +141,10 @@ fn crowd(places: &mut [Place<'_>], max: usize) -> Result<(), Fault> {
 /// between structs included.
 ///
 /// # Errors
-/// As [`check_update`], without limits.
+/// As [`check_update`], without its limits.
 pub fn for_each_client(update: &[u8], each: impl FnMut(u64, u32, u32)) -> Result<(), Fault> {
     let mut extents = Extents { each, now: None };
-    walk(update, usize::MAX, &mut extents)?;
+    walk(update, DEPTH_OF_CHECKED, &mut extents)?;
     extents.say();
     Ok(())
 }

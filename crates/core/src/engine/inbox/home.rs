@@ -105,6 +105,7 @@ impl Scene<'_> {
             except: None,
             changed: None,
             amend: None,
+            merge: None,
             waiters,
         });
     }

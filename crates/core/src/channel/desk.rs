@@ -1,0 +1,48 @@
+//! What lies around a document at its home.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_proto::Epoch;
+
+use super::aware::Aware;
+use crate::document::Prepared;
+use crate::engine::Address;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    pub(crate) aware: Aware,
+    /// All of it, encoded, until it changes: many come at once.
+    pub(crate) whole: Option<Bytes>,
+    /// What it counts for in the shard's memory of documents.
+    pub(crate) weight: usize,
+    /// It is on the agenda of those that may be put to rest.
+    pub(crate) awake: bool,
+    /// When it was last looked into: monotonic milliseconds.
+    pub(crate) touched_ms: u64,
+    /// Bytes of updates that are at the store.
+    pub(crate) pending: usize,
+    /// A reset is at the store: what comes behind it would be about the document of before.
+    pub(crate) resetting: bool,
+}
+
+/// A record of a document that is at the store.
+#[derive(Debug)]
+pub(crate) struct Merging {
+    pub(crate) from: Address,
+    pub(crate) id: u64,
+    pub(crate) user: Arc<str>,
+    /// An editor is told otherwise.
+    pub(crate) editor: bool,
+    /// When it came: monotonic microseconds.
+    pub(crate) began_us: u64,
+    pub(crate) what: Change,
+}
+
+/// What it changes.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Update(Prepared),
+    Reset(Epoch),
+}

@@ -1,0 +1,393 @@
+//! Editors: sessions that speak a protocol of Yjs. What is refused to a `y-websocket` client ends
+//! its connection, for good or not: there is nothing else that it would hear.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tidings_proto::yjs::aware::{self, AwareLimits};
+use tidings_proto::yjs::sync::{self, Message, Sync};
+use tidings_proto::yjs::{Fault, check_vector};
+use tidings_proto::{CloseCode, ErrorCode};
+
+use super::wording::{Word, say};
+use super::{Ask, Dialect, Edited, Editing, Editor, Merge};
+use crate::channel::aware::Told;
+use crate::engine::Engine;
+use crate::engine::counters::CommandKind;
+use crate::engine::knocking::Then;
+use crate::engine::types::{Effect, Now, RequestBody, SessionKey, Subscribe};
+use crate::identity::Action;
+use crate::limits::{EARLY_BYTES, EARLY_MESSAGES, EDITOR_ALIVE_MS};
+use crate::policy::Kind;
+use crate::reject::Reject;
+
+/// An update that changes nothing.
+const NOTHING: &[u8] = &[0, 0];
+
+impl Engine {
+    /// The session that was just [opened](Self::open) is an editor's: from now on its messages go
+    /// to [`receive_binary`](Self::receive_binary). Its token was given before, if it has one.
+    pub fn open_editor(&mut self, now: Now, key: SessionKey, editor: Editor) {
+        let Some(session) = self.session(key) else { return };
+        let (dialect, document) = match editor {
+            Editor::Yjs { document } => (Dialect::Yjs, Some(document)),
+            Editor::Hocuspocus => (Dialect::Hocuspocus, None),
+        };
+        session.editing = Some(Box::new(Editing::new(dialect, document)));
+        if dialect == Dialect::Yjs {
+            if self.config.policy.hooks.connect.is_some() {
+                self.knock(now, key, None, Then::Editor);
+            } else {
+                self.let_editor_in(now, key);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// What a session speaks.
+    pub fn dialect(&self, key: SessionKey) -> Dialect {
+        let here = self.sessions.get(key.slot as usize).filter(|s| s.serial == key.serial);
+        here.and_then(|session| session.editing.as_ref()).map_or(Dialect::Json, |it| it.dialect)
+    }
+
+    /// Nothing but the rules stands between an editor and its document.
+    pub(in crate::engine) fn let_editor_in(&mut self, now: Now, key: SessionKey) {
+        let Some(session) = self.session(key) else { return };
+        session.open = true;
+        if session.identity.is_none() && !self.authenticate(now, key, None) {
+            return;
+        }
+        if !self.count_session(key) {
+            return;
+        }
+        self.greet(key);
+        let Some(session) = self.session(key) else { return };
+        let document = session.editing.as_ref().and_then(|editing| editing.document.clone());
+        let Some(document) = document else { return };
+        if let Err(reject) = self.open_for_editor(now, key, &document) {
+            self.out.counters.command(CommandKind::Subscribe, Some(reject.code));
+            self.editor_refused(key, &document, &reject);
+        }
+    }
+
+    /// Subscribes an editor to a document.
+    pub(super) fn open_for_editor(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        document: &Arc<str>,
+    ) -> Result<(), Reject> {
+        self.meter(now, key, CommandKind::Subscribe)?;
+        let target = self.target(key, document, Action::Subscribe)?;
+        if target.namespace.policy.kind != Kind::Document {
+            return Err(Reject::new(ErrorCode::NotFound, "the channel is no document"));
+        }
+        let presence = self.require(key, &target, Action::Presence).is_ok();
+        let subscribe = Subscribe {
+            nonce: 0,
+            since: None,
+            rewind: 0,
+            wait: false,
+            presence,
+            hears: true,
+            dialect: self.dialect(key),
+        };
+        self.place(key, 0, target.channel, subscribe);
+        Ok(())
+    }
+
+    /// A binary message of an editor.
+    pub fn receive_binary(&mut self, now: Now, key: SessionKey, message: &[u8]) {
+        match self.dialect(key) {
+            Dialect::Json => self.end_session(key, CloseCode::BadFrame, None),
+            Dialect::Yjs => self.receive_yjs(now, key, message),
+            Dialect::Hocuspocus => self.end_session(key, CloseCode::NotFound, None),
+        }
+        self.settle(now);
+    }
+
+    fn receive_yjs(&mut self, now: Now, key: SessionKey, message: &[u8]) {
+        let Some(editing) = self.session(key).and_then(|session| session.editing.as_mut()) else {
+            return;
+        };
+        let Some(document) = editing.document.clone() else { return };
+        if !editing.is_open {
+            return self.keep_early(key, message);
+        }
+        for message in sync::decode(message) {
+            let done = message.map_err(|_| malformed()).and_then(|message| match message {
+                Message::Sync(Sync::Step1(vector)) => self.editor_asks(key, &document, vector),
+                Message::Sync(Sync::Step2(update) | Sync::Update(update)) => {
+                    self.editor_merges(now, key, &document, update)
+                }
+                Message::Awareness(update) => self.editor_tells(now, key, &document, update),
+                Message::QueryAwareness => {
+                    self.ask_seen(key, &document, false);
+                    Ok(())
+                }
+                Message::Denied(_) => Ok(()),
+            });
+            if let Err(reject) = done {
+                self.editor_refused(key, &document, &reject);
+            }
+            if self.session(key).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Editors do not wait until their document is open before they talk.
+    fn keep_early(&mut self, key: SessionKey, message: &[u8]) {
+        let max = EARLY_BYTES + self.config.limits.update;
+        let Some(session) = self.session(key) else { return };
+        let Some(editing) = &mut session.editing else { return };
+        let bytes: usize = editing.early.iter().map(|early| early.len()).sum();
+        let full = editing.early.len() >= EARLY_MESSAGES;
+        if full || bytes + message.len() > max {
+            return self.end_session(key, CloseCode::RateLimited, None);
+        }
+        editing.early.push(message.into());
+        if editing.early.len() >= EARLY_MESSAGES / 2 && !session.paused {
+            session.paused = true;
+            self.out.effects.push(Effect::Pause { session: key });
+        }
+    }
+
+    /// The home of a document has let an editor in.
+    pub(super) fn editor_opened(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        document: &Arc<str>,
+        vector: &[u8],
+        seen: Vec<Bytes>,
+    ) {
+        let dialect = self.dialect(key);
+        let step1 = say(dialect, document, Word::Sync(Sync::Step1(vector)));
+        for message in std::iter::once(step1).chain(seen) {
+            self.out.effects.push(Effect::SendBinary { session: key, message });
+        }
+        let Some(session) = self.session(key) else { return };
+        let Some(editing) = &mut session.editing else { return };
+        editing.is_open = true;
+        for message in std::mem::take(&mut editing.early) {
+            self.receive_yjs(now, key, &message);
+        }
+        self.read_on_if_idle(key);
+    }
+
+    fn editor_asks(
+        &mut self,
+        key: SessionKey,
+        document: &Arc<str>,
+        vector: &[u8],
+    ) -> Result<(), Reject> {
+        // How many clients it may have is the document's to say.
+        check_vector(vector, vector.len()).map_err(|_| malformed())?;
+        self.sync_document(key, 0, document.clone(), None, vector.to_vec());
+        Ok(())
+    }
+
+    pub(super) fn editor_merges(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        document: &Arc<str>,
+        update: &[u8],
+    ) -> Result<(), Reject> {
+        if *update == *NOTHING {
+            self.editor_told(key, document, true);
+            return Ok(());
+        }
+        let target = self.open_document(key, document, Action::Subscribe)?;
+        let allowed = self.require(key, &target, Action::Publish).is_ok();
+        super::commands::check_update(update.len(), self.config.limits.update)?;
+        self.throttle(now, key, CommandKind::Merge);
+        let Some(user) = self.user_of(key) else { return Ok(()) };
+        let (update, began_us) = (Bytes::copy_from_slice(update), now.mono_us);
+        let merge = Merge { user, epoch: None, update, editor: true, allowed, began_us };
+        self.ask(key, 0, target.channel, RequestBody::Document(Box::new(Ask::Merge(merge))));
+        Ok(())
+    }
+
+    pub(super) fn editor_tells(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        document: &Arc<str>,
+        update: &[u8],
+    ) -> Result<(), Reject> {
+        let limits = &self.config.limits;
+        let limits =
+            AwareLimits { entries: update.len(), state: limits.awareness, depth: limits.depth };
+        let entries = match aware::entries(update, &limits) {
+            Ok(entries) => entries,
+            // Nobody is shown it, which is as much as a cursor is worth.
+            Err(Fault::Limit(_)) => return Ok(()),
+            Err(_) => return Err(malformed()),
+        };
+        if entries.is_empty() || !self.may(key, document, Action::Presence) {
+            return Ok(());
+        }
+        self.throttle(now, key, CommandKind::Awareness);
+        let Some(user) = self.user_of(key) else { return Ok(()) };
+        let told = entries.into_iter().map(|entry| Told {
+            client: entry.client,
+            clock: entry.clock,
+            state: entry.state.and_then(|text| one_line(text)),
+        });
+        self.note_told(key, document);
+        let ask = Ask::Aware { user, told: told.collect(), editor: true };
+        self.send_home(key, 0, document.clone(), RequestBody::Document(Box::new(ask)));
+        Ok(())
+    }
+
+    /// An editor cannot be told to send something again: who is too fast is read more slowly.
+    fn throttle(&mut self, now: Now, key: SessionKey, kind: CommandKind) {
+        let Err(reject) = self.meter(now, key, kind) else { return };
+        let until_ms = now.mono_ms + reject.retry_after.unwrap_or(0);
+        let Some(session) = self.session(key) else { return };
+        if !std::mem::replace(&mut session.paused, true) {
+            self.out.effects.push(Effect::Pause { session: key });
+        }
+        let until = self.desks.throttled.entry(key).or_default();
+        *until = until_ms.max(*until);
+    }
+
+    /// What an editor's change came to.
+    pub(in crate::engine) fn edited(&mut self, edited: Edited) {
+        let Edited { to, channel, outcome } = edited;
+        self.settled(to);
+        match outcome {
+            Ok(()) => self.editor_told(to, &channel, true),
+            Err(reject) => self.editor_refused(to, &channel, &reject),
+        }
+    }
+
+    /// Whether a change is stored, for editors that want to know.
+    fn editor_told(&mut self, key: SessionKey, document: &Arc<str>, stored: bool) {
+        let _ = (key, document, stored);
+    }
+
+    /// Something that an editor wanted is refused.
+    pub(in crate::engine) fn editor_refused(
+        &mut self,
+        key: SessionKey,
+        document: &Arc<str>,
+        why: &Reject,
+    ) {
+        let Some(session) = self.session(key) else { return };
+        let Some(editing) = &mut session.editing else { return };
+        if why.code == ErrorCode::Forbidden && editing.is_open {
+            if !std::mem::replace(&mut editing.denied, true) {
+                let message = sync::denied(&why.message).into();
+                self.out.effects.push(Effect::SendBinary { session: key, message });
+            }
+            return;
+        }
+        let _ = document;
+        self.end_session(key, close_code(why.code), why.retry_after);
+    }
+
+    /// A subscription of an editor was refused, or has ended.
+    pub(in crate::engine) fn editor_shut_out(&mut self, key: SessionKey, code: ErrorCode) {
+        self.end_session(key, close_code(code), None);
+    }
+
+    /// A document was reset: editors have no way to throw away what they hold.
+    pub(in crate::engine) fn document_was_reset(&mut self, channel: &str) {
+        let Some(topic) = self.topics.find(channel) else { return };
+        let subscribers = self.topics.subscribers(topic).iter();
+        let editors = subscribers.filter(|it| it.dialect != Dialect::Json).map(|it| it.slot);
+        for slot in editors.collect::<Vec<_>>() {
+            let Some(session) = self.sessions.get(slot as usize) else { continue };
+            let key = SessionKey { slot, serial: session.serial };
+            self.editor_shut_out(key, ErrorCode::DocumentReset);
+        }
+    }
+
+    /// What an editor may do has changed.
+    pub(super) fn editor_access(&mut self, key: SessionKey, document: &Arc<str>, write: bool) {
+        let Some(session) = self.session(key) else { return };
+        if let Some(editing) = &mut session.editing {
+            editing.denied = false;
+        }
+        if write {
+            // It answers with what was refused meanwhile.
+            self.ask_seen(key, document, true);
+        }
+    }
+
+    /// Who says nothing to a `y-websocket` client is taken to be gone.
+    pub(super) fn tick_editors(&mut self, now: Now) {
+        let due = self.desks.throttled.iter().filter(|(_, until)| **until <= now.mono_ms);
+        let due: Vec<_> = due.map(|(key, _)| *key).collect();
+        for key in due {
+            self.desks.throttled.remove(&key);
+            self.read_on_if_idle(key);
+        }
+        if now.mono_ms < self.desks.alive_ms {
+            return;
+        }
+        self.desks.alive_ms = now.mono_ms + EDITOR_ALIVE_MS;
+        let nobody: Bytes = sync::awareness(&aware::encode(&[])).into();
+        for (slot, session) in &self.sessions {
+            if session.editing.as_ref().is_some_and(|it| it.dialect == Dialect::Yjs && it.is_open) {
+                let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+                let session = SessionKey { slot, serial: session.serial };
+                self.out.effects.push(Effect::SendBinary { session, message: nobody.clone() });
+            }
+        }
+    }
+
+    /// Reads on from an editor that was paused, unless it is owed much or has to wait.
+    fn read_on_if_idle(&mut self, key: SessionKey) {
+        let resume_at = self.config.limits.in_flight / 2;
+        let waits = self.desks.throttled.contains_key(&key);
+        let Some(session) = self.session(key).filter(|session| session.paused) else { return };
+        if usize::from(session.in_flight) <= resume_at && !waits {
+            session.paused = false;
+            self.out.effects.push(Effect::Resume { session: key });
+        }
+    }
+
+    /// A command of an editor is done, which it is told in its own way.
+    pub(in crate::engine) fn settled(&mut self, key: SessionKey) {
+        let Some(session) = self.session(key) else { return };
+        session.in_flight = session.in_flight.saturating_sub(1);
+        if !self.farewells.is_empty() && self.part_if_answered(key) {
+            return;
+        }
+        self.read_on_if_idle(key);
+    }
+}
+
+/// A state as others are shown it in frames, which are lines.
+fn one_line(text: &str) -> Option<Box<RawValue>> {
+    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    Some(crate::engine::types::own(raw))
+}
+
+fn malformed() -> Reject {
+    Reject::new(ErrorCode::InvalidData, "no message of this protocol")
+}
+
+/// How the connection of an editor ends that is refused something. 44xx: for good.
+fn close_code(code: ErrorCode) -> CloseCode {
+    match code {
+        ErrorCode::DocumentReset => CloseCode::DocumentReset,
+        ErrorCode::Forbidden => CloseCode::Forbidden,
+        ErrorCode::InvalidData | ErrorCode::BadRequest => CloseCode::BadFrame,
+        ErrorCode::NotFound => CloseCode::NotFound,
+        ErrorCode::TooLarge => CloseCode::TooLarge,
+        ErrorCode::Unauthorized => CloseCode::TokenRefused,
+        ErrorCode::LimitExceeded | ErrorCode::RateLimited => CloseCode::RateLimited,
+        ErrorCode::AlreadySubscribed
+        | ErrorCode::Conflict
+        | ErrorCode::NotSubscribed
+        | ErrorCode::OutOfSequence
+        | ErrorCode::Server
+        | ErrorCode::Unavailable => CloseCode::Unavailable,
+    }
+}

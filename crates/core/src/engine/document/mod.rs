@@ -1,0 +1,175 @@
+//! Documents that several edit at once: what is asked of them, and in which dialect.
+//!
+//! `commands.rs` is the side of sessions, with `uploads.rs` (updates in parts), `syncing.rs` (what
+//! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there) and
+//! `editor.rs` (connections that speak a protocol of Yjs instead of JSON). `home.rs` and `aware.rs`
+//! are a document's home, `memory.rs` is about how much all of them take.
+
+mod aware;
+mod commands;
+mod editor;
+mod home;
+mod memory;
+mod papers;
+mod syncing;
+mod uploads;
+mod wording;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_proto::Epoch;
+
+pub(super) use home::refuse;
+pub(crate) use papers::{Editing, Opened};
+
+use super::Engine;
+use super::counters::CommandKind;
+use super::types::{Now, SessionKey};
+use crate::channel::aware::Told;
+use crate::reject::Reject;
+use syncing::Syncs;
+use uploads::Uploads;
+
+/// What a session speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// The frames of `docs/protocol.md`.
+    #[default]
+    Json,
+    /// The messages of `y-websocket`: one document for each connection.
+    Yjs,
+    /// The messages of `@hocuspocus/provider`: each names its document.
+    Hocuspocus,
+}
+
+/// A connection of an editor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Editor {
+    /// [`Dialect::Yjs`].
+    Yjs {
+        /// The document's channel.
+        document: Arc<str>,
+    },
+    /// [`Dialect::Hocuspocus`].
+    Hocuspocus,
+}
+
+/// What is asked of a document's home.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// What is to be seen of clients of the session. An editor waits for no answer.
+    Aware {
+        user: Arc<str>,
+        told: Vec<Told>,
+        editor: bool,
+    },
+    Merge(Merge),
+    /// From now on it is another document, with nothing in it.
+    Reset {
+        user: Arc<str>,
+    },
+    /// The session is not to be seen any more. Nobody waits for an answer.
+    Quit,
+    /// All who are seen there, in this dialect; and what is stored, so that the editor sends what
+    /// is not.
+    Seen {
+        dialect: Dialect,
+        vector: bool,
+    },
+    /// What somebody lacks who has this vector.
+    Sync {
+        epoch: Option<Epoch>,
+        vector: Vec<u8>,
+        editor: bool,
+    },
+}
+
+/// A change on its way.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    pub(crate) user: Arc<str>,
+    /// Of the document that it is about, if its author says so.
+    pub(crate) epoch: Option<Epoch>,
+    pub(crate) update: Bytes,
+    pub(crate) editor: bool,
+    /// Whether its user may change the document: who may not, and says only what everybody knows, is
+    /// no offender. Editors do when they come.
+    pub(crate) allowed: bool,
+    /// When it came: monotonic microseconds.
+    pub(crate) began_us: u64,
+}
+
+impl Desks {
+    /// A session is over.
+    pub(super) fn forget(&mut self, key: SessionKey) {
+        self.uploads.forget(key);
+        self.syncs.forget(key);
+        self.throttled.remove(&key);
+    }
+}
+
+impl Engine {
+    /// What takes too long, and who has to hear something.
+    pub(super) fn tick_documents(&mut self, now: Now) {
+        self.tick_uploads(now);
+        self.tick_syncs(now);
+        self.tick_editors(now);
+        self.expire_awareness(now);
+        self.rest_documents(now);
+    }
+}
+
+impl Ask {
+    /// The command that it answers.
+    pub(super) fn kind(&self) -> Option<CommandKind> {
+        match self {
+            Ask::Aware { editor: true, .. } | Ask::Quit | Ask::Seen { .. } => None,
+            Ask::Aware { .. } => Some(CommandKind::Awareness),
+            Ask::Merge(_) | Ask::Reset { .. } => Some(CommandKind::Merge),
+            Ask::Sync { .. } => Some(CommandKind::Sync),
+        }
+    }
+}
+
+/// What somebody lacks of a document, for the session's shard.
+#[derive(Debug)]
+pub struct Synced {
+    pub(crate) to: SessionKey,
+    pub(crate) id: u64,
+    pub(crate) channel: Arc<str>,
+    pub(crate) outcome: Result<Lacks, Reject>,
+}
+
+/// What brings somebody to `vector`.
+#[derive(Debug)]
+pub(crate) struct Lacks {
+    pub(crate) epoch: Epoch,
+    pub(crate) vector: Bytes,
+    /// As of which offset.
+    pub(crate) offset: u64,
+    /// For an editor updates, each valid by itself; else parts of one, to be joined.
+    pub(crate) pieces: Vec<Bytes>,
+    /// Updates that wait for others, which have not come yet: not among the pieces.
+    pub(crate) waiting: Vec<Bytes>,
+}
+
+/// What an editor's change came to.
+#[derive(Debug)]
+pub struct Edited {
+    pub(crate) to: SessionKey,
+    pub(crate) channel: Arc<str>,
+    pub(crate) outcome: Result<(), Reject>,
+}
+
+/// What a shard has under way for its sessions.
+#[derive(Debug, Default)]
+pub(super) struct Desks {
+    uploads: Uploads,
+    syncs: Syncs,
+    /// Editors that were too fast, and until when they are not read (monotonic milliseconds).
+    throttled: HashMap<SessionKey, u64>,
+    /// When those who would take silence for the end are told something again.
+    alive_ms: u64,
+}

@@ -1,0 +1,10 @@
+//! Documents that several write at once: whoever writes, leaves and comes back.
+
+#![allow(clippy::unwrap_used, reason = "stories, told briefly")]
+
+mod desk;
+mod editing;
+mod merging;
+mod random;
+mod seeing;
+mod writer;
