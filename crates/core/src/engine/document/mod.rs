@@ -8,6 +8,7 @@
 mod aware;
 mod commands;
 mod editor;
+mod hocuspocus;
 mod home;
 mod memory;
 mod papers;
@@ -116,6 +117,7 @@ impl Engine {
         self.tick_uploads(now);
         self.tick_syncs(now);
         self.tick_editors(now);
+        self.tick_tokens(now);
         self.expire_awareness(now);
         self.rest_documents(now);
     }
