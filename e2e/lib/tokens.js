@@ -3,14 +3,17 @@ import { createHmac } from 'node:crypto'
 
 const SECRET = 'a secret for tests, at least 32 bytes long'
 
+/** The table of the key that tokens are signed with. */
+export const KEY = `[[auth.key]]
+algorithm = "HS256"
+secret = "${SECRET}"`
+
 /** A configuration where people sign in; tokens end on the second. */
 export const SIGNED_IN = `
 [auth]
 anonymous = false
 leeway = "0s"
-[[auth.key]]
-algorithm = "HS256"
-secret = "${SECRET}"
+${KEY}
 [limits]
 expiry_warning = "1s"
 [namespace.chat]
@@ -24,9 +27,7 @@ presence = { access = "signed-in" }
 export const OPEN = `
 [auth]
 anonymous = true
-[[auth.key]]
-algorithm = "HS256"
-secret = "${SECRET}"
+${KEY}
 [namespace.chat]
 subscribe = "anyone"
 publish = "anyone"
@@ -34,9 +35,10 @@ history = { size = 10000, durable = true }
 presence = { access = "anyone" }
 `
 
-export function token(sub, seconds = 3600) {
+/** `channels`: what it grants, by pattern. */
+export function token(sub, seconds = 3600, channels = undefined) {
   const part = value => Buffer.from(JSON.stringify(value)).toString('base64url')
   const now = Math.floor(Date.now() / 1000)
-  const body = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub, iat: now, exp: now + seconds })}`
+  const body = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub, iat: now, exp: now + seconds, channels })}`
   return `${body}.${createHmac('sha256', SECRET).update(body).digest('base64url')}`
 }

@@ -156,6 +156,9 @@ pub struct Limits {
     pub expiry_warning: Period,
     /// What may wait to be sent to one connection: then it is a slow consumer.
     pub backlog: usize,
+    /// What a shard holds of editors' messages that have arrived in part, in bytes. A connection
+    /// that goes beyond it is closed and comes back.
+    pub arriving: usize,
     /// How long a closing connection may take to say good-bye.
     pub close_timeout: Period,
     /// Events in one page of history or recovery.
@@ -238,6 +241,7 @@ impl Default for Limits {
             pong_timeout: Period::secs(10),
             expiry_warning: Period::secs(30),
             backlog: 1 << 20,
+            arriving: 64 << 20,
             close_timeout: Period::secs(5),
             page_events: 100,
             page_bytes: 256 << 10,

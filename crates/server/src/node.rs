@@ -18,6 +18,7 @@ use crate::operations::{Exposure, Operations};
 use crate::push::Pushes;
 use crate::rate::{Counts, Proxies, Rates};
 use crate::shard::mailbox::Mailbox;
+use crate::shard::wire::Wire;
 use crate::storage::Storage;
 use crate::transport::origin::Origins;
 use crate::transport::tls::TlsKeys;
@@ -74,7 +75,9 @@ pub(crate) struct Settings {
     pub(crate) rates: Arc<Rates>,
     /// Who says whom a request is from.
     pub(crate) proxies: Proxies,
-    pub(crate) websocket: tidings_websocket::Config,
+    websocket: tidings_websocket::Config,
+    /// For editors, whose messages are longer.
+    editors: tidings_websocket::Config,
     pub(crate) origins: Origins,
     /// Whether permessage-deflate is offered.
     pub(crate) compression: bool,
@@ -93,12 +96,14 @@ impl Settings {
         (rates, proxies): (Arc<Rates>, Proxies),
     ) -> Self {
         let limits = Arc::new(config.limits.clone());
+        let messages = |most| tidings_websocket::Config {
+            max_frame: most,
+            max_message: most,
+            max_fragments: limits.fragments,
+        };
         Self {
-            websocket: tidings_websocket::Config {
-                max_frame: limits.frame,
-                max_message: limits.frame,
-                max_fragments: limits.fragments,
-            },
+            websocket: messages(limits.frame),
+            editors: messages(limits.update + AROUND_UPDATE),
             limits,
             policy: Arc::new(policy),
             rates,
@@ -114,6 +119,16 @@ impl Settings {
             page: config.server.page,
             console: config.server.console,
         }
+    }
+}
+
+/// What a message of an editor has around an update: lengths, and the document's name.
+const AROUND_UPDATE: usize = 1024;
+
+impl Settings {
+    /// What a connection's messages may be.
+    pub(crate) fn websocket_of(&self, wire: Wire) -> tidings_websocket::Config {
+        if wire.is_editor() { self.editors } else { self.websocket }
     }
 }
 

@@ -291,6 +291,7 @@ async fn live(shard: Rc<Shard>, listener: std::net::TcpListener) {
     tokio::task::spawn_local(accept::accept(shard.clone(), listener));
     let turning = shard.clone();
     tokio::task::spawn_local(std::future::poll_fn(move |cx| turning.poll_turns(cx)));
+    tokio::task::spawn_local(shard.clone().ring());
     let mut ticks = tokio::time::interval(TICK);
     while !shard.stopping.get() {
         tokio::select! {

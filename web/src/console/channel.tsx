@@ -54,6 +54,11 @@ export function ChannelPage({ channel }: { channel: string }) {
         </div>
       )}
       {kind === 'state' && <StateColumns channel={channel} />}
+      {kind === 'document' && (
+        <p className="notice">
+          <b>A document:</b> its editors read and write it, and nothing of it is shown here. Its offset is the number of updates.
+        </p>
+      )}
       {kind === 'inbox' && (
         <p className="notice">
           <b>The inbox of <a dir="auto" href={href('users', userOf(channel))}>{userOf(channel)}</a>:</b> what

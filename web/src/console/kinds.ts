@@ -2,7 +2,7 @@
 import { useApi } from './api.ts'
 import { useLoad } from './load.ts'
 
-export type Kind = 'events' | 'state' | 'inbox'
+export type Kind = 'document' | 'events' | 'state' | 'inbox'
 type Kinds = Readonly<Record<string, Kind>>
 
 interface Info { readonly kinds?: Kinds }

@@ -489,6 +489,8 @@ pub(super) struct Info {
     /// Channels in memory.
     pub(super) channels: usize,
     /// What the channels of each namespace are.
-    #[schemars(extend("additionalProperties" = { "enum": ["events", "inbox", "state"] }))]
+    #[schemars(extend("additionalProperties" = {
+        "enum": ["document", "events", "inbox", "state"]
+    }))]
     pub(super) kinds: BTreeMap<String, Kind>,
 }

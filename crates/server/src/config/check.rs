@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
-use tidings_core::policy::{Access, Hook, INBOX, NamespacePolicy, WhenDown};
+use tidings_core::policy::{Access, Hook, INBOX, Kind, NamespacePolicy, WhenDown};
 
 use super::{Acme, Config, ConfigError, Problem, StoreKind, Tls, Tokens};
 use crate::acme::{NAMES_MAX, is_name};
@@ -194,7 +194,7 @@ impl Config {
 
     fn check_limits(&self, found: &mut Findings<'_>) {
         let limits = &self.limits;
-        let ranges: [(&str, usize, usize, usize); 21] = [
+        let ranges: [(&str, usize, usize, usize); 26] = [
             ("frame", limits.frame, 1024, 64 << 20),
             ("data", limits.data, 1, limits.frame),
             ("presence_data", limits.presence_data, 2, limits.data),
@@ -203,6 +203,11 @@ impl Config {
             ("key", limits.key, 1, 1024),
             ("producer", limits.producer, 1, 1024),
             ("token", limits.token, 256, limits.header_bytes.min(limits.frame)),
+            ("update", limits.update, 1024, 64 << 20),
+            ("arriving", limits.arriving, limits.update + 1024, usize::MAX),
+            ("awareness", limits.awareness, 2, limits.data),
+            ("awareness_clients", limits.awareness_clients, 1, 1024),
+            ("documents", limits.documents, limits.update, usize::MAX),
             // serde_json itself stops at 128.
             ("depth", limits.depth, 1, 120),
             ("channels_per_session", limits.channels_per_session, 1, 1 << 20),
@@ -258,6 +263,22 @@ impl Config {
         }
     }
 
+    /// What is asked of a namespace of documents.
+    fn check_document(&self, name: &str, rules: &NamespacePolicy, found: &mut Findings<'_>) {
+        let key = |rest: &str| format!("namespace.{name}{rest}");
+        let document = &rules.document;
+        if document.clients == 0 || document.size < self.limits.update {
+            let message = "a document that cannot take one update";
+            let remedy = "set clients to 1 or more, size to limits.update or more";
+            found.error(&key(".document"), message, remedy);
+        }
+        if rules.kind == Kind::Document && !rules.history.durable {
+            let message = "a document is made of all that was ever written in it";
+            let remedy = "set durable = true: documents are stored before anybody is told";
+            found.error(&key(".history.durable"), message, remedy);
+        }
+    }
+
     fn check_namespace(&self, name: &str, rules: &NamespacePolicy, found: &mut Findings<'_>) {
         let key = |rest: &str| format!("namespace.{name}{rest}");
         if !is_namespace(name) {
@@ -283,6 +304,7 @@ impl Config {
             let remedy = "set state.keys and state.bytes to how much a channel may hold";
             found.error(&key(".state"), "a channel that can hold nothing", remedy);
         }
+        self.check_document(name, rules, found);
         let history = &rules.history;
         if history.durable && self.store.kind == StoreKind::Memory {
             found.warn(

@@ -110,8 +110,8 @@ impl Config {
         Ok(config)
     }
 
-    /// What `tidings dev` runs: a chat, a cast and a ticker that are open to anyone, and the demo
-    /// page.
+    /// What `tidings dev` runs: a chat, a cast, documents and a ticker that are open to anyone, and
+    /// the demo page.
     pub fn dev() -> Self {
         let open = |history: HistoryPolicy| NamespacePolicy {
             subscribe: Access::Anyone,
@@ -124,6 +124,8 @@ impl Config {
         let chat =
             HistoryPolicy { size: 1000, ttl: month, durable: true, ..HistoryPolicy::default() };
         let cast = open(HistoryPolicy::default());
+        let durable = HistoryPolicy { durable: true, ..HistoryPolicy::default() };
+        let doc = NamespacePolicy { kind: Kind::Document, ..open(durable) };
         // Many values that change all the time: who is slow gets the newest of each.
         let ticker = NamespacePolicy {
             kind: Kind::State,
@@ -134,7 +136,7 @@ impl Config {
             server: Server { page: true, ..Server::default() },
             auth: Auth { anonymous: true, ..Auth::default() },
             inbox: Inbox { access: Access::Anyone, follow: Access::Anyone, ..Inbox::default() },
-            namespace: [("chat", open(chat)), ("cast", cast), ("ticker", ticker)]
+            namespace: [("chat", open(chat)), ("cast", cast), ("doc", doc), ("ticker", ticker)]
                 .map(|(name, policy)| (name.to_owned(), policy))
                 .into(),
             ..Self::default()

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use tidings_core::Limits;
 use tidings_core::policy::{
-    ChangesPolicy, HistoryPolicy, NamespacePolicy, PresencePolicy, StatePolicy,
+    ChangesPolicy, DocumentPolicy, HistoryPolicy, NamespacePolicy, PresencePolicy, StatePolicy,
 };
 
 use super::outline::{Row, Section, section};
@@ -47,6 +47,7 @@ fn sections() -> Vec<Section> {
         section::<ChangesPolicy>("namespace.NAME.changes", false),
         section::<PresencePolicy>("namespace.NAME.presence", false),
         section::<StatePolicy>("namespace.NAME.state", false),
+        section::<DocumentPolicy>("namespace.NAME.document", false),
         section::<Telemetry>("telemetry", false),
         section::<TelemetryHeader>("telemetry.header", true),
         section::<Limits>("limits", false),
@@ -126,7 +127,7 @@ pub fn example() -> String {
             None => table(&mut out, &section, section.path, dev.pointer(&pointer(section.path))),
         }
     }
-    for (index, name) in ["chat", "cast", "ticker"].into_iter().enumerate() {
+    for (index, name) in ["chat", "cast", "doc", "ticker"].into_iter().enumerate() {
         for section in &mut explained {
             let path = section.path.replace("NAME", name);
             let value = dev.pointer(&pointer(&path)).cloned();

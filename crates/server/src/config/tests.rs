@@ -83,6 +83,13 @@ fn what_is_wrong_names_its_place_and_the_remedy() {
         ("[namespace.a]\nschema_file = \"bad.json\"", "namespace.a.schema_file", "2:1"),
         ("[namespace.a]\nschema_file = \"none.json\"", "namespace.a.schema_file", "2:1"),
         ("[namespace.a.history]\nttl = \"1ms\"", "namespace.a.history.ttl", "2:1"),
+        ("[namespace.a]\nkind = \"document\"", "namespace.a.history.durable", "1:12"),
+        (
+            "[namespace.a]\nkind = \"document\"\n[namespace.a.history]\ndurable = false",
+            "namespace.a.history.durable",
+            "4:1",
+        ),
+        ("[namespace.a.document]\nsize = 1000", "namespace.a.document", "1:14"),
         (
             "[namespace.a]\npublish = \"anyone\"\n[auth]\nanonymous = true\n\
              [server]\nlisten = \"0.0.0.0:80\"",

@@ -11,14 +11,15 @@ use tidings_proto::CloseCode;
 use crate::shard::wire::Wire;
 
 /// What `transport` says, in the order of [`transport`].
-pub(super) const TRANSPORTS: [&str; 4] = ["eventsource", "polling", "sse", "websocket"];
+pub(super) const TRANSPORTS: [&str; 5] = ["editor", "eventsource", "polling", "sse", "websocket"];
 
 fn transport(wire: Wire) -> usize {
     match wire {
-        Wire::Source => 0,
-        Wire::Lines => 1,
-        Wire::Events => 2,
-        Wire::Compressed | Wire::WebSocket => 3,
+        Wire::Editor | Wire::EditorCompressed => 0,
+        Wire::Source => 1,
+        Wire::Lines => 2,
+        Wire::Events => 3,
+        Wire::Compressed | Wire::WebSocket => 4,
     }
 }
 

@@ -56,7 +56,8 @@ metrics! {
     READY: Gauge "tidings_ready" "" []
         "1 while new sessions are taken, 0 at the start and while the server drains.";
     CONNECTIONS: Gauge "tidings_connections" "" ["transport"]
-        "Connections with or without a session: `websocket`, `sse`, `eventsource`, `polling`.";
+        "Connections with or without a session: `websocket`, `sse`, `eventsource`, `polling`, `editor` \
+         (`/yjs/NAME`, `/hocuspocus`).";
     SESSIONS: Gauge "tidings_sessions" "" []
         "Sessions whose client is connected.";
     LOST: Gauge "tidings_lost_sessions" "" []

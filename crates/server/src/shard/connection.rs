@@ -32,6 +32,10 @@ pub(crate) struct Connection {
     pub(crate) closing: Cell<CloseHandshake>,
     /// The task that reads from it and waits for it to take more.
     pub(crate) waker: RefCell<Option<Waker>>,
+    /// What has arrived of a message of an editor, in bytes.
+    pub(crate) partial: Cell<usize>,
+    /// The longest message to an editor that may be in the queue, in bytes: nobody can cut it.
+    pub(crate) longest: Cell<usize>,
     /// When something came last; once it is closing, when that began. Monotonic milliseconds.
     pub(crate) heard_ms: Cell<u64>,
     /// A Ping went out, and nothing has come since.
@@ -73,6 +77,8 @@ impl Connection {
             queue: RefCell::new(Queue::default()),
             closing: Cell::new(CloseHandshake::new()),
             waker: RefCell::new(None),
+            partial: Cell::new(0),
+            longest: Cell::new(0),
             heard_ms: Cell::new(now_ms),
             pinged: Cell::new(false),
             wire,
@@ -93,6 +99,12 @@ impl Connection {
             pace.sent(frame.len());
         }
         self.queue.borrow_mut().push(frame);
+    }
+
+    /// A message to an editor of this length is queued: it may be longer than the backlog, because
+    /// there are documents that cannot be sent in pieces. What waits beside it is bounded as ever.
+    pub(crate) fn allow(&self, message: usize) {
+        self.longest.set(self.longest.get().max(message));
     }
 
     /// What it has instead of a socket, if it is spoken in HTTP requests.

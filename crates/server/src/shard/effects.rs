@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use tidings_core::Effect;
-use tidings_core::engine::{Address, Delivery, SessionKey, TopicKey};
+use tidings_core::engine::{Address, Delivery, Dialect, SessionKey, TopicKey};
 use tidings_proto::CloseCode;
 use tidings_websocket::{Close, encode};
 
@@ -12,7 +12,7 @@ use super::Shard;
 use super::connection::Connection;
 use super::mailbox::Mail;
 use super::taps::Ending;
-use super::wire::{HEAD_ROOM, Joined};
+use super::wire::{Frames, HEAD_ROOM, Joined};
 use crate::metrics::End;
 
 impl Shard {
@@ -65,13 +65,33 @@ impl Shard {
                     connection.wake();
                 }),
                 Effect::Send { session, text } => self.with(session, |connection| {
+                    // An editor's protocol has no such frame; what it must know it is told by the
+                    // close code.
+                    if connection.wire.is_editor() {
+                        return;
+                    }
                     if self.is_traced() {
                         self.trace_sent(connection, session, &text);
                     }
                     connection.push(self.frame(connection, &text));
                     self.touch(connection);
                 }),
+                Effect::SendBinary { session, message } => self.with(session, |connection| {
+                    if self.is_traced() {
+                        self.trace_editor(connection, session, ("out", message.len()));
+                    }
+                    connection.allow(message.len());
+                    connection.push(self.frame(connection, &message));
+                    self.touch(connection);
+                }),
+                Effect::SendProbing { session, text } => self.with(session, |connection| {
+                    if self.is_traced() {
+                        self.trace_sent(connection, session, &text);
+                    }
+                    self.send_probing(connection, &text);
+                }),
                 Effect::Told { channel, batch } => self.trace_told(&channel, &batch),
+                Effect::Wake { at_ms } => self.set_alarm(at_ms),
             }
         }
         self.engine.borrow_mut().recycle(effects);
@@ -139,36 +159,34 @@ impl Shard {
         let (mut all, mut without_presence) = (Joined::default(), Joined::default());
         let mut delivered = 0;
         let has_presence = batch.iter().any(|delivery| delivery.presence);
-        let plain = batch.iter().filter(|delivery| !delivery.presence).count();
         let conflates = engine.conflates(topic);
         let has_spared = batch.iter().any(|delivery| delivery.except.is_some());
         for subscriber in subscribers {
             let Some(Some(connection)) = by_slot.get(subscriber.slot as usize) else { continue };
+            let (presence, dialect) = (subscriber.presence, subscriber.dialect);
             if subscriber.held {
-                let mine = |d: &&Delivery| !d.kept && (subscriber.presence || !d.presence);
-                for delivery in batch.iter().filter(mine) {
-                    connection.push(self.frame(connection, &delivery.text));
+                let mine = |d: &&Delivery| !d.kept && (presence || !d.presence);
+                for payload in batch.iter().filter(mine).filter_map(|d| payload(d, dialect)) {
+                    connection.push(self.frame(connection, payload));
                     self.touch(connection);
                 }
                 continue;
             }
             let me = connection.session.get().map(|session| Address { shard: self.id, session });
             let spared = has_spared && batch.iter().any(|delivery| delivery.except == me);
-            let frames = if spared {
-                let mine = |d: &&Delivery| d.except != me && (subscriber.presence || !d.presence);
-                delivered += batch.iter().filter(mine).count();
-                self.join(connection, batch.iter().filter(mine))
-            } else if subscriber.presence || !has_presence {
-                delivered += batch.len();
-                all.get_or_make(connection.wire, || self.join(connection, batch.iter()))
-            } else {
-                delivered += plain;
-                without_presence.get_or_make(connection.wire, || {
-                    self.join(connection, batch.iter().filter(|d| !d.presence))
-                })
+            let mine = |d: &&Delivery| (presence || !d.presence) && (!spared || d.except != me);
+            let join = || self.join(connection, batch.iter().filter(mine), dialect);
+            let frames = match (spared, presence || !has_presence) {
+                (true, _) => join(),
+                (false, true) => all.get_or_make(connection.wire, dialect, join),
+                (false, false) => without_presence.get_or_make(connection.wire, dialect, join),
             };
-            if !frames.is_empty() {
-                connection.push(frames);
+            delivered += frames.count;
+            if !frames.bytes.is_empty() {
+                if connection.wire.is_editor() {
+                    connection.allow(frames.longest);
+                }
+                connection.push(frames.bytes);
                 self.touch(connection);
                 if let Some(key) = connection.session.get().filter(|_| conflates) {
                     self.watch_pace(connection, key);
@@ -182,11 +200,22 @@ impl Shard {
         &self,
         connection: &Connection,
         batch: impl Iterator<Item = &'a Delivery>,
-    ) -> Bytes {
-        let mut out = Vec::with_capacity(512);
-        for delivery in batch {
-            self.put_frame(&mut out, connection, &delivery.text);
+        dialect: Dialect,
+    ) -> Frames {
+        let (mut out, mut count, mut longest) = (Vec::with_capacity(512), 0, 0);
+        for payload in batch.filter_map(|delivery| payload(delivery, dialect)) {
+            self.put_frame(&mut out, connection, payload);
+            count += 1;
+            longest = longest.max(payload.len());
         }
-        out.into()
+        Frames { bytes: out.into(), count, longest }
+    }
+}
+
+/// What is told to whoever speaks so, if anything.
+fn payload(delivery: &Delivery, dialect: Dialect) -> Option<&Bytes> {
+    match dialect {
+        Dialect::Json => Some(&delivery.text),
+        Dialect::Yjs | Dialect::Hocuspocus => delivery.binary(dialect),
     }
 }

@@ -5,6 +5,7 @@
 //! ([`Shard::end_turn`]) takes the mail of other shards and of the store, lets the engine send out
 //! what was committed, joined by channel, and writes to each socket once.
 
+mod alarm;
 pub(crate) mod connection;
 mod consulting;
 pub(crate) mod draining;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
-use tidings_core::engine::{Engine, SessionKey, ShardId};
+use tidings_core::engine::{Editor, Engine, SessionKey, ShardId};
 use tidings_proto::CloseCode;
 use tidings_websocket::{DeflateConfig, Deflater, Inflater};
 
@@ -64,6 +65,21 @@ pub(crate) fn deflate_config() -> DeflateConfig {
     DeflateConfig { min_server_window_bits: WINDOW_BITS, ..DeflateConfig::default() }
 }
 
+/// Somebody whose connection was upgraded.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) wire: Wire,
+    /// Of the request.
+    pub(crate) token: Option<String>,
+    /// It speaks Yjs.
+    pub(crate) editor: Option<Editor>,
+    /// What of the request the backend will be shown.
+    pub(crate) shown: Option<Box<Shown>>,
+    /// Why it may not stay, and when to come back: told now, because browsers hide the status of a
+    /// failed upgrade.
+    pub(crate) refusal: Option<(CloseCode, Option<u64>)>,
+}
+
 /// One shard. Lives on one thread; tasks hold it by `Rc`.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -84,6 +100,8 @@ pub(crate) struct Shard {
     outgoing: RefCell<Vec<Vec<Mail>>>,
     incoming: RefCell<Vec<Mail>>,
     scratch: RefCell<Box<[u8]>>,
+    /// What has arrived of messages of editors, of all connections, in bytes.
+    partial: Cell<usize>,
     inflater: RefCell<Inflater>,
     deflater: RefCell<Deflater>,
     /// `None`: the system has no io_uring for us.
@@ -91,6 +109,9 @@ pub(crate) struct Shard {
     /// The task that ends turns.
     turn: RefCell<Option<Waker>>,
     turn_due: Cell<bool>,
+    /// When the engine wants to be woken, in monotonic milliseconds, and who waits for that.
+    alarm_at: Cell<Option<u64>>,
+    alarm: Notify,
     /// Another shard or the store cannot keep up: nothing is read from clients.
     throttled: Cell<bool>,
     service: Service,
@@ -127,11 +148,14 @@ impl Shard {
             outgoing: RefCell::new((0..shards).map(|_| Vec::new()).collect()),
             incoming: RefCell::default(),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+            partial: Cell::new(0),
             inflater: RefCell::new(Inflater::new(WINDOW_BITS, false)),
             deflater: RefCell::new(Deflater::new(WINDOW_BITS, DEFLATE_LEVEL, false)),
             ring: RefCell::new(Ring::new()),
             turn: RefCell::new(None),
             turn_due: Cell::new(false),
+            alarm_at: Cell::new(None),
+            alarm: Notify::new(),
             throttled: Cell::new(false),
             service: Service::default(),
             visits: RefCell::default(),
@@ -154,19 +178,16 @@ impl Shard {
         self.engine.borrow_mut().reconfigure(self.node.clock.now(), policy, limits);
     }
 
-    /// A client's connection was upgraded: from here to its end. `token` is that of its
-    /// `Authorization` header, `early` what it sent right behind its request. A `refusal`, and when
-    /// to come back, is told now, because browsers hide the status of a failed upgrade. `shown`:
-    /// what of the request the backend will be shown.
+    /// A client's connection was upgraded: from here to its end. `early` is what it sent right
+    /// behind its request.
     pub(crate) fn admit(
         self: &Rc<Self>,
         connection: (Stream, Seat),
-        (wire, shown): (Wire, Option<Box<Shown>>),
-        token: Option<&str>,
+        newcomer: Newcomer,
         early: &[u8],
-        refusal: Option<(CloseCode, Option<u64>)>,
     ) {
         let now = self.node.clock.now();
+        let Newcomer { wire, token, editor, shown, refusal } = newcomer;
         let connection = self.keep(|index| Connection::new(connection, index, wire, now.mono_ms));
         connection.shown.replace(shown);
         self.tally.opened(wire);
@@ -177,11 +198,20 @@ impl Shard {
             self.carry_out();
         } else if self.stopping.get() {
             self.dismiss(&connection, CloseCode::Draining);
-        } else if let Some(token) = token {
-            self.engine.borrow_mut().identify(now, key, token);
-            self.carry_out();
+        } else {
+            if let Some(token) = token {
+                self.engine.borrow_mut().identify(now, key, &token);
+                self.carry_out();
+            }
+            if let Some(editor) = editor {
+                self.engine.borrow_mut().open_editor(now, key, editor);
+                self.carry_out();
+            }
         }
-        if !early.is_empty() {
+        if !early.is_empty() && connection.paused.get() {
+            // It waits for the backend's word, as all that follows does.
+            connection.held.replace(Some(early.into()));
+        } else if !early.is_empty() {
             self.handle(&connection, &mut early.to_vec());
         }
         self.start(connection);
@@ -398,6 +428,7 @@ impl Shard {
         self.carry_out();
         self.connections.borrow_mut().try_remove(connection.index);
         self.tally.disconnected(connection.wire);
+        self.note_partial(&connection, 0);
         connection.waker.replace(None);
         let departure = connection.leaving.take();
         if let Some(departure) = departure {

@@ -78,6 +78,10 @@ impl Shard {
             }
         };
         let connection = self.keep(|index| Connection::new((stream, seat), index, wire, heard_ms));
+        if wire.is_editor() {
+            self.note_partial(&connection, decoder.held_bytes());
+            connection.allow(queue.bytes());
+        }
         connection.decoder.replace(decoder);
         connection.held.replace(held);
         connection.pinged.set(pinged);

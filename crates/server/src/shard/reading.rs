@@ -3,15 +3,17 @@
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use tidings_core::engine::{Now, SessionKey};
+use tidings_core::engine::{Dialect, Now, SessionKey};
 use tidings_proto::CloseCode;
-use tidings_websocket::{Close, Item, encode};
+use tidings_websocket::{Close, Decoder, Item, encode};
 
 use super::Shard;
 use super::connection::Connection;
 use super::taps::Ending;
-use super::wire::Wire;
 use crate::metrics::End;
+
+/// Answers to Pings that are sent as one piece: about so many bytes.
+const PONGS: usize = 4 << 10;
 
 impl Shard {
     /// Whether a client may be heard now: no shard has to catch up, it has not too many commands
@@ -64,20 +66,39 @@ impl Shard {
         let now = self.node.clock.now();
         self.heard(connection);
         let mut inflater = self.inflater.borrow_mut();
-        let inflater = (connection.wire == Wire::Compressed).then_some(&mut *inflater);
+        let inflater = connection.wire.is_compressed().then_some(&mut *inflater);
         let mut decoder = connection.decoder.borrow_mut();
-        let config = self.settings().websocket;
+        let config = self.settings().websocket_of(connection.wire);
         let mut reader = decoder.read(&config, bytes, inflater);
+        let mut pongs = Vec::new();
         loop {
-            match reader.next_item() {
+            let item = reader.next_item();
+            if !pongs.is_empty() && !matches!(item, Ok(Some(Item::Ping(_)))) {
+                self.send_pongs(connection, &mut pongs);
+            }
+            match item {
                 Ok(None) => break,
-                Ok(Some(Item::Text(text))) => {
+                Ok(Some(Item::Text(text))) if !connection.wire.is_editor() => {
                     if let Some(key) = connection.session.get() {
                         self.receive(connection, now, key, text);
                     }
                 }
-                Ok(Some(Item::Binary(_))) => self.dismiss(connection, CloseCode::BadFrame),
-                Ok(Some(Item::Ping(payload))) => self.pong(connection, payload),
+                Ok(Some(Item::Binary(message))) if connection.wire.is_editor() => {
+                    if let Some(key) = connection.session.get() {
+                        self.receive_binary(connection, now, key, message);
+                    }
+                }
+                Ok(Some(Item::Text(_) | Item::Binary(_))) => {
+                    self.dismiss(connection, CloseCode::BadFrame);
+                }
+                Ok(Some(Item::Ping(payload))) => {
+                    // invariant: the payload of a Ping fits into a Pong.
+                    let _ = encode::put_pong(&mut pongs, payload, None);
+                    if pongs.len() < PONGS {
+                        continue;
+                    }
+                    self.send_pongs(connection, &mut pongs);
+                }
                 Ok(Some(Item::Pong(payload))) => self.ponged(connection, payload),
                 Ok(Some(Item::Close(close))) => {
                     self.closed_by_peer(connection, close);
@@ -94,6 +115,27 @@ impl Shard {
                 break;
             }
         }
+        if connection.wire.is_editor() {
+            self.count_partial(connection, &mut decoder);
+        }
+    }
+
+    /// Messages of editors may be long, and many can arrive at the same time, or never to the end:
+    /// what all of them hold has a bound. Who goes beyond it comes back.
+    fn count_partial(&self, connection: &Rc<Connection>, decoder: &mut Decoder) {
+        let (held, before) = (decoder.held_bytes(), connection.partial.get());
+        if held > before && self.partial.get() - before + held > self.settings().limits.arriving {
+            decoder.stop();
+            self.note_partial(connection, 0);
+            return self.dismiss(connection, CloseCode::RateLimited);
+        }
+        self.note_partial(connection, held);
+    }
+
+    /// So many bytes of a message have arrived by now.
+    pub(super) fn note_partial(&self, connection: &Connection, held: usize) {
+        let before = connection.partial.replace(held);
+        self.partial.set(self.partial.get() - before + held);
     }
 
     /// A command of a client.
@@ -105,15 +147,22 @@ impl Shard {
         self.carry_out();
     }
 
-    fn pong(&self, connection: &Rc<Connection>, payload: &[u8]) {
-        // A Pong waits in the queue like all else: a flood of Pings that is not read ends as any
-        // slow consumer does.
-        if connection.is_closing() {
-            return;
+    /// A message of an editor.
+    fn receive_binary(&self, connection: &Connection, now: Now, from: SessionKey, message: &[u8]) {
+        self.engine.borrow_mut().receive_binary(now, from, message);
+        if self.is_traced() {
+            self.trace_editor(connection, from, ("in", message.len()));
         }
-        let mut frame = Vec::with_capacity(2 + payload.len());
-        if encode::put_pong(&mut frame, payload, None).is_ok() {
-            connection.push(frame.into());
+        self.carry_out();
+    }
+
+    /// Answers to Pings that came one after the other: one piece, as each piece costs memory
+    /// beside its bytes. They wait in the queue like all else: a flood of Pings that is not read
+    /// ends as any slow consumer does.
+    fn send_pongs(&self, connection: &Rc<Connection>, pongs: &mut Vec<u8>) {
+        let pongs = std::mem::take(pongs);
+        if !connection.is_closing() {
+            connection.push(pongs.into());
             self.touch(connection);
         }
     }
@@ -141,6 +190,7 @@ impl Shard {
     fn protocol_fault(&self, connection: &Rc<Connection>, code: u16) {
         let reason = match code {
             1007 => CloseCode::InvalidPayload,
+            1009 if connection.wire.is_editor() => return self.too_big(connection),
             1009 => CloseCode::MessageTooBig,
             _ => CloseCode::ProtocolError,
         };
@@ -149,5 +199,21 @@ impl Shard {
         let _ = closing.handle_error();
         connection.closing.set(closing);
         self.touch(connection);
+    }
+
+    /// A message of an editor that is longer than any may be. It would send the same again as soon
+    /// as it is back, so it is told with a code that it does not come back from; y-websocket knows
+    /// the 44xx for that, Hocuspocus 1009. It is read to the end: a socket that is closed in front
+    /// of unread bytes is reset, and the code may be lost with it.
+    fn too_big(&self, connection: &Rc<Connection>) {
+        let Some(key) = connection.session.get() else { return };
+        let dialect = self.engine.borrow().dialect(key);
+        self.dismiss(
+            connection,
+            match dialect {
+                Dialect::Hocuspocus => CloseCode::MessageTooBig,
+                Dialect::Json | Dialect::Yjs => CloseCode::TooLarge,
+            },
+        );
     }
 }

@@ -21,6 +21,11 @@ impl Shard {
         let silence = limits.heartbeat.ms + limits.pong_timeout.ms;
         let mut due: Vec<(Rc<Connection>, Due)> = Vec::new();
         for (_, connection) in self.connections.borrow().iter() {
+            let is_read = !connection.paused.get() && !self.throttled.get();
+            if !is_read && !connection.wire.is_http() {
+                // It is not read now: what it says, Pongs too, waits in front of us.
+                self.heard(connection);
+            }
             let silent_ms = now.mono_ms.saturating_sub(connection.heard_ms.get());
             let what = if connection.is_closing() {
                 (silent_ms >= limits.close_timeout.ms).then_some(Due::End)

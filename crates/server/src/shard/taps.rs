@@ -134,6 +134,24 @@ impl Shard {
         }
     }
 
+    /// A binary message of an editor or for one: how long it is. What was typed is not shown.
+    pub(super) fn trace_editor(
+        &self,
+        connection: &Connection,
+        key: SessionKey,
+        (kind, bytes): (&'static str, usize),
+    ) {
+        let now = self.node.clock.now();
+        let who = self.who(connection, key);
+        for tap in &mut *self.taps.list.borrow_mut() {
+            let Some(who) = who.as_ref().or(tap.known.get(&key)).cloned() else { continue };
+            if tap.follows(now.wall_ms, key, &who) {
+                let line = Line { bytes: Some(bytes), ..tap.line(now, kind) };
+                tap.feed.push(&line.of(Some(&who)));
+            }
+        }
+    }
+
     /// Frames for the first `upto` subscribers of a channel on this shard.
     pub(super) fn trace_fan_out(&self, topic: TopicKey, upto: usize, batch: &[Delivery]) {
         let (engine, now) = (self.engine(), self.node.clock.now());

@@ -1,7 +1,8 @@
 //! How frames are written to a connection.
 
 use bytes::Bytes;
-use tidings_websocket::{Deflater, Head, MAX_HEAD, MessageKind, Opcode, encode};
+use tidings_core::engine::Dialect;
+use tidings_websocket::{Deflater, MAX_HEAD, MessageKind, encode};
 
 /// Shorter messages are not worth compressing.
 const COMPRESS_FROM: usize = 512;
@@ -11,6 +12,10 @@ const COMPRESS_FROM: usize = 512;
 pub(crate) enum Wire {
     /// A WebSocket message with permessage-deflate.
     Compressed,
+    /// A binary WebSocket message, for an editor that speaks Yjs.
+    Editor,
+    /// The same with permessage-deflate.
+    EditorCompressed,
     /// A Server-Sent Event.
     Events,
     /// A line of a poll's answer.
@@ -27,24 +32,36 @@ impl Wire {
         matches!(self, Wire::Events | Wire::Lines | Wire::Source)
     }
 
+    /// Whether messages are binary, in a protocol of Yjs.
+    pub(crate) fn is_editor(self) -> bool {
+        matches!(self, Wire::Editor | Wire::EditorCompressed)
+    }
+
+    /// Whether permessage-deflate was agreed on.
+    pub(crate) fn is_compressed(self) -> bool {
+        matches!(self, Wire::Compressed | Wire::EditorCompressed)
+    }
+
     /// What it is called.
     pub(crate) fn transport(self) -> &'static str {
         match self {
             Wire::Compressed | Wire::WebSocket => "websocket",
+            Wire::Editor | Wire::EditorCompressed => "editor",
             Wire::Events => "sse",
             Wire::Lines => "poll",
             Wire::Source => "eventsource",
         }
     }
 
-    /// Appends one frame.
+    /// Appends one frame: JSON, or a binary message to an editor.
     pub(crate) fn put(self, out: &mut Vec<u8>, text: &[u8], deflater: &mut Deflater) {
+        let kind = if self.is_editor() { MessageKind::Binary } else { MessageKind::Text };
         match self {
-            Wire::Compressed if text.len() >= COMPRESS_FROM => {
-                out.extend_from_slice(&encode::compressed(deflater, MessageKind::Text, text));
+            Wire::Compressed | Wire::EditorCompressed if text.len() >= COMPRESS_FROM => {
+                out.extend_from_slice(&encode::compressed(deflater, kind, text));
             }
-            Wire::Compressed | Wire::WebSocket => {
-                encode::put_frame(out, Head::new(Opcode::Text), text);
+            Wire::Compressed | Wire::WebSocket | Wire::Editor | Wire::EditorCompressed => {
+                encode::put_message(out, kind, text, None);
             }
             Wire::Events | Wire::Source => {
                 out.extend_from_slice(b"data: ");
@@ -71,12 +88,25 @@ fn put_line(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// Frames in one piece, how many, and the longest one's length.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Frames {
+    pub(super) bytes: Bytes,
+    pub(super) count: usize,
+    pub(super) longest: usize,
+}
+
 /// Frames of one batch as one piece for each wire that shares it, made when first asked for.
 #[derive(Debug, Default)]
-pub(super) struct Joined([Option<Bytes>; 4]);
+pub(super) struct Joined([Option<Frames>; 8]);
 
 impl Joined {
-    pub(super) fn get_or_make(&mut self, wire: Wire, make: impl FnOnce() -> Bytes) -> Bytes {
+    pub(super) fn get_or_make(
+        &mut self,
+        wire: Wire,
+        dialect: Dialect,
+        make: impl FnOnce() -> Frames,
+    ) -> Frames {
         let slot = match wire {
             Wire::Compressed => 0,
             Wire::Events => 1,
@@ -84,6 +114,10 @@ impl Joined {
             // Each receiver has ids of its own.
             Wire::Source => return make(),
             Wire::WebSocket => 3,
+            Wire::Editor | Wire::EditorCompressed => {
+                4 + 2 * usize::from(dialect == Dialect::Hocuspocus)
+                    + usize::from(wire.is_compressed())
+            }
         };
         self.0[slot].get_or_insert_with(make).clone()
     }

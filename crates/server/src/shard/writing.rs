@@ -120,6 +120,7 @@ impl Shard {
             // Nothing comes up on its socket; one that is dead takes nothing before long.
             self.heard(connection);
         }
+        connection.longest.set(0);
         if connection.drain.replace(false)
             && let Some(key) = connection.session.get()
         {
@@ -131,7 +132,9 @@ impl Shard {
     /// A consumer that falls too far behind is told so and has to come back.
     fn check_backlog(&self, connection: &Rc<Connection>) {
         let waiting = connection.queue.borrow().bytes();
-        if waiting > self.settings().limits.backlog && connection.session.get().is_some() {
+        if waiting > self.settings().limits.backlog + connection.longest.get()
+            && connection.session.get().is_some()
+        {
             connection.queue.borrow_mut().cut();
             self.dismiss(connection, CloseCode::SlowConsumer);
         }

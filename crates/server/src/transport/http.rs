@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::accept::Counted;
+use super::editor;
 use super::fallback::{self, EventBody};
 use super::takeover::{self, Slot, Takeover, Waiting};
 use super::upgrade;
@@ -109,7 +110,10 @@ async fn route(
             fallback::respond(shard, client, request).await
         }
         path if path.starts_with("/api/") => api::respond(shard, request).await,
-        "/socket" => upgrade::upgrade(shard, counted, request),
+        "/socket" => upgrade::upgrade(shard, counted, request, None),
+        path if let Some(editor) = editor::at(path) => {
+            upgrade::upgrade(shard, counted, request, Some(editor))
+        }
         _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is known here\n");
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));

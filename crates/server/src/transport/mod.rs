@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod certificate;
+mod editor;
 mod fallback;
 pub(crate) mod http;
 pub(crate) mod link;

@@ -9,16 +9,18 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
+use tidings_core::engine::Editor;
 use tidings_proto::{CloseCode, SUBPROTOCOL};
 use tidings_websocket::{DeflateParams, handshake};
 
 use super::accept::Counted;
+use super::editor::{subprotocol, token};
 use super::http::{Answer, Content, text};
 use super::socket::Socket;
 use crate::hooks::Shown;
 use crate::metrics::Refusal;
 use crate::shard::wire::Wire;
-use crate::shard::{Shard, deflate_config};
+use crate::shard::{Newcomer, Shard, deflate_config};
 
 /// What a good request asked for.
 struct Wanted {
@@ -27,22 +29,26 @@ struct Wanted {
     subprotocol: Option<Option<&'static str>>,
     deflate: Option<DeflateParams>,
     token: Option<String>,
+    /// `None`: frames are JSON.
+    editor: Option<Editor>,
     /// What of it the backend will be shown.
     shown: Option<Box<Shown>>,
 }
 
-/// Checks the request, answers it, and takes the connection over once the answer is out.
+/// Checks the request, answers it, and takes the connection over once the answer is out. An
+/// `editor` speaks Yjs; without, frames are JSON.
 pub(super) fn upgrade(
     shard: &Rc<Shard>,
     counted: &Rc<RefCell<Counted>>,
     request: Request<Incoming>,
+    editor: Option<Editor>,
 ) -> Answer {
     if !shard.settings().origins.allow(request.headers()) {
         shard.tally.refused(Refusal::Origin);
         let why = "pages of this origin may not connect: add it to `origins` in [server]\n";
         return text(StatusCode::FORBIDDEN, why);
     }
-    let wanted = match wanted(shard, &request) {
+    let wanted = match wanted(shard, &request, editor) {
         Ok(wanted) => wanted,
         Err((status, why)) => {
             shard.tally.refused(Refusal::Request);
@@ -77,7 +83,11 @@ pub(crate) fn bearer(value: &HeaderValue) -> Option<String> {
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim().to_owned())
 }
 
-fn wanted(shard: &Shard, request: &Request<Incoming>) -> Result<Wanted, (StatusCode, String)> {
+fn wanted(
+    shard: &Shard,
+    request: &Request<Incoming>,
+    editor: Option<Editor>,
+) -> Result<Wanted, (StatusCode, String)> {
     let headers = request.headers();
     let all = |name: HeaderName| headers.get_all(name).iter().map(HeaderValue::as_bytes);
     if request.method() != Method::GET {
@@ -94,16 +104,21 @@ fn wanted(shard: &Shard, request: &Request<Incoming>) -> Result<Wanted, (StatusC
         })?;
     let key = bytes(headers, &header::SEC_WEBSOCKET_KEY);
     handshake::check_key(key).map_err(|why| (StatusCode::BAD_REQUEST, format!("{why}\n")))?;
-    let subprotocol = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL).then(|| {
-        handshake::choose_subprotocol(all(header::SEC_WEBSOCKET_PROTOCOL), &[SUBPROTOCOL])
-    });
+    let spoken = editor.as_ref().map_or(SUBPROTOCOL, subprotocol);
+    let subprotocol = headers
+        .contains_key(header::SEC_WEBSOCKET_PROTOCOL)
+        .then(|| handshake::choose_subprotocol(all(header::SEC_WEBSOCKET_PROTOCOL), &[spoken]));
     let deflate = shard.settings().compression.then(deflate_config);
     let extensions = all(header::SEC_WEBSOCKET_EXTENSIONS);
     Ok(Wanted {
         accept: handshake::accept_key(key),
         subprotocol,
         deflate: deflate.and_then(|config| config.accept(extensions)),
-        token: headers.get(header::AUTHORIZATION).and_then(bearer),
+        token: match &editor {
+            Some(_) => token(request),
+            None => headers.get(header::AUTHORIZATION).and_then(bearer),
+        },
+        editor,
         shown: shard.settings().hooks.show(headers),
     })
 }
@@ -141,11 +156,22 @@ fn take_over(
     socket.unread(parts.read_buf);
     let (stream, early) = socket.into_stream();
     let Some(seat) = counted.borrow_mut().take_seat() else { return };
-    let unknown = wanted.subprotocol == Some(None);
+    // What else an editor offers is nothing that it would be told in a language of its own.
+    let unknown = wanted.subprotocol == Some(None) && wanted.editor.is_none();
     let refusal = unknown.then_some((CloseCode::UnsupportedVersion, None));
     let too_soon = let_in.err().map(|wait_ms| (CloseCode::RateLimited, Some(wait_ms)));
-    let wire = if wanted.deflate.is_some() { Wire::Compressed } else { Wire::WebSocket };
-    let refusal = too_soon.or(refusal);
-    let token = wanted.token.as_deref();
-    shard.admit((stream, seat), (wire, wanted.shown), token, &early, refusal);
+    let wire = match (&wanted.editor, &wanted.deflate) {
+        (None, None) => Wire::WebSocket,
+        (None, Some(_)) => Wire::Compressed,
+        (Some(_), None) => Wire::Editor,
+        (Some(_), Some(_)) => Wire::EditorCompressed,
+    };
+    let newcomer = Newcomer {
+        wire,
+        token: wanted.token,
+        editor: wanted.editor,
+        shown: wanted.shown,
+        refusal: too_soon.or(refusal),
+    };
+    shard.admit((stream, seat), newcomer, &early);
 }

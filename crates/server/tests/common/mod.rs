@@ -23,7 +23,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-pub(crate) use socket::{Message, Socket, frame, frame_head, request};
+pub(crate) use socket::{Message, Socket, frame, frame_head, request, request_of};
 
 /// How long a test waits for what must come, on a machine that has other things to do as well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -205,7 +205,7 @@ impl Server {
     /// Memory in use, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 /// What the server sent.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
+    /// A binary message.
+    Binary(Vec<u8>),
     /// A text message, as JSON.
     Text(Value),
     /// A Ping.
@@ -78,16 +80,26 @@ fn read_head(stream: &mut impl Read) -> io::Result<String> {
 
 /// The head of an upgrade request with more fields, each of which ends in CR LF.
 pub(crate) fn request(more: &str) -> String {
+    request_of("/socket", more)
+}
+
+/// The same, of something else than `/socket`.
+pub(crate) fn request_of(path: &str, more: &str) -> String {
     format!(
-        "GET /socket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
     )
 }
 
 impl<S: Read + Write> Socket<S> {
     /// Asks for a WebSocket, with more header fields.
-    pub(crate) fn upgrade(mut stream: S, more: &str) -> io::Result<Self> {
-        stream.write_all(request(more).as_bytes())?;
+    pub(crate) fn upgrade(stream: S, more: &str) -> io::Result<Self> {
+        Self::open(stream, &request(more))
+    }
+
+    /// Asks for one with this head of a request.
+    pub(crate) fn open(mut stream: S, request: &str) -> io::Result<Self> {
+        stream.write_all(request.as_bytes())?;
         stream.flush()?;
         let head = read_head(&mut stream)?;
         let (received, pushed) = (VecDeque::new(), VecDeque::new());
@@ -129,6 +141,7 @@ impl<S: Read + Write> Socket<S> {
         let payload = self.take(length)?;
         Ok(match head[0] {
             0x81 => Message::Text(serde_json::from_slice(&payload)?),
+            0x82 => Message::Binary(payload),
             0x88 if payload.is_empty() => Message::Close(1005),
             0x88 => Message::Close(u16::from_be_bytes([payload[0], payload[1]])),
             0x89 => Message::Ping,
@@ -145,6 +158,7 @@ impl<S: Read + Write> Socket<S> {
                 Message::Ping if self.silent => {}
                 Message::Ping => self.send_raw(&frame(0x8a, b""))?,
                 Message::Pong => {}
+                Message::Binary(_) => panic!("a binary message among frames of JSON"),
                 Message::Close(code) => {
                     return Err(io::Error::other(format!("closed with {code}")));
                 }

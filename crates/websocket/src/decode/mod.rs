@@ -58,7 +58,8 @@ impl Decoder {
         self.partial.as_ref().map_or(0, |partial| size_of::<Partial>() + partial.capacity())
     }
 
-    fn stop(&mut self) {
+    /// Ends decoding for good: what has arrived in part is freed, what still arrives is dropped.
+    pub fn stop(&mut self) {
         self.stopped = true;
         self.partial = None;
     }

@@ -1,0 +1,155 @@
+// Editors as others ship them: the providers of npm, unchanged, on the real server. No browser.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider'
+import * as hocuspocus2 from 'hocuspocus-2'
+import * as hocuspocus3 from 'hocuspocus-3'
+import WebSocket from 'ws'
+import { WebsocketProvider } from 'y-websocket'
+import * as Y from 'yjs'
+import { Server } from './server.js'
+import { KEY, token } from './tokens.js'
+import { until } from './until.js'
+
+/** Documents that whoever has a token may write in, or read, and some that are open to anyone. */
+export const DOCUMENTS = `
+[auth]
+anonymous = true
+${KEY}
+[namespace.doc]
+kind = "document"
+subscribe = "anyone"
+publish = "anyone"
+history = { durable = true }
+presence = { access = "anyone" }
+[namespace.club]
+kind = "document"
+subscribe = "signed-in"
+publish = "token"
+history = { durable = true }
+presence = { access = "signed-in" }
+`
+
+/** Providers of Hocuspocus that connect to one server, by version. */
+export const HOCUSPOCUS = {
+  2: hocuspocus2,
+  3: hocuspocus3,
+  4: { HocuspocusProvider, HocuspocusProviderWebsocket },
+}
+
+/** Declares a test; `run` gets `{ server, y, hocuspocus }`. */
+export function editors(name, run) {
+  test(`editors: ${name}`, { timeout: 120_000 }, async () => {
+    const server = new Server(DOCUMENTS)
+    const all = []
+    const add = one => { all.push(one); return one }
+    try {
+      await server.start()
+      await run({
+        server,
+        y: (name, room, options) => add(new YEditor(name, server, room, options)),
+        hocuspocus: (version, name, room, options) =>
+          add(new HocuspocusEditor(version, name, server, room, options)),
+      })
+    } finally {
+      for (const one of all) one.destroy()
+      await server.dispose()
+    }
+  })
+}
+
+/** Somebody with a document open. */
+class Editor {
+  constructor(name, room) {
+    this.name = name
+    this.room = room
+    this.doc = new Y.Doc()
+  }
+
+  get text() { return this.doc.getText('text') }
+  get map() { return this.doc.getMap('map') }
+  /** What the document holds, to be compared. */
+  get content() { return { text: this.text.toString(), map: this.map.toJSON() } }
+  /** What others say of themselves, by name. */
+  get others() {
+    const { awareness, doc } = this.provider
+    return [...awareness.getStates()].filter(([id]) => id !== (doc ?? this.doc).clientID)
+      .map(([, state]) => state.name).filter(Boolean).sort()
+  }
+
+  write(text, at = this.text.length) { this.text.insert(at, text) }
+  says(state) { this.provider.awareness.setLocalState({ name: this.name, ...state }) }
+
+  reads(text) {
+    return until(`${this.name} reads ${text.slice(0, 60)}`, () => this.text.toString(), got => got.includes(text))
+  }
+  sees(...names) {
+    return until(`${this.name} sees ${names}`, () => this.others, got => got.join() === names.sort().join())
+  }
+  synced() { return until(`${this.name} is synced`, () => this.isSynced, Boolean) }
+
+  destroy() {
+    this.provider.destroy()
+    this.doc.destroy()   // and with it awareness, which has an interval
+  }
+}
+
+class YEditor extends Editor {
+  closed = []
+
+  constructor(name, server, room, { token, protocols = [], ...options } = {}) {
+    super(name, room)
+    this.provider = new WebsocketProvider(`ws://localhost:${server.port}/yjs`, room, this.doc, {
+      WebSocketPolyfill: WebSocket, disableBc: true, protocols, params: token ? { token } : {}, maxBackoffTime: 200, ...options,
+    })
+    this.provider.on('closed', ({ code }) => this.closed.push(code))
+  }
+
+  get isSynced() { return this.provider.synced }
+  get isConnected() { return this.provider.wsconnected }
+  isClosedFor(code) {
+    return until(`${this.name} is closed with ${code}`, () => this.closed, got => got.includes(code))
+  }
+}
+
+class HocuspocusEditor extends Editor {
+  refusals = []
+
+  constructor(version, name, server, room, { token = '', beside } = {}) {
+    super(name, room)
+    const { HocuspocusProvider, HocuspocusProviderWebsocket } = HOCUSPOCUS[version]
+    this.own = !beside
+    this.socket = beside?.socket ?? new HocuspocusProviderWebsocket({
+      url: `ws://localhost:${server.port}/hocuspocus`, WebSocketPolyfill: WebSocket, delay: 100, maxDelay: 300, quiet: true,
+    })
+    this.provider = new HocuspocusProvider({
+      websocketProvider: this.socket, name: room, document: this.doc, token, quiet: true,
+      onAuthenticationFailed: ({ reason }) => this.refusals.push(reason),
+    })
+    this.provider.attach?.()
+  }
+
+  get isSynced() { return this.provider.isSynced }
+  get isConnected() { return this.socket.status === 'connected' }
+  get isReadOnly() { return this.provider.authorizedScope === 'readonly' }
+
+  /** The server has stored all that was written. */
+  stored() {
+    return until(`${this.name}'s changes are stored`, () => this.provider.unsyncedChanges, count => count === 0)
+  }
+
+  destroy() {
+    super.destroy()
+    if (this.own) this.socket.destroy()
+  }
+}
+
+/** All of them have the same, which is returned. */
+export async function same(...all) {
+  await until('all have the same', () => all.map(one => JSON.stringify(one.content)),
+    texts => texts.every(text => text === texts[0]))
+  for (const one of all) assert.deepEqual(one.content, all[0].content, one.name)
+  return all[0].content
+}
+
+export { token, until }
