@@ -222,6 +222,7 @@ impl Engine {
     pub(super) fn events(&mut self, channel: &str, batch: Arc<[Delivery]>) {
         let Some(topic) = self.topics.find(channel) else { return };
         self.note_changes(topic, &batch);
+        self.note_heard(topic, &batch);
         for (session, presence) in self.topics.paging(topic) {
             let at = Address { shard: self.config.shard, session: *session };
             let theirs = |delivery: &&Delivery| {

@@ -236,7 +236,8 @@ impl Engine {
         let limits = &self.config.limits;
         let limits =
             AwareLimits { entries: update.len(), state: limits.awareness, depth: limits.depth };
-        let entries = match aware::entries(update, &limits) {
+        let news = self.without_echoes(document, update).map_err(|_| malformed())?;
+        let entries = match aware::entries(&news, &limits) {
             Ok(entries) => entries,
             // Nobody is shown it, which is as much as a cursor is worth.
             Err(Fault::Limit(_)) => return Ok(()),

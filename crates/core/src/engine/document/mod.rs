@@ -7,6 +7,7 @@
 
 mod aware;
 mod commands;
+mod echoes;
 mod editor;
 mod hocuspocus;
 mod home;
@@ -170,6 +171,7 @@ pub struct Edited {
 pub(super) struct Desks {
     uploads: Uploads,
     syncs: Syncs,
+    heard: echoes::Heard,
     /// Editors that were too fast, and until when they are not read (monotonic milliseconds).
     throttled: HashMap<SessionKey, u64>,
     /// When those who would take silence for the end are told something again.

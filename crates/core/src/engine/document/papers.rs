@@ -148,6 +148,7 @@ impl Engine {
 
     /// A subscription is over, and with it what the session said of itself there.
     pub(in crate::engine) fn put_paper_away(&mut self, key: SessionKey, topic: TopicKey) {
+        self.forget_heard(topic);
         let Some(session) = self.session(key) else { return };
         let another = session.subscriptions.iter().any(|sub| sub.topic == topic);
         let Some(editing) = session.editing.as_mut().filter(|_| !another) else { return };
