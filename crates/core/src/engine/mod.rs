@@ -33,6 +33,7 @@ mod pushing;
 mod reconfigure;
 mod recovery;
 mod resuming;
+mod revoking;
 mod service;
 mod session;
 mod sessions;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tidings_core::engine::{
     Config, Crowd, Dialect, Editor, Effect, Engine, Message, Now, SessionKey, ShardId, Subscriber,
+    Verdict,
 };
 use tidings_core::identity::{Action, Authority, Grant, Identity, TokenError};
 use tidings_core::policy::{
@@ -77,6 +78,9 @@ pub(crate) struct Desk {
     people: Vec<Person>,
     limits: Limits,
     policy: NamespacePolicy,
+    change: fn(&mut Policy),
+    /// Questions to the backend.
+    asked: VecDeque<(usize, u64)>,
     seed: u64,
     wakes: Vec<(usize, u64)>,
     /// How many frames the engines have sent since the story began.
@@ -113,12 +117,44 @@ impl Desk {
             people: Vec::new(),
             limits,
             policy,
+            change: |_| {},
+            asked: VecDeque::new(),
             seed: 1,
             wakes: Vec::new(),
             sent: 0,
         };
         desk.start(shards);
         desk
+    }
+
+    /// With other rules for the whole node.
+    pub(crate) fn ruled(change: fn(&mut Policy)) -> Self {
+        let mut desk = Self::new();
+        desk.change = change;
+        desk.start(1);
+        desk
+    }
+
+    /// The backend answers the oldest question.
+    pub(crate) fn advise(&mut self, verdict: Verdict) {
+        let (shard, id) = self.asked.pop_front().unwrap();
+        self.engines[shard].advised(self.now, id, verdict);
+        self.run();
+    }
+
+    /// The server stops: somebody goes when nothing is owed to them.
+    pub(crate) fn farewell(&mut self, who: Who) {
+        if let Some((shard, key)) = self.people[who].at {
+            self.engines[shard].farewell(self.now, key, CloseCode::Draining, None);
+        }
+        self.run();
+    }
+
+    /// A session that asks for the document where the backend has to be asked.
+    pub(crate) fn reader_asked(&mut self, token: &str) -> Who {
+        let who = self.user(token);
+        self.say(who, &json!({ "type": "subscribe", "id": 2, "channel": DOC }));
+        who
     }
 
     fn start(&mut self, shards: usize) {
@@ -132,7 +168,7 @@ impl Desk {
                     seed: self.seed,
                     store_identity: 1,
                     limits: Arc::new(self.limits.clone()),
-                    policy: Arc::new(rules(&self.policy)),
+                    policy: Arc::new(rules(&self.policy, self.change)),
                     authority: Arc::new(Names),
                     crowd: crowd.clone(),
                 };
@@ -145,7 +181,7 @@ impl Desk {
     pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Limits, &mut NamespacePolicy)) {
         change(&mut self.limits, &mut self.policy);
         for shard in 0..self.engines.len() {
-            let policy = Arc::new(rules(&self.policy));
+            let policy = Arc::new(rules(&self.policy, self.change));
             self.engines[shard].reconfigure(self.now, policy, Arc::new(self.limits.clone()));
         }
         self.run();
@@ -486,6 +522,7 @@ impl Desk {
                 self.person(shard, session).into_iter().for_each(|it| it.paused = false);
             }
             Effect::Answer { text } => assert!(text.starts_with(b"{\"type\":\"merged\"")),
+            Effect::Consult { id, .. } => self.asked.push_back((shard, id)),
             Effect::Wake { at_ms } => self.wakes.push((shard, at_ms)),
             other => panic!("{other:?}"),
         }
@@ -540,7 +577,7 @@ pub(crate) fn bytes_of(text: &Value) -> Vec<u8> {
     from_base64(text.as_str().unwrap_or_default()).unwrap()
 }
 
-fn rules(policy: &NamespacePolicy) -> Policy {
+fn rules(policy: &NamespacePolicy, change: fn(&mut Policy)) -> Policy {
     let chat = NamespacePolicy {
         subscribe: Access::Anyone,
         history: HistoryPolicy { ttl: Period::secs(60), ..HistoryPolicy::default() },
@@ -550,5 +587,7 @@ fn rules(policy: &NamespacePolicy) -> Policy {
         (name.into(), Arc::new(Namespace { name: name.into(), policy, schema: None }))
     };
     let namespaces = HashMap::from([namespace("doc", policy.clone()), namespace("chat", chat)]);
-    Policy { namespaces, ..Policy::default() }
+    let mut policy = Policy { namespaces, ..Policy::default() };
+    change(&mut policy);
+    policy
 }
