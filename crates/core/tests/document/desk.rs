@@ -1,20 +1,21 @@
 //! A node with documents and a store that is a map, driven by hand. A token is a user's name, and
 //! behind a slash what it may not do: `eve/publish`.
 
+mod node;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tidings_core::engine::{
-    Config, Crowd, Dialect, Editor, Effect, Engine, Message, Now, SessionKey, ShardId, Subscriber,
-    Verdict,
+    Config, Crowd, Editor, Engine, Message, Now, SessionKey, ShardId, Verdict,
 };
 use tidings_core::identity::{Action, Authority, Grant, Identity, TokenError};
 use tidings_core::policy::{
     Access, HistoryPolicy, Kind, Namespace, NamespacePolicy, Policy, PresencePolicy,
 };
-use tidings_core::store::{Append, Level, Loaded, StoreError, StoredEvent};
+use tidings_core::store::{Append, Loaded, StoreError};
 use tidings_core::{Limits, Period};
 use tidings_proto::{CloseCode, from_base64, to_base64};
 
@@ -389,10 +390,10 @@ impl Desk {
     }
 
     /// The store takes what waits for it, or refuses it.
-    pub(crate) fn store(&mut self, outcome: Result<(), StoreError>) {
+    pub(crate) fn store(&mut self, outcome: &Result<(), StoreError>) {
         let mut failed: Vec<Arc<str>> = Vec::new();
         for (shard, append) in std::mem::take(&mut self.queue) {
-            let outcome = match &outcome {
+            let outcome = match outcome {
                 Ok(()) => Ok(self.keep(&append)),
                 Err(_) if failed.contains(&append.channel) => Err(StoreError::OutOfOrder),
                 Err(error) => {
@@ -423,143 +424,6 @@ impl Desk {
         if !stalled {
             self.read(who, usize::MAX);
         }
-    }
-
-    pub(crate) fn run(&mut self) {
-        loop {
-            let mut quiet = true;
-            for shard in 0..self.engines.len() {
-                self.engines[shard].end_turn(self.now);
-                let effects = self.engines[shard].effects();
-                quiet &= effects.is_empty();
-                for effect in effects {
-                    self.carry_out(shard, effect);
-                }
-            }
-            if let Some((to, message)) = self.mail.pop_front() {
-                self.engines[to].message(self.now, message);
-            } else if quiet {
-                return;
-            }
-        }
-    }
-
-    fn person(&mut self, shard: usize, key: SessionKey) -> Option<&mut Person> {
-        self.people.iter_mut().find(|person| person.at == Some((shard, key)))
-    }
-
-    fn carry_out(&mut self, shard: usize, effect: Effect) {
-        match effect {
-            Effect::Append(append) if self.slow || !self.queue.is_empty() => {
-                self.queue.push_back((shard, append))
-            }
-            Effect::Append(append) => {
-                let level = self.keep(&append);
-                self.engines[shard].stored(self.now, &append.channel, &Ok(level));
-            }
-            Effect::Load { channel } => {
-                let loaded = self.disk.get(&*channel).cloned();
-                self.engines[shard].loaded(self.now, &channel, Ok(loaded));
-            }
-            Effect::Message { shard, message } => {
-                self.mail.push_back((usize::from(shard.0), message));
-            }
-            Effect::Move { session, to, traveller } => {
-                let to = usize::from(to.0);
-                let key = self.engines[to].arrive(self.now, *traveller);
-                if let Some(person) = self.person(shard, session) {
-                    person.at = Some((to, key));
-                }
-            }
-            Effect::Drain { session } => {
-                let Some(person) = self.person(shard, session) else { return };
-                if person.stalled {
-                    person.drains += 1;
-                } else {
-                    self.engines[shard].drained(self.now, session);
-                }
-            }
-            Effect::Send { session, text } => self.tell(shard, session, Dialect::Json, &text),
-            Effect::SendBinary { session, message } => {
-                self.tell(shard, session, Dialect::Yjs, &message);
-            }
-            Effect::Fanout { topic, upto, batch } => {
-                let list = self.engines[shard].subscribers(topic)[..upto].to_vec();
-                for Subscriber { slot, presence, dialect, .. } in list {
-                    let at = |at: &Option<(usize, SessionKey)>| {
-                        at.is_some_and(|(on, key)| on == shard && key.slot == slot)
-                    };
-                    let Some(person) = self.people.iter().find(|p| at(&p.at)) else { continue };
-                    let Some((_, key)) = person.at else { continue };
-                    for delivery in batch.iter().filter(|d| presence || !d.presence) {
-                        let spared = delivery.except.is_some_and(|it| {
-                            it.session == key && usize::from(it.shard.0) == shard
-                        });
-                        if spared {
-                            continue;
-                        }
-                        match dialect {
-                            Dialect::Json => self.tell(shard, key, dialect, &delivery.text),
-                            _ => {
-                                if let Some(message) = delivery.binary(dialect) {
-                                    self.tell(shard, key, dialect, message);
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-            Effect::Close { session, code, .. } => {
-                if let Some(person) = self.person(shard, session) {
-                    person.at = None;
-                    person.closed = Some(code);
-                }
-            }
-            Effect::Pause { session } => {
-                self.person(shard, session).into_iter().for_each(|it| it.paused = true);
-            }
-            Effect::Resume { session } => {
-                self.person(shard, session).into_iter().for_each(|it| it.paused = false);
-            }
-            Effect::Answer { text } => assert!(text.starts_with(b"{\"type\":\"merged\"")),
-            Effect::Consult { id, .. } => self.asked.push_back((shard, id)),
-            Effect::Wake { at_ms } => self.wakes.push((shard, at_ms)),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn tell(&mut self, shard: usize, key: SessionKey, dialect: Dialect, message: &Bytes) {
-        self.sent += 1;
-        let speaks = self.engines[shard].dialect(key);
-        let Some(person) = self.person(shard, key) else { return };
-        match dialect {
-            Dialect::Json if speaks == Dialect::Json => {
-                person.heard.push(serde_json::from_slice(message).unwrap());
-            }
-            // An editor has no such frames.
-            Dialect::Json => {}
-            _ => person.got.push(message.clone()),
-        }
-    }
-
-    fn keep(&mut self, append: &Append) -> Level {
-        let empty = Loaded {
-            epoch: append.epoch,
-            last_offset: 0,
-            events: vec![],
-            producers: vec![],
-            keys: vec![],
-        };
-        let kept = self.disk.entry(append.channel.to_string()).or_insert(empty);
-        let (offset, at_ms) = (append.offset, append.at_ms);
-        if let Some(event) = &append.event {
-            assert_eq!(offset, kept.last_offset + 1, "{}", append.channel);
-            kept.last_offset = offset;
-            kept.events.push(StoredEvent { offset, at_ms, event: event.clone(), producer: None });
-            let over = kept.events.len().saturating_sub(append.retention.size as usize);
-            kept.events.drain(..over);
-        }
-        Level::Fsync
     }
 
     /// What is in a document's log, and how many pages its checkpoints have.

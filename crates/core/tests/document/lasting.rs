@@ -186,6 +186,6 @@ fn an_editor_is_let_go_when_what_it_wrote_is_stored() {
     desk.farewell(ada);
     desk.farewell(bob);
     assert_eq!((desk.closed(ada), desk.closed(bob)), (None, Some(CloseCode::Draining)));
-    desk.store(Ok(()));
+    desk.store(&Ok(()));
     assert_eq!(desk.closed(ada), Some(CloseCode::Draining));
 }

@@ -96,8 +96,8 @@ pub(crate) struct Merge {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) update: Bytes,
     pub(crate) editor: bool,
-    /// Whether its user may change the document: who may not, and says only what everybody knows, is
-    /// no offender. Editors do when they come.
+    /// Whether its user may change the document: who may not, and says only what everybody knows,
+    /// is no offender. Editors do when they come.
     pub(crate) allowed: bool,
     /// When it came: monotonic microseconds.
     pub(crate) began_us: u64,
