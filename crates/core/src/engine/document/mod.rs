@@ -30,6 +30,7 @@ use super::Engine;
 use super::counters::CommandKind;
 use super::types::{Now, SessionKey};
 use crate::channel::aware::Told;
+use crate::identity::Action;
 use crate::reject::Reject;
 use syncing::Syncs;
 use uploads::Uploads;
@@ -125,6 +126,15 @@ impl Engine {
 }
 
 impl Ask {
+    /// The right that it needs.
+    pub(super) fn right(&self) -> Action {
+        match self {
+            Ask::Aware { .. } => Action::Presence,
+            Ask::Merge(_) | Ask::Reset { .. } => Action::Publish,
+            Ask::Quit | Ask::Seen { .. } | Ask::Sync { .. } => Action::Subscribe,
+        }
+    }
+
     /// The command that it answers.
     pub(super) fn kind(&self) -> Option<CommandKind> {
         match self {
