@@ -55,6 +55,9 @@ pub(crate) const SYNCS_ASKED: usize = 32;
 /// Who reads no piece of a document for so long, while others wait, is too slow.
 pub(crate) const SYNC_STALLED_MS: u64 = 10_000;
 
+/// How long a document is kept ready that nobody touches, in milliseconds.
+pub(crate) const REST_AFTER_MS: u64 = 5000;
+
 /// What an editor may say before its document is open, beside one update.
 pub(crate) const EARLY_BYTES: usize = 64 << 10;
 pub(crate) const EARLY_MESSAGES: usize = 64;
@@ -70,6 +73,10 @@ pub(crate) const BURIED_CLIENTS: usize = 20_000;
 /// How deep shared types of a document may be nested: a list in a list in a page has three. What
 /// deletes them is recursive.
 pub(crate) const DOCUMENT_LEVELS: usize = 200;
+
+/// Updates of a document that wait for others: each is tried again when one comes. A client whose
+/// next one is refused comes back and sends all there is.
+pub(crate) const WAITING_UPDATES: usize = 256;
 
 /// Users who are named as those who changed a document since its last version.
 pub(crate) const AUTHORS_NAMED: usize = 100;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::change::{Amend, Write};
 use crate::{Browser, DocumentAwareness, DocumentMerge, DocumentSync, Mark, MarkAs, Text};
 
 /// A command of a client.
@@ -126,42 +127,6 @@ pub struct InboxQuery<'a> {
     pub group: bool,
 }
 
-/// A change of one key of a state channel.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "the fields are those of the protocol document")]
-pub struct Write<'a> {
-    pub channel: Text<'a>,
-    pub key: Text<'a>,
-    /// The `value` or the `patch`; `null` of a removal.
-    pub data: &'a RawValue,
-    pub if_version: Option<u64>,
-    /// Milliseconds.
-    pub ttl: Option<u64>,
-    pub producer: Option<(Text<'a>, u64)>,
-    /// The caller's own key against doubles: the HTTP API has it, frames do not.
-    pub idempotency_key: Option<Text<'a>>,
-}
-
-/// What an event shall be changed to.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "the fields are those of the protocol document")]
-pub struct Amend<'a> {
-    pub channel: Text<'a>,
-    pub offset: u64,
-    pub what: Amending<'a>,
-    pub key: Option<Text<'a>>,
-    pub producer: Option<(Text<'a>, u64)>,
-}
-
-/// How an event is changed.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "the fields are those of the protocol document")]
-pub enum Amending<'a> {
-    Delete,
-    Edit { data: &'a RawValue },
-    React { reaction: Text<'a>, remove: bool },
-}
-
 /// A frame that is not a command, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DecodeError {
@@ -179,62 +144,62 @@ pub(crate) const MAX_ID: u64 = (1 << 53) - 1;
 pub(crate) struct Fields<'a> {
     #[serde(borrow, rename = "type")]
     pub(crate) kind: Option<Text<'a>>,
-    id: Option<u64>,
+    pub(crate) id: Option<u64>,
     #[serde(borrow)]
     pub(crate) channel: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
-    data: Option<&'a RawValue>,
+    pub(crate) data: Option<&'a RawValue>,
     #[serde(borrow)]
-    event: Option<Text<'a>>,
+    pub(crate) event: Option<Text<'a>>,
     #[serde(borrow)]
-    key: Option<Text<'a>>,
+    pub(crate) key: Option<Text<'a>>,
     #[serde(borrow)]
-    producer: Option<Text<'a>>,
-    seq: Option<u64>,
-    ephemeral: Option<bool>,
-    echo: Option<bool>,
+    pub(crate) producer: Option<Text<'a>>,
+    pub(crate) seq: Option<u64>,
+    pub(crate) ephemeral: Option<bool>,
+    pub(crate) echo: Option<bool>,
     #[serde(borrow)]
-    since: Option<Since<'a>>,
-    rewind: Option<u64>,
-    presence: Option<bool>,
-    before: Option<u64>,
+    pub(crate) since: Option<Since<'a>>,
+    pub(crate) rewind: Option<u64>,
+    pub(crate) presence: Option<bool>,
+    pub(crate) before: Option<u64>,
     /// An offset of `history`, a key of `get`.
     #[serde(borrow)]
-    after: Option<&'a RawValue>,
-    limit: Option<u64>,
+    pub(crate) after: Option<&'a RawValue>,
+    pub(crate) limit: Option<u64>,
     #[serde(borrow, default, deserialize_with = "present")]
-    value: Option<&'a RawValue>,
+    pub(crate) value: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
-    patch: Option<&'a RawValue>,
-    offset: Option<u64>,
+    pub(crate) patch: Option<&'a RawValue>,
+    pub(crate) offset: Option<u64>,
     #[serde(borrow)]
-    reaction: Option<Text<'a>>,
-    remove: Option<bool>,
-    if_version: Option<u64>,
-    ttl: Option<u64>,
-    ids: Option<Vec<u64>>,
-    upto: Option<u64>,
+    pub(crate) reaction: Option<Text<'a>>,
+    pub(crate) remove: Option<bool>,
+    pub(crate) if_version: Option<u64>,
+    pub(crate) ttl: Option<u64>,
+    pub(crate) ids: Option<Vec<u64>>,
+    pub(crate) upto: Option<u64>,
     #[serde(rename = "as")]
-    how: Option<MarkAs>,
+    pub(crate) how: Option<MarkAs>,
     #[serde(borrow)]
-    topic: Option<Text<'a>>,
+    pub(crate) topic: Option<Text<'a>>,
     #[serde(borrow)]
-    subject: Option<Text<'a>>,
-    unread: Option<bool>,
-    archived: Option<bool>,
-    group: Option<bool>,
+    pub(crate) subject: Option<Text<'a>>,
+    pub(crate) unread: Option<bool>,
+    pub(crate) archived: Option<bool>,
+    pub(crate) group: Option<bool>,
     #[serde(borrow)]
-    subscription: Option<Browser<'a>>,
+    pub(crate) subscription: Option<Browser<'a>>,
     #[serde(borrow)]
-    endpoint: Option<Text<'a>>,
+    pub(crate) endpoint: Option<Text<'a>>,
     #[serde(borrow)]
-    token: Option<Text<'a>>,
+    pub(crate) token: Option<Text<'a>>,
     /// A name in `hello`, a number in `awareness`.
     #[serde(borrow)]
     pub(crate) client: Option<&'a RawValue>,
     #[serde(borrow)]
-    session: Option<Text<'a>>,
-    attempt: Option<u64>,
+    pub(crate) session: Option<Text<'a>>,
+    pub(crate) attempt: Option<u64>,
     #[serde(borrow)]
     pub(crate) epoch: Option<Text<'a>>,
     #[serde(borrow)]
@@ -334,57 +299,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'a> Fields<'a> {
-    /// What changes an event or a key.
-    fn into_change(self) -> Result<CommandBody<'a>, String> {
-        use CommandBody as B;
-        let missing = |field: &str| format!("missing field `{field}`");
-        Ok(match self.kind.as_deref().unwrap_or_default() {
-            "delete" => B::Amend(self.into_amend(Amending::Delete)?),
-            "edit" => {
-                let data = self.data.ok_or_else(|| missing("data"))?;
-                B::Amend(self.into_amend(Amending::Edit { data })?)
-            }
-            "patch" => {
-                let patch = self.patch.ok_or_else(|| missing("patch"))?;
-                B::Patch(self.into_write(patch)?)
-            }
-            "react" => {
-                let reaction = self.reaction.clone().ok_or_else(|| missing("reaction"))?;
-                let remove = self.remove.unwrap_or(false);
-                B::Amend(self.into_amend(Amending::React { reaction, remove })?)
-            }
-            "remove" => B::Remove(self.into_write(RawValue::NULL)?),
-            _ => {
-                let value = self.value.ok_or_else(|| missing("value"))?;
-                B::Set(self.into_write(value)?)
-            }
-        })
-    }
-
-    fn into_amend(self, what: Amending<'a>) -> Result<Amend<'a>, String> {
-        Ok(Amend {
-            channel: self.channel.ok_or("missing field `channel`")?,
-            offset: self.offset.ok_or("missing field `offset`")?,
-            what,
-            key: self.key,
-            producer: pair(self.producer, self.seq)?,
-        })
-    }
-
-    fn into_write(self, data: &'a RawValue) -> Result<Write<'a>, String> {
-        Ok(Write {
-            channel: self.channel.ok_or("missing field `channel`")?,
-            key: self.key.ok_or("missing field `key`")?,
-            data,
-            if_version: self.if_version,
-            ttl: self.ttl,
-            producer: pair(self.producer, self.seq)?,
-            idempotency_key: None,
-        })
-    }
-}
-
 /// A field whose kind depends on the command.
 pub(crate) fn read<'a, T: Deserialize<'a>>(
     field: &str,
@@ -396,49 +310,10 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(
     value.map(read).transpose()
 }
 
-impl<'a> Fields<'a> {
-    /// What a user asks of their own inbox.
-    fn into_inbox(self) -> Result<CommandBody<'a>, String> {
-        use CommandBody as B;
-        let missing = |field: &str| format!("missing field `{field}`");
-        let topic = |topic: Option<Text<'a>>| topic.ok_or_else(|| missing("topic"));
-        let channel = |channel: Option<Text<'a>>| channel.ok_or_else(|| missing("channel"));
-        Ok(match self.kind.as_deref().unwrap_or_default() {
-            "cursors" => B::Cursors,
-            "follow" => B::Follow { topic: topic(self.topic)? },
-            "inbox" => B::Inbox(InboxQuery {
-                before: self.before,
-                limit: self.limit,
-                topic: self.topic,
-                subject: self.subject,
-                unread: self.unread.unwrap_or(false),
-                archived: self.archived.unwrap_or(false),
-                group: self.group.unwrap_or(false),
-            }),
-            "mark" => B::Mark(Mark {
-                how: self.how.ok_or_else(|| missing("as"))?,
-                ids: self.ids,
-                upto: self.upto,
-                producer: pair(self.producer, self.seq)?,
-            }),
-            "push_subscribe" => {
-                B::PushSubscribe(self.subscription.ok_or_else(|| missing("subscription"))?)
-            }
-            "push_unsubscribe" => {
-                B::PushUnsubscribe { endpoint: self.endpoint.ok_or_else(|| missing("endpoint"))? }
-            }
-            "read" => B::Read {
-                channel: channel(self.channel)?,
-                offset: self.offset.ok_or_else(|| missing("offset"))?,
-                producer: pair(self.producer, self.seq)?,
-            },
-            "unfollow" => B::Unfollow { topic: topic(self.topic)? },
-            _ => B::Unread { channel: channel(self.channel)? },
-        })
-    }
-}
-
-fn pair<'a>(name: Option<Text<'a>>, seq: Option<u64>) -> Result<Option<(Text<'a>, u64)>, String> {
+pub(crate) fn pair<'a>(
+    name: Option<Text<'a>>,
+    seq: Option<u64>,
+) -> Result<Option<(Text<'a>, u64)>, String> {
     match (name, seq) {
         (Some(name), Some(seq)) if seq >= 1 => Ok(Some((name, seq))),
         (Some(_), Some(_)) => Err("`seq` starts at 1".into()),
@@ -472,7 +347,7 @@ fn describe(error: &serde_json::Error) -> String {
 ///
 /// The text must be valid JSON. Short texts cannot be deep, so most are not read at all.
 pub fn depth_exceeds(json: &str, max: usize) -> bool {
-    if json.len() <= 2 * max {
+    if json.len() <= max.saturating_mul(2) {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);

@@ -126,7 +126,8 @@ mod tests {
         let CommandBody::Merge(merge) = decode(frame).unwrap().body else { panic!("not a merge") };
         assert_eq!((&merge.update[..], merge.more), (&[1, 2, 3, 255][..], true));
         let update = &merge.update[..];
-        let frame = Frame::Document { channel: "doc:a", offset: 7, user: "ada", update };
+        let frame =
+            Frame::Document { channel: "doc:a", offset: 7, user: "ada", update, more: false };
         assert_eq!(
             frame.encode(),
             r#"{"type":"document","channel":"doc:a","offset":7,"user":"ada","update":"AQID/w=="}"#

@@ -15,7 +15,7 @@ pub(crate) const SYNC: CommandSpec = CommandSpec {
     ],
     examples: &[
         r#"{"type":"sync","id":41,"channel":"doc:plan"}"#,
-        r#"{"type":"sync","id":41,"channel":"doc:plan","epoch":"5c1f03a9d47be511","vector":"AQEB"}"#,
+        r#"{"type":"sync","id":41,"channel":"doc:plan","vector":"AQEB"}"#,
     ],
 };
 

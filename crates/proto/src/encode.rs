@@ -133,6 +133,8 @@ pub enum Frame<'a> {
         user: &'a str,
         #[serde(serialize_with = "base64")]
         update: &'a [u8],
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
     },
     Edited(Amended<'a>),
     Entered {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode::{CommandBody, Fields, InboxQuery, pair};
 use crate::{Epoch, Text};
 
 /// What a user has done with items.
@@ -85,4 +86,46 @@ pub enum Secret<'a> {
     PushUnsubscribe(&'a str),
     /// Somebody does not follow a topic any more.
     Unfollow(&'a str),
+}
+
+impl<'a> Fields<'a> {
+    /// What a user asks of their own inbox.
+    pub(crate) fn into_inbox(self) -> Result<CommandBody<'a>, String> {
+        use CommandBody as B;
+        let missing = |field: &str| format!("missing field `{field}`");
+        let topic = |topic: Option<Text<'a>>| topic.ok_or_else(|| missing("topic"));
+        let channel = |channel: Option<Text<'a>>| channel.ok_or_else(|| missing("channel"));
+        Ok(match self.kind.as_deref().unwrap_or_default() {
+            "cursors" => B::Cursors,
+            "follow" => B::Follow { topic: topic(self.topic)? },
+            "inbox" => B::Inbox(InboxQuery {
+                before: self.before,
+                limit: self.limit,
+                topic: self.topic,
+                subject: self.subject,
+                unread: self.unread.unwrap_or(false),
+                archived: self.archived.unwrap_or(false),
+                group: self.group.unwrap_or(false),
+            }),
+            "mark" => B::Mark(Mark {
+                how: self.how.ok_or_else(|| missing("as"))?,
+                ids: self.ids,
+                upto: self.upto,
+                producer: pair(self.producer, self.seq)?,
+            }),
+            "push_subscribe" => {
+                B::PushSubscribe(self.subscription.ok_or_else(|| missing("subscription"))?)
+            }
+            "push_unsubscribe" => {
+                B::PushUnsubscribe { endpoint: self.endpoint.ok_or_else(|| missing("endpoint"))? }
+            }
+            "read" => B::Read {
+                channel: channel(self.channel)?,
+                offset: self.offset.ok_or_else(|| missing("offset"))?,
+                producer: pair(self.producer, self.seq)?,
+            },
+            "unfollow" => B::Unfollow { topic: topic(self.topic)? },
+            _ => B::Unread { channel: channel(self.channel)? },
+        })
+    }
 }

@@ -12,6 +12,7 @@
 
 mod amend;
 mod catalogue;
+mod change;
 mod channel;
 mod client;
 mod codes;
@@ -27,13 +28,11 @@ pub mod yjs;
 
 pub use amend::{Amended, Amendment, Logged, Reaction, Says, author, hide, renew};
 pub use catalogue::{COMMANDS, CommandSpec, FRAMES, FieldKind, FieldSpec, catalogue};
+pub use change::{Amend, Amending, Write};
 pub use channel::{ChannelName, InvalidChannelName};
 pub use client::{DecodeServerFrameError, ServerFrame, command};
 pub use codes::{CloseCode, ErrorCode};
-pub use decode::{
-    Amend, Amending, Command, CommandBody, DecodeError, InboxQuery, Since, Write, decode,
-    depth_exceeds,
-};
+pub use decode::{Command, CommandBody, DecodeError, InboxQuery, Since, decode, depth_exceeds};
 pub use document::{
     AwarenessView, DocumentAwareness, DocumentMerge, DocumentSync, from_base64, to_base64,
 };

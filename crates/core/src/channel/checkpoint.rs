@@ -122,6 +122,11 @@ impl Checkpoints {
         self.writing.is_none() && self.behind > bytes.max(WORTH_IT)
     }
 
+    /// Whether there is so much log that another one is worth it for who reads it next.
+    pub(crate) fn is_worth_another(&self) -> bool {
+        self.writing.is_none() && self.behind > WORTH_IT / 4
+    }
+
     /// Whether one is at the store.
     pub(crate) fn is_writing(&self) -> bool {
         self.writing.is_some()

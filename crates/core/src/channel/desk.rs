@@ -13,10 +13,12 @@ use crate::engine::Address;
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
     pub(crate) aware: Aware,
-    /// All of it as of an offset, in pieces: many come at once.
-    pub(crate) whole: Option<(u64, Arc<[Bytes]>)>,
+    /// All of it, encoded, until it changes: many come at once.
+    pub(crate) whole: Option<Bytes>,
     /// What it counts for in the shard's memory of documents.
     pub(crate) weight: usize,
+    /// It is on the agenda of those that may be put to rest.
+    pub(crate) awake: bool,
     /// When it was last looked into: monotonic milliseconds.
     pub(crate) touched_ms: u64,
     /// Bytes of updates that are at the store.

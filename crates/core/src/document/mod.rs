@@ -1,16 +1,14 @@
 //! One collaborative document: what its log makes, the only part that knows yrs.
 //!
 //! A document is a fold. Each update is a record of the channel's log ([`record`]), proved
-//! ([`Document::prepare`]) before it is appended and applied ([`Document::commit`]) when it is stored:
-//! so its vector tells only what is stored. The same log always makes the same document: this copy
-//! writes nothing by itself.
+//! ([`Document::prepare`]) before it is appended and applied ([`Document::commit`]) when it is
+//! stored: so its vector tells only what is stored. The same log always makes the same document:
+//! this copy writes nothing by itself.
 //!
 //! A document that nobody touches rests ([`Document::rest`]): then it is its encoded bytes, a sixth
 //! of what it takes when it is open.
 
-mod bytes;
 mod engine;
-mod nesting;
 mod open;
 mod pages;
 mod record;
@@ -20,7 +18,8 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ::bytes::Bytes;
+use bytes::Bytes;
+use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
 use yrs::{IdSet, Update};
 
 pub use self::engine::Broken;
@@ -29,9 +28,6 @@ pub use self::record::{Record, What};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
 use crate::store::Epoch;
 
-/// An update without anything in it.
-const EMPTY: &[u8] = &[0, 0];
-
 /// What somebody sent is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -39,10 +35,21 @@ pub enum Fault {
     Invalid,
     /// Longer than `update` of the limits.
     TooLarge,
-    /// A state vector of more than `clients` of the limits.
+    /// More clients than `clients` of the limits.
     Clients,
-    /// Shared types are nested in it deeper than anything needs.
+    /// Shared types, or values, are nested in it deeper than anything needs.
     Deep,
+}
+
+impl From<yjs::Fault> for Fault {
+    fn from(fault: yjs::Fault) -> Self {
+        match fault {
+            yjs::Fault::Limit("update") => Self::TooLarge,
+            yjs::Fault::Limit("document_clients") => Self::Clients,
+            yjs::Fault::Limit("nesting" | "depth") => Self::Deep,
+            _ => Self::Invalid,
+        }
+    }
 }
 
 /// An update that can be applied.
@@ -110,7 +117,7 @@ struct Depth {
 #[derive(Debug)]
 enum Body {
     Open(Open),
-    Resting { state: Bytes, vector: Bytes, clients: usize },
+    Resting { state: Bytes, waiting: Vec<Bytes>, vector: Bytes, clients: usize },
 }
 
 impl Default for Document {
@@ -127,7 +134,7 @@ impl Document {
             epoch: Epoch(0),
             buried: Vec::new(),
             authors: BTreeSet::new(),
-            measured: EMPTY.len(),
+            measured: EMPTY_UPDATE.len(),
             grown: 0,
             depth: Depth::default(),
             replayed: Vec::new(),
@@ -138,25 +145,27 @@ impl Document {
 
     /// Proves that an update can be applied, to whatever document.
     pub fn prepare(update: &[u8], limits: &DocumentLimits) -> Result<Prepared, Fault> {
-        if update.len() > limits.update {
-            return Err(Fault::TooLarge);
-        }
+        let guard = UpdateLimits {
+            bytes: limits.update,
+            clients: limits.clients,
+            nesting: DOCUMENT_LEVELS,
+            ..UpdateLimits::default()
+        };
+        yjs::check_update(update, &guard)?;
         let bytes = Bytes::copy_from_slice(update);
-        let levels = nesting::levels(update).ok_or(Fault::Invalid)?;
-        if levels > DOCUMENT_LEVELS {
-            return Err(Fault::Deep);
-        }
+        let levels = yjs::levels(update)?;
         let update = engine::decode(update).ok_or(Fault::Invalid)?;
         let structs = update.insertions(true);
-        if structs.len() > limits.clients {
-            return Err(Fault::Clients);
-        }
         Ok(Prepared { bytes, update, structs, levels })
     }
 
-    /// Whether its shared types are not nested too deep with this one, which is about to be
-    /// appended; then [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
+    /// Whether this one, which is about to be appended, neither nests shared types too deep nor is
+    /// one too many that waits for others. Then [`commit`](Self::commit) has to follow, or
+    /// [`revert`](Self::revert).
     pub fn admits(&mut self, prepared: &Prepared) -> bool {
+        if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
+            return false;
+        }
         if prepared.levels == 0 {
             return true;
         }
@@ -165,7 +174,9 @@ impl Document {
             all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
         };
         if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
-            let stored = nesting::levels(&self.encode());
+            let waiting = self.waiting();
+            let all = std::iter::once(self.encode()).chain(waiting);
+            let stored = all.map(|update| yjs::levels(&update)).sum::<Result<_, _>>().ok();
             self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
         }
         let admitted = fits(&self.depth);
@@ -185,7 +196,7 @@ impl Document {
         self.replayed = Vec::new();
         self.depth.since += levels;
         self.depth.ahead = self.depth.ahead.saturating_sub(levels);
-        let applied = self.open().and_then(|open| open.apply(update));
+        let applied = self.open().and_then(|open| open.apply(update, &bytes));
         match applied {
             Ok(whole) => self.skipped += u64::from(!whole),
             Err(broken) => {
@@ -219,17 +230,18 @@ impl Document {
 
     fn replay_update(&mut self, bytes: &[u8]) -> bool {
         let Some(update) = engine::decode(bytes) else { return false };
-        let applied = self.open().and_then(|open| open.apply(update));
+        let bytes = Bytes::copy_from_slice(bytes);
+        let applied = self.open().and_then(|open| open.apply(update, &bytes));
         if let Ok(whole) = applied {
-            self.replayed.push(Bytes::copy_from_slice(bytes));
             self.grown += bytes.len();
             self.depth.stored = None;
+            self.replayed.push(bytes);
             return whole;
         }
         // What yrs has left is of no use: again, without this one.
         let mut open = Open::blank();
-        for update in self.replayed.iter().filter_map(|bytes| engine::decode(bytes)) {
-            let _ = open.apply(update);
+        for bytes in &self.replayed {
+            let _ = engine::decode(bytes).map(|update| open.apply(update, bytes));
         }
         self.body = Body::Open(open);
         false
@@ -243,13 +255,10 @@ impl Document {
         }
     }
 
-    /// An update with what somebody lacks who has this vector.
+    /// An update with what somebody lacks who has this vector, but for [`waiting`](Self::waiting).
     pub fn missing(&mut self, vector: &[u8], limits: &DocumentLimits) -> Result<Bytes, Fault> {
-        // Each client takes two bytes or more: a long list ends here, before it is decoded.
+        yjs::check_vector(vector, limits.clients)?;
         let vector = engine::decode_vector(vector).ok_or(Fault::Invalid)?;
-        if vector.len() > limits.clients {
-            return Err(Fault::Clients);
-        }
         if vector.is_empty() {
             return Ok(self.encode());
         }
@@ -257,17 +266,26 @@ impl Document {
         update.map_err(|Broken| Fault::Invalid)
     }
 
-    /// All of it, as one update.
+    /// Updates that were stored and wait for others, which have not come yet. Whoever gets what is
+    /// missing, or all of it, needs these as well: others will be told only what they wait for.
+    pub fn waiting(&self) -> Vec<Bytes> {
+        match &self.body {
+            Body::Open(open) => open.waiting(),
+            Body::Resting { waiting, .. } => waiting.clone(),
+        }
+    }
+
+    /// All of it as one update, but for [`waiting`](Self::waiting).
     pub fn encode(&mut self) -> Bytes {
         let state = self.state();
-        (self.measured, self.grown) = (state.len(), 0);
+        (self.measured, self.grown) = (state.len() + length(&self.waiting()), 0);
         state
     }
 
     fn state(&self) -> Bytes {
         match &self.body {
             Body::Resting { state, .. } => state.clone(),
-            Body::Open(open) => open.encode().unwrap_or(Bytes::from_static(EMPTY)),
+            Body::Open(open) => open.encode().unwrap_or(Bytes::from_static(EMPTY_UPDATE)),
         }
     }
 
@@ -305,7 +323,7 @@ impl Document {
     /// Whether it has anything that is not in here yet. Who comes back sends all deletions there
     /// are: those are compared, which takes as long as encoding the document, once after a change.
     pub fn adds(&mut self, prepared: &Prepared) -> bool {
-        !prepared.is_empty() && self.open().is_ok_and(|open| open.adds(prepared))
+        !prepared.is_empty() && self.open().map_or(true, |open| open.adds(prepared))
     }
 
     /// How many clients there are in it that have not written here yet.
@@ -347,10 +365,10 @@ impl Document {
         let Body::Open(open) = &self.body else { return };
         let Ok(state) = open.encode() else { return };
         let vector = engine::encode_vector(&open.vector()).into();
-        let clients = open.clients().count();
-        (self.measured, self.grown) = (state.len(), 0);
+        let (clients, waiting) = (open.clients().count(), open.waiting());
+        (self.measured, self.grown) = (state.len() + length(&waiting), 0);
         self.replayed = Vec::new();
-        self.body = Body::Resting { state, vector, clients };
+        self.body = Body::Resting { state, waiting, vector, clients };
     }
 
     /// Whether it takes no more memory than its bytes.
@@ -360,7 +378,7 @@ impl Document {
 
     /// Whether nothing would be lost without it.
     pub fn is_empty(&self) -> bool {
-        let is_blank = matches!(&self.body, Body::Resting { state, .. } if state == EMPTY);
+        let is_blank = matches!(&self.body, Body::Resting { state, .. } if state == EMPTY_UPDATE);
         is_blank && self.epoch == Epoch(0) && self.authors.is_empty()
     }
 
@@ -371,7 +389,7 @@ impl Document {
 
     fn empty(&mut self) {
         self.body = Body::blank();
-        (self.measured, self.grown) = (EMPTY.len(), 0);
+        (self.measured, self.grown) = (EMPTY_UPDATE.len(), 0);
         self.depth = Depth { stored: Some(0), ahead: self.depth.ahead, ..Depth::default() };
         self.replayed = Vec::new();
         self.loading = Vec::new();
@@ -385,8 +403,8 @@ impl Document {
 
     /// Wakes it.
     fn open(&mut self) -> Result<&mut Open, Broken> {
-        if let Body::Resting { state, .. } = &self.body {
-            self.body = Body::Open(Open::decode(state)?);
+        if let Body::Resting { state, waiting, .. } = &self.body {
+            self.body = Body::Open(Open::decode(state, waiting)?);
         }
         match &mut self.body {
             Body::Open(open) => Ok(open),
@@ -405,7 +423,11 @@ impl Depth {
 
 impl Body {
     fn blank() -> Self {
-        let (state, vector) = (Bytes::from_static(EMPTY), Bytes::from_static(&[0]));
-        Self::Resting { state, vector, clients: 0 }
+        let (state, vector) = (Bytes::from_static(EMPTY_UPDATE), Bytes::from_static(EMPTY_VECTOR));
+        Self::Resting { state, waiting: Vec::new(), vector, clients: 0 }
     }
+}
+
+fn length(updates: &[Bytes]) -> usize {
+    updates.iter().map(Bytes::len).sum()
 }

@@ -1,50 +1,118 @@
 //! A document that is in memory as such.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ::bytes::Bytes;
+use bytes::Bytes;
+use tidings_proto::yjs::{self, EMPTY_UPDATE};
 use yrs::{ClientID, Doc, ID, IdSet, StateVector, Update};
 
+use super::Prepared;
 use super::engine::{self, Broken};
-use super::{EMPTY, Prepared};
+use crate::limits::WAITING_UPDATES;
 
 #[derive(Debug)]
 pub(super) struct Open {
     doc: Doc,
-    /// All structs that have come, those that wait for others too.
+    /// All structs that have come, those of updates that wait too.
     seen: IdSet,
     /// Whether a client may have sent something whose beginning has not come.
     gaps: bool,
+    /// Updates that cannot be applied, or not wholly, before others have come.
+    waiting: Vec<Waiting>,
     /// What is deleted, if it has been asked for since the last update.
     deleted: Option<IdSet>,
 }
 
+#[derive(Debug)]
+struct Waiting {
+    update: Bytes,
+    /// Of whom more has to come.
+    clients: Vec<ClientID>,
+}
+
 impl Open {
     pub(super) fn blank() -> Self {
-        Self { doc: engine::blank(), seen: IdSet::new(), gaps: false, deleted: None }
+        Self {
+            doc: engine::blank(),
+            seen: IdSet::new(),
+            gaps: false,
+            waiting: Vec::new(),
+            deleted: None,
+        }
     }
 
-    /// What a state was encoded from.
-    pub(super) fn decode(state: &[u8]) -> Result<Self, Broken> {
+    /// What a state was encoded from, and what waited there.
+    pub(super) fn decode(state: &Bytes, waiting: &[Bytes]) -> Result<Self, Broken> {
         let mut open = Self::blank();
-        if state != EMPTY {
-            open.apply(engine::decode(state).ok_or(Broken)?)?;
+        for bytes in std::iter::once(state).chain(waiting).filter(|bytes| *bytes != EMPTY_UPDATE) {
+            open.apply(engine::decode(bytes).ok_or(Broken)?, bytes)?;
         }
         Ok(open)
     }
 
-    /// As [`engine::apply`].
-    pub(super) fn apply(&mut self, update: Update) -> Result<bool, Broken> {
+    /// Applies an update, and those that have waited for it. `false`: a part of it cannot be
+    /// applied to anything.
+    pub(super) fn apply(&mut self, update: Update, bytes: &Bytes) -> Result<bool, Broken> {
         let structs = update.insertions(true);
         self.deleted = None;
-        let whole = engine::apply(&self.doc, update)?;
+        let applied = engine::apply(&self.doc, update)?;
+        self.wait(bytes, applied.waits);
         for (client, ranges) in structs.iter() {
             for range in ranges.iter() {
                 self.seen.insert(ID::new(*client, range.start), range.end - range.start);
             }
             self.gaps |= self.gap(*client).is_some();
         }
-        Ok(whole)
+        if !self.waiting.is_empty() {
+            self.release(structs.client_ids().collect())?;
+        }
+        Ok(!applied.faulty)
+    }
+
+    fn wait(&mut self, update: &Bytes, clients: Vec<ClientID>) {
+        if !clients.is_empty() && !self.waiting.iter().any(|waiting| waiting.update == update) {
+            self.waiting.push(Waiting { update: update.clone(), clients });
+        }
+    }
+
+    /// Tries those again that wait for what has come of these clients, and for what comes by that.
+    /// It ends: only what has changed the document is a reason to go on.
+    fn release(&mut self, mut come: BTreeSet<ClientID>) -> Result<(), Broken> {
+        while !come.is_empty() {
+            let is_ready =
+                |waiting: &mut Waiting| waiting.clients.iter().any(|id| come.contains(id));
+            let ready: Vec<_> = self.waiting.extract_if(.., is_ready).collect();
+            come.clear();
+            for Waiting { update: bytes, clients } in ready {
+                let Some(update) = engine::decode(&bytes) else { continue };
+                let structs = update.insertions(true);
+                let applied = engine::apply(&self.doc, update)?;
+                if applied.waits != clients {
+                    come.extend(structs.client_ids());
+                }
+                self.wait(&bytes, applied.waits);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether so many wait that this one may not wait as well, and it would.
+    pub(super) fn crowds(&self, prepared: &Prepared) -> bool {
+        if self.waiting.len() < WAITING_UPDATES {
+            return false;
+        }
+        let vector = self.vector();
+        let mut waits = false;
+        let walked = yjs::for_each_reference(&prepared.bytes, |client, clock| {
+            let id = ID::new(ClientID::new(client), clock);
+            waits |= clock >= vector.get(&id.client) && !prepared.structs.contains(&id);
+        });
+        waits || walked.is_err()
+    }
+
+    /// Updates that wait for others.
+    pub(super) fn waiting(&self) -> Vec<Bytes> {
+        self.waiting.iter().map(|waiting| waiting.update.clone()).collect()
     }
 
     /// Whether any struct or deletion in it is new.

@@ -1,13 +1,13 @@
 //! A document as pages of a checkpoint.
 //!
-//! All pages together: `[version][length of the rest, 8 bytes][epoch, 8 bytes][authors][buried clients]
-//! [update]`, cut wherever a page is full.
+//! All pages together: `[version][length of the rest, 8 bytes][epoch, 8 bytes][authors][buried
+//! clients][updates that wait][update]`, cut wherever a page is full.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use tidings_proto::yjs::{EMPTY_UPDATE, Reader, put_bytes, put_string, put_var_uint};
 
-use super::bytes::{put_part, put_var, take_part, take_var};
 use super::open::Open;
-use super::{Body, Document, EMPTY};
+use super::{Body, Document, length};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS};
 use crate::store::Epoch;
 
@@ -19,23 +19,22 @@ const HEAD: usize = 1 + 8;
 impl Document {
     /// All of it in pages of at most `max` bytes.
     pub fn pages(&self, max: usize) -> Vec<Bytes> {
-        let mut rest = BytesMut::new();
-        rest.put_u64_le(self.epoch.0);
-        put_var(&mut rest, self.authors.len() as u64);
-        for author in &self.authors {
-            put_part(&mut rest, author.as_bytes());
-        }
-        put_var(&mut rest, self.buried.len() as u64);
-        for client in &self.buried {
-            put_var(&mut rest, *client);
-        }
+        let mut rest = Vec::new();
+        rest.extend(self.epoch.0.to_le_bytes());
+        put_var_uint(&mut rest, self.authors.len() as u64);
+        self.authors.iter().for_each(|author| put_string(&mut rest, author));
+        put_var_uint(&mut rest, self.buried.len() as u64);
+        self.buried.iter().for_each(|client| put_var_uint(&mut rest, *client));
+        let waiting = self.waiting();
+        put_var_uint(&mut rest, waiting.len() as u64);
+        waiting.iter().for_each(|update| put_bytes(&mut rest, update));
         let state = self.state();
-        let mut whole = BytesMut::with_capacity(HEAD + rest.len() + state.len());
-        whole.put_u8(VERSION);
-        whole.put_u64_le((rest.len() + state.len()) as u64);
-        whole.put_slice(&rest);
-        whole.put_slice(&state);
-        let whole = whole.freeze();
+        let mut whole = Vec::with_capacity(HEAD + rest.len() + state.len());
+        whole.push(VERSION);
+        whole.extend(((rest.len() + state.len()) as u64).to_le_bytes());
+        whole.extend(&rest);
+        whole.extend(&state);
+        let whole = Bytes::from(whole);
         let starts = (0..whole.len()).step_by(max.max(1));
         starts.map(|at| whole.slice(at..whole.len().min(at + max))).collect()
     }
@@ -56,32 +55,34 @@ impl Document {
     }
 
     fn read(&mut self, whole: &Bytes) -> Option<()> {
-        let mut rest = &whole[..];
-        let (epoch, behind) = rest.split_first_chunk()?;
-        rest = behind;
+        let (epoch, rest) = whole.split_first_chunk()?;
         self.epoch = Epoch(u64::from_le_bytes(*epoch));
+        let mut reader = Reader::new(rest);
         self.authors.clear();
-        for _ in 0..bounded(&mut rest, AUTHORS_NAMED)? {
-            let author = std::str::from_utf8(take_part(&mut rest)?).ok()?;
-            self.authors.insert(author.into());
+        for _ in 0..bounded(&mut reader, AUTHORS_NAMED)? {
+            self.authors.insert(reader.string().ok()?.into());
         }
         self.buried.clear();
-        for _ in 0..bounded(&mut rest, BURIED_CLIENTS)? {
-            self.buried.push(take_var(&mut rest)?);
+        for _ in 0..bounded(&mut reader, BURIED_CLIENTS)? {
+            self.buried.push(reader.var_uint().ok()?);
         }
-        let state = whole.slice_ref(rest);
-        self.measured = state.len().max(EMPTY.len());
-        self.grown = 0;
-        self.replayed = Vec::new();
+        let mut waiting = Vec::new();
+        for _ in 0..bounded(&mut reader, whole.len())? {
+            waiting.push(whole.slice_ref(reader.bytes().ok()?));
+        }
+        let state = whole.slice_ref(reader.rest());
+        (self.measured, self.grown) = (state.len() + length(&waiting), 0);
+        self.depth.stored = None;
         self.body = Body::blank();
-        if state != EMPTY {
-            self.body = Body::Open(Open::decode(&state).ok()?);
-            self.replayed.push(state);
+        if state != EMPTY_UPDATE || !waiting.is_empty() {
+            self.body = Body::Open(Open::decode(&state, &waiting).ok()?);
         }
+        self.replayed = waiting;
+        self.replayed.insert(0, state);
         Some(())
     }
 }
 
-fn bounded(rest: &mut &[u8], max: usize) -> Option<u64> {
-    take_var(rest).filter(|count| *count <= max as u64)
+fn bounded(reader: &mut Reader<'_>, max: usize) -> Option<u64> {
+    reader.var_uint().ok().filter(|count| *count <= max as u64)
 }

@@ -3,9 +3,9 @@
 //! `[version][kind][length of the user's name, varint][user][payload]`. A record of a version or a
 //! kind that this program does not know is skipped: an older one may be started on a newer log.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use tidings_proto::yjs::{Reader, put_string};
 
-use super::bytes::{put_var, take_part};
 use crate::store::Epoch;
 
 const VERSION: u8 = 1;
@@ -47,24 +47,23 @@ impl<'a> Record<'a> {
             }
             What::Version(note) => (VERSION_MARK, note),
         };
-        let mut out = BytesMut::with_capacity(2 + 5 + self.user.len() + payload.len());
-        out.put_u8(VERSION);
-        out.put_u8(kind);
-        put_var(&mut out, self.user.len() as u64);
-        out.put_slice(self.user.as_bytes());
-        out.put_slice(payload);
-        out.freeze()
+        let mut out = Vec::with_capacity(2 + 5 + self.user.len() + payload.len());
+        out.extend([VERSION, kind]);
+        put_string(&mut out, self.user);
+        out.extend(payload);
+        out.into()
     }
 
     /// `None`: this is none, or one of another version.
-    pub fn decode(mut record: &'a [u8]) -> Option<Self> {
-        let (&[version, kind], rest) = record.split_first_chunk()?;
-        record = rest;
-        let user = std::str::from_utf8(take_part(&mut record)?).ok()?;
+    pub fn decode(record: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(record);
+        let (version, kind) = (reader.byte().ok()?, reader.byte().ok()?);
+        let user = reader.string().ok()?;
+        let payload = reader.rest();
         let what = match (version, kind) {
-            (VERSION, UPDATE) => What::Update(record),
-            (VERSION, RESET) => What::Reset(Epoch(u64::from_le_bytes(*record.first_chunk()?))),
-            (VERSION, VERSION_MARK) => What::Version(record),
+            (VERSION, UPDATE) => What::Update(payload),
+            (VERSION, RESET) => What::Reset(Epoch(u64::from_le_bytes(*payload.first_chunk()?))),
+            (VERSION, VERSION_MARK) => What::Version(payload),
             _ => return None,
         };
         Some(Self { user, what })

@@ -66,6 +66,12 @@ impl Scene<'_> {
         {
             return;
         }
+        self.write_checkpoint();
+    }
+
+    /// Keeps what the channel is now.
+    pub(super) fn write_checkpoint(&mut self) {
+        let channel = &mut *self.channel;
         let pages = channel.fold.pages(self.limits.page_bytes);
         let upto = channel.position();
         let Some(checkpoints) = &mut channel.checkpoints else { return };

@@ -83,6 +83,7 @@ impl Engine {
         // The session's shard has checked it, under an older policy at worst.
         let namespace = namespace.ok_or_else(|| Reject::forbidden("the namespace is gone"))?;
         let durable = namespace.policy.history.durable;
+        self.make_room(now, &namespace)?;
         // A store forgets channels that were idle for long; by then this has changed.
         let period = self.steady_ms(now) / FORGET_AFTER_MS;
         let seeds = (self.config.store_identity.wrapping_add(period), self.config.seed);
@@ -113,6 +114,7 @@ impl Engine {
                     self.scene(index, now).tell_anew();
                 }
                 self.scene(index, now).arm_expiry();
+                self.scene(index, now).weigh();
                 for request in waiting {
                     self.scene(index, now).request(request);
                 }
@@ -182,7 +184,9 @@ impl Engine {
             let channel = &mut self.homes.slab[index].channel;
             channel.expire(steady_ms);
             if channel.can_unload(now.mono_ms, idle_ms) {
-                self.homes.remove(index);
+                if self.scene(index, now).is_ready_to_leave() {
+                    self.homes.remove(index);
+                }
             } else if !channel.estranged {
                 self.scene(index, now).expire_items();
             }

@@ -39,6 +39,12 @@ pub(super) struct Agenda {
     pub(super) wake_ms: Option<u64>,
     /// Documents where somebody is seen, who goes when nothing is heard of them.
     pub(super) aware: Vec<Arc<str>>,
+    /// What the documents of this shard take, about, in bytes.
+    pub(super) documents: usize,
+    /// Those that may be put to rest.
+    pub(super) awake: Vec<Arc<str>>,
+    /// Documents that may leave are not looked for before this (monotonic milliseconds).
+    pub(super) evict_after_ms: u64,
     /// Channels whose count of members changed while counts alone are told.
     pub(super) counting: Vec<Arc<str>>,
     /// Counts are not told again before this (monotonic milliseconds).
@@ -97,6 +103,9 @@ impl Homes {
         let home = self.slab.remove(index);
         self.by_name.remove(&home.channel.name);
         let channel = &home.channel;
+        if let Some(desk) = &channel.desk {
+            self.agenda.documents = self.agenda.documents.saturating_sub(desk.weight);
+        }
         if !channel.namespace.policy.history.durable && channel.assigned > 0 {
             self.generation += 1;
         }

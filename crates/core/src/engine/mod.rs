@@ -338,6 +338,7 @@ impl Engine {
                 self.note_answered(began_us);
                 self.answered(to, text);
             }
+            Message::Reset { channel } => self.document_was_reset(&channel),
             Message::Request(request) => self.request(now, request),
             Message::Seen { to, channel, messages } => self.seen(to, &channel, messages),
             Message::Surrender { session, id, to } => self.surrender(session, id, to),

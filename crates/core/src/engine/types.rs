@@ -313,6 +313,11 @@ pub enum Message {
         /// Where it lives.
         at: Address,
     },
+    /// To a shard with subscribers: a document was reset.
+    Reset {
+        /// Which.
+        channel: Arc<str>,
+    },
     /// To a session: who is seen in a document that it has open.
     Seen {
         /// Whose.

@@ -267,19 +267,25 @@ impl Desk {
         self.ask(who, &merge(9, update))
     }
 
-    /// All that somebody lacks who has this vector.
-    pub(crate) fn sync(&mut self, who: Who, vector: &[u8]) -> Vec<Vec<u8>> {
+    /// All that somebody lacks who has this vector: its parts, joined.
+    pub(crate) fn sync(&mut self, who: Who, vector: &[u8]) -> Vec<u8> {
         let sync = json!({ "type": "sync", "id": 8, "channel": DOC, "vector": to_base64(vector) });
         self.say(who, &sync);
-        let mut pieces = Vec::new();
+        let mut update = Vec::new();
         loop {
             let page = self.answer(who, &json!(8)).unwrap_or_else(|| panic!("no synced"));
             assert_eq!(page["type"], "synced", "{page}");
-            pieces.push(bytes_of(&page["update"]));
+            update.extend(bytes_of(&page["update"]));
             if page["more"] != true {
-                return pieces;
+                return update;
             }
         }
+    }
+
+    /// Somebody has reset a document, by the API.
+    pub(crate) fn reset(&mut self, channel: &str) {
+        self.engines[0].reset_document(self.now, &"api".into(), 1, channel);
+        self.run();
     }
 
     /// A binary message of an editor.
@@ -398,7 +404,9 @@ impl Desk {
 
     fn carry_out(&mut self, shard: usize, effect: Effect) {
         match effect {
-            Effect::Append(append) if self.slow => self.queue.push_back((shard, append)),
+            Effect::Append(append) if self.slow || !self.queue.is_empty() => {
+                self.queue.push_back((shard, append))
+            }
             Effect::Append(append) => {
                 let level = self.keep(&append);
                 self.engines[shard].stored(self.now, &append.channel, &Ok(level));
@@ -467,6 +475,7 @@ impl Desk {
             Effect::Resume { session } => {
                 self.person(shard, session).into_iter().for_each(|it| it.paused = false);
             }
+            Effect::Answer { text } => assert!(text.starts_with(b"{\"type\":\"merged\"")),
             Effect::Wake { at_ms } => self.wakes.push((shard, at_ms)),
             other => panic!("{other:?}"),
         }

@@ -55,7 +55,7 @@ fn editors_and_sessions_write_one_document() {
     assert_eq!(at_bob.text(), "offline ", "what she had was asked for");
     assert!(!written.is_empty());
     let carl = desk.reader("carl");
-    at_carl.take(&desk.sync(carl, &[])[0]);
+    at_carl.take(&desk.sync(carl, &[]));
     desk.send(ada, &sync::update(&at_ada.add("ada ")));
     listen(&mut desk, bob, &at_bob);
     desk.send(bob, &sync::update(&at_bob.add("bob ")));

@@ -5,5 +5,6 @@
 mod desk;
 mod editing;
 mod merging;
+mod random;
 mod seeing;
 mod writer;

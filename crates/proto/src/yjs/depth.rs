@@ -1,6 +1,55 @@
 //! How deep the types of an update stand in each other.
 
-use super::walk::{Id, Item, Of};
+use super::Fault;
+use super::walk::{Content, Id, Item, Kind, Of, Struct, Visitor, walk};
+
+/// How many levels of types an update puts into each other, as far as it says itself: what it
+/// refers to and does not hold is taken to be at the top. To delete the outermost one is a
+/// recursion in Yjs of so many levels.
+///
+/// # Errors
+/// As [`check_update`](super::check_update), without limits.
+pub fn levels(update: &[u8]) -> Result<usize, Fault> {
+    let mut levels = Levels::default();
+    walk(update, usize::MAX, &mut levels)?;
+    Ok(levels.deepest())
+}
+
+#[derive(Default)]
+struct Levels {
+    nest: Nest,
+    types: Vec<Id>,
+}
+
+impl Levels {
+    fn deepest(&mut self) -> usize {
+        if self.types.len() <= 1 {
+            return self.types.len();
+        }
+        let nest = &mut self.nest;
+        nest.items.sort_unstable_by_key(|place| place.id);
+        let mut depths = vec![UNKNOWN; nest.items.len()];
+        let mut path = Vec::new();
+        let found = self.types.iter().filter_map(|id| nest.find(*id));
+        let outer = found.map(|at| nest.depth(at, &mut depths, &mut path)).max().unwrap_or(0);
+        usize::try_from(outer).unwrap_or(usize::MAX).saturating_add(1)
+    }
+}
+
+impl<'a> Visitor<'a> for Levels {
+    fn structure(&mut self, structure: Struct<'a>) -> Result<(), Fault> {
+        if let Kind::Item(item) = structure.kind {
+            let is_type = item.content == Content::Type;
+            self.nest.add(structure.id, structure.len, &item, is_type);
+            self.types.extend(is_type.then_some(structure.id));
+        }
+        Ok(())
+    }
+
+    fn deletion(&mut self, _: Id, _: u32) -> Result<(), Fault> {
+        Ok(())
+    }
+}
 
 /// The items of an update, and where each is.
 #[derive(Debug, Default)]
@@ -73,8 +122,11 @@ impl Nest {
                 Link::In(id) | Link::Beside(id) => self.find(id),
             };
         }
+        // What the last one is in is not in the update.
+        let mut is_first = at.is_none();
         while let Some(index) = path.pop() {
-            depth += u32::from(matches!(self.items[index].link, Link::In(_)));
+            let inside = matches!(self.items[index].link, Link::In(_));
+            depth += u32::from(!std::mem::take(&mut is_first) && inside);
             depths[index] = depth;
         }
         u64::from(depth)

@@ -3,34 +3,40 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::walk::{
-    Content, HAS_ORIGIN, HAS_RIGHT_ORIGIN, Id, Item, Kind, Of, Struct, TEXT, Visitor, utf16_len,
-    walk,
+    Content, DEPTH_OF_CHECKED, HAS_ORIGIN, HAS_RIGHT_ORIGIN, Id, Item, Kind, Of, Struct, TEXT,
+    Visitor, utf16_len, walk,
 };
 use super::{Fault, put_string, put_var_uint};
 
 /// What a struct has beside its content and its parent, at most: its kind and two origins.
 const HEAD: usize = 32;
 
-/// Values in values that are walked through without a look at them: what is split was checked when
-/// it came.
-const DEPTH: usize = 1 << 20;
-
 /// Cuts an update into updates of about `max` bytes. Applied in this order they make what the
 /// whole makes, and none of them waits for a later one, unless the whole waits for something.
 ///
 /// Cuts are between structs and, where a text is longer, between its characters; other content is
-/// never cut, so a part can be as long as the longest of it. Deletions come last. An update that
-/// [`check_update`](super::check_update) would refuse comes back whole.
+/// never cut, so a part can be as long as the longest of it. Deletions come last.
+///
+/// What is formatted is not cut at all: from the first format mark of each client on, everything
+/// is in the last part, however long that is. Behind each transaction Yjs and yrs delete the marks
+/// that seem to do nothing, say two with no text between, and with a part of the text missing they
+/// would find marks that do something.
+///
+/// An update that [`check_update`](super::check_update) would refuse comes back whole.
 pub fn split(update: &[u8], max: usize) -> Vec<Vec<u8>> {
     if update.len() <= max {
         return vec![update.to_vec()];
     }
     let mut found = Found::default();
-    if walk(update, DEPTH, &mut found).is_err() {
+    if walk(update, DEPTH_OF_CHECKED, &mut found).is_err() {
         return vec![update.to_vec()];
     }
     let mut parts = Parts { max: max.max(HEAD), ..Parts::default() };
-    found.in_order(&mut parts);
+    found.in_order(&mut parts, false);
+    if found.queues.iter().any(|queue| !queue.structs.is_empty()) {
+        parts.the_rest();
+        found.in_order(&mut parts, true);
+    }
     for (from, len) in found.deletions {
         parts.delete(from, len);
     }
@@ -48,6 +54,8 @@ struct Queue<'a> {
     client: u64,
     structs: VecDeque<Struct<'a>>,
     end: u32,
+    /// The clock from which on nothing may be cut.
+    whole_from: Option<u32>,
     /// Whether something waits for one that waits for it.
     waiting: bool,
 }
@@ -57,10 +65,14 @@ impl<'a> Visitor<'a> for Found<'a> {
         let client = structure.id.client;
         if self.queues.last().is_none_or(|queue| queue.client != client) {
             let structs = VecDeque::new();
-            self.queues.push(Queue { client, structs, end: 0, waiting: false });
+            let queue = Queue { client, structs, end: 0, whole_from: None, waiting: false };
+            self.queues.push(queue);
         }
         if let Some(queue) = self.queues.last_mut() {
             queue.end = structure.id.clock + structure.len;
+            if matches!(structure.kind, Kind::Item(Item { content: Content::Format, .. })) {
+                queue.whole_from.get_or_insert(structure.id.clock);
+            }
             queue.structs.push_back(structure);
         }
         Ok(())
@@ -73,8 +85,9 @@ impl<'a> Visitor<'a> for Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Hands out every struct behind those it refers to.
-    fn in_order(&mut self, parts: &mut Parts) {
+    /// Hands out every struct behind those it refers to: all that is left, or those before which
+    /// there is no format mark.
+    fn in_order(&mut self, parts: &mut Parts, all: bool) {
         self.queues.sort_unstable_by_key(|queue| std::cmp::Reverse(queue.client));
         let mut stack = Vec::new();
         for bottom in 0..self.queues.len() {
@@ -84,6 +97,10 @@ impl<'a> Found<'a> {
                     self.leave(&mut stack);
                     continue;
                 };
+                if !all && self.queues[top].whole_from.is_some_and(|from| from <= next.id.clock) {
+                    self.keep_whole(&mut stack);
+                    break;
+                }
                 if let Some(needed) = self.needed(&next) {
                     self.queues[top].waiting = true;
                     stack.push(needed);
@@ -95,6 +112,15 @@ impl<'a> Found<'a> {
                     self.leave(&mut stack);
                 }
             }
+        }
+    }
+
+    /// Those that wait for what is not handed out are not handed out either.
+    fn keep_whole(&mut self, stack: &mut Vec<usize>) {
+        for index in stack.drain(..) {
+            let queue = &mut self.queues[index];
+            queue.waiting = false;
+            queue.whole_from = queue.structs.front().map(|structure| structure.id.clock);
         }
     }
 
@@ -190,7 +216,7 @@ impl Parts {
     }
 
     fn put(&mut self, id: Id, len: u32, bytes: &[u8]) {
-        if self.size > 0 && self.size + bytes.len() > self.max {
+        if self.size > 0 && self.size.saturating_add(bytes.len()) > self.max {
             self.close();
         }
         if self.run(id).is_none() {
@@ -223,6 +249,14 @@ impl Parts {
                 self.deletions.push((from.client, vec![(from.clock, len)]));
             }
         }
+    }
+
+    /// What comes from now on is one part.
+    fn the_rest(&mut self) {
+        if self.size > 0 {
+            self.close();
+        }
+        self.max = usize::MAX;
     }
 
     /// Writes what has grown.
@@ -373,6 +407,31 @@ mod tests {
         let first = shapes.iter().position(|shape| shape.deletes > 0).unwrap();
         assert!(shapes[first + 1..].iter().all(|shape| shape.structs == 0));
         assert!(parts.iter().all(|part| part.len() <= 64 + HEAD));
+    }
+
+    #[test]
+    fn from_a_format_mark_on_nothing_is_cut() {
+        let mut update = vec![1, 4, 7, 0, 4, 1, 1, b't'];
+        put_string(&mut update, &"x".repeat(200));
+        for (clock, value) in [(199, "true"), (200, "null")] {
+            update.extend([0x86, 7]);
+            put_var_uint(&mut update, clock);
+            put_string(&mut update, "b");
+            put_string(&mut update, value);
+        }
+        // Between the two marks.
+        update.extend([0xc4, 7]);
+        put_var_uint(&mut update, 200);
+        update.push(7);
+        put_var_uint(&mut update, 201);
+        put_string(&mut update, &"y".repeat(200));
+        update.extend([1, 7, 1, 0, 1]);
+        let parts = split(&update, 64);
+        let all: Vec<_> = parts.iter().map(|part| extents(part)).collect();
+        assert_eq!(all.last(), Some(&vec![(7, 200, 202)]));
+        assert!(all.len() > 3, "what is in front of them is");
+        let shape = check_update(&parts[parts.len() - 1], &UpdateLimits::default());
+        assert_eq!(shape.unwrap().deletes, 1);
     }
 
     #[test]

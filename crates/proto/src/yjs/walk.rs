@@ -1,7 +1,7 @@
 //! A walk through an update: every struct and every deletion of it, in the order of its bytes.
 //!
-//! What is accepted is what both Yjs and yrs read, and read alike. So these are refused, though one
-//! of them may take them: JSON content (yrs reads one string too many; Yjs 13 has never written it),
+//! What is accepted is what both Yjs and yrs read, and read alike. So these are refused, though
+//! one of them may take them: JSON content (yrs reads one string too many; Yjs 13 writes none),
 //! hooks and weak links, moves, structs without length, and clients that come twice.
 
 use super::{Fault, MAX_CLOCK, MAX_NUMBER, Reader};
@@ -62,6 +62,8 @@ pub(super) enum Of<'a> {
 pub(super) enum Content<'a> {
     Text(&'a str),
     Type,
+    /// From here on text is bold, say.
+    Format,
     Other,
 }
 
@@ -79,6 +81,9 @@ const TYPE: u8 = 7;
 const ANY: u8 = 8;
 const DOCUMENT: u8 = 9;
 const SKIP: u8 = 10;
+
+/// A limit of values in values for what was checked when it came.
+pub(super) const DEPTH_OF_CHECKED: usize = 1 << 20;
 
 /// What looks at the parts of an update.
 pub(super) trait Visitor<'a> {
@@ -222,6 +227,7 @@ fn content<'a>(
         FORMAT => {
             reader.string()?;
             json(reader.string()?, depth)?;
+            return Ok((1, Content::Format));
         }
         TYPE => {
             a_type(reader)?;

@@ -295,6 +295,18 @@ impl Engine {
         self.end_session(key, close_code(code), None);
     }
 
+    /// A document was reset: editors have no way to throw away what they hold.
+    pub(in crate::engine) fn document_was_reset(&mut self, channel: &str) {
+        let Some(topic) = self.topics.find(channel) else { return };
+        let subscribers = self.topics.subscribers(topic).iter();
+        let editors = subscribers.filter(|it| it.dialect != Dialect::Json).map(|it| it.slot);
+        for slot in editors.collect::<Vec<_>>() {
+            let Some(session) = self.sessions.get(slot as usize) else { continue };
+            let key = SessionKey { slot, serial: session.serial };
+            self.editor_shut_out(key, ErrorCode::DocumentReset);
+        }
+    }
+
     /// What an editor may do has changed.
     pub(super) fn editor_access(&mut self, key: SessionKey, document: &Arc<str>, write: bool) {
         let Some(session) = self.session(key) else { return };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{Epoch, ErrorCode, Frame};
 
-use super::wording::{Word, pieces, raw, say};
+use super::wording::{Word, parts, pieces, raw, say};
 use super::{Ask, Edited, Lacks, Merge, Synced};
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
 use crate::document::{Document, Fault, Prepared, Record, What};
@@ -16,6 +16,7 @@ use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Request};
 use crate::limits::{DOCUMENT_LEVELS, DocumentLimits};
 use crate::reject::Reject;
+use crate::rng::mix;
 use crate::store::Level;
 
 impl Scene<'_> {
@@ -33,6 +34,11 @@ impl Scene<'_> {
                 }
             }
             Ask::Quit => self.quit(from),
+            Ask::Reset { user } => {
+                if let Err(reject) = self.reset_document(from, id, user) {
+                    self.refuse_change(from, id, false, &reject);
+                }
+            }
             Ask::Seen { dialect, vector } => {
                 let mut messages = self.all_awareness(dialect);
                 if vector && let Ok((document, _)) = self.document() {
@@ -43,7 +49,7 @@ impl Scene<'_> {
                 self.out.post(from.shard, Message::Seen { to, channel, messages });
             }
             Ask::Sync { epoch, vector, editor } => {
-                let outcome = self.lacks(epoch, &vector);
+                let outcome = self.lacks(epoch, &vector, editor);
                 let refused = outcome.as_ref().err().map(|reject| reject.code);
                 self.out.counters.command(CommandKind::Sync, refused.filter(|_| !editor));
                 let (to, channel) = (from.session, self.channel.name.clone());
@@ -51,6 +57,7 @@ impl Scene<'_> {
                 self.out.post(from.shard, Message::Synced(Box::new(synced)));
             }
         }
+        self.weigh();
     }
 
     /// The document, if this is one whose state is known.
@@ -106,17 +113,23 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// From now on it is another document, with nothing in it; what its clients hold counts no more.
-    pub(super) fn reset_document(&mut self, merging: Box<Merging>) -> Result<(), Reject> {
-        let DocumentChange::Reset(epoch) = merging.what else { return Ok(()) };
-        let failing = self.channel.failing;
-        let (_, desk) = self.document()?;
+    /// From now on it is another document, with nothing in it: what its clients hold counts no more.
+    fn reset_document(&mut self, from: Address, id: u64, user: Arc<str>) -> Result<(), Reject> {
+        let (failing, offset) = (self.channel.failing, self.channel.assigned + 1);
+        let began_us = self.now.mono_us;
+        let (document, desk) = self.document()?;
         if failing || desk.resetting {
             return Err(Reject::unavailable());
         }
         desk.resetting = true;
-        let record = Record { user: &merging.user, what: What::Reset(epoch) }.encode();
-        self.append_change(record, merging);
+        // Never one that was before: the log has each offset once.
+        let epoch = Epoch(mix(document.epoch().0 ^ offset));
+        let record = Record { user: &user, what: What::Reset(epoch) }.encode();
+        let what = DocumentChange::Reset(epoch);
+        self.append_change(
+            record,
+            Box::new(Merging { from, id, user, editor: false, began_us, what }),
+        );
         Ok(())
     }
 
@@ -181,6 +194,7 @@ impl Scene<'_> {
                 self.answered_change((from, id, editor), Some(began_us), offset);
             }
         }
+        self.weigh();
     }
 
     /// A change could not be stored: it is as if it had never come.
@@ -197,19 +211,27 @@ impl Scene<'_> {
         self.refuse_change(from, id, editor, &Reject::unavailable());
     }
 
-    /// Others get it. A long one is several updates with one offset, so that nobody has to take it
-    /// as one frame.
+    /// Others get it as it came. A long one is several frames: parts of its bytes, to be joined.
     fn tell_change(&mut self, from: Address, user: &Arc<str>, offset: u64, update: &Bytes) {
-        for piece in pieces(update) {
-            let channel = &*self.channel.name;
-            let text = Frame::Document { channel, offset, user, update: &piece }.encode();
-            let raw = Some(raw(channel, Word::Sync(Sync::Update(&piece))));
+        let parts = parts(update);
+        let last = parts.len() - 1;
+        for (index, update_part) in parts.iter().enumerate() {
+            let (channel, more) = (&*self.channel.name, index < last);
+            let text = Frame::Document { channel, offset, user, update: update_part, more };
+            let text = text.encode();
+            let raw = (!more).then(|| raw(channel, Word::Sync(Sync::Update(update))));
             self.deliver(Delivery { raw, ..Delivery::passing(text, Some(from)) });
         }
     }
 
+    /// Who speaks JSON throws away what it has. Editors cannot: they are closed.
     fn tell_reset(&mut self, epoch: Epoch) {
-        let text = Frame::Reset { channel: &self.channel.name, epoch }.encode();
+        let channel = &self.channel.name;
+        let text = Frame::Reset { channel, epoch }.encode();
+        for shard in &self.channel.shards {
+            let channel = channel.clone();
+            self.out.post(*shard, Message::Reset { channel });
+        }
         self.deliver(Delivery::passing(text, None));
     }
 
@@ -242,31 +264,40 @@ impl Scene<'_> {
     }
 
     /// What somebody lacks who has this vector.
-    fn lacks(&mut self, epoch: Option<Epoch>, vector: &[u8]) -> Result<Lacks, Reject> {
-        let (limits, last) = (self.document_limits(), self.channel.last);
+    fn lacks(
+        &mut self,
+        epoch: Option<Epoch>,
+        vector: &[u8],
+        editor: bool,
+    ) -> Result<Lacks, Reject> {
+        let (limits, offset) = (self.document_limits(), self.channel.last);
         let (document, desk) = self.document()?;
         if epoch.is_some_and(|epoch| epoch != document.epoch()) {
             return Err(was_reset());
         }
-        let (epoch, stored) = (document.epoch(), document.vector());
         // Who has nothing sends nothing, or a vector without clients.
         let all = vector.is_empty() || *vector == [0];
-        if let Some((offset, pieces)) = desk.whole.as_ref().filter(|_| all)
-            && *offset == last
-        {
-            return Ok(Lacks { epoch, vector: stored, pieces: pieces.clone() });
-        }
-        let update = match all {
-            true => document.encode(),
-            false => {
-                document.missing(vector, &limits).map_err(|fault| reject_of(fault, &limits))?
+        let update = match &desk.whole {
+            Some(whole) if all => whole.clone(),
+            _ if all => document.encode(),
+            _ => {
+                let missing = document.missing(vector, &limits);
+                missing.map_err(|fault| reject_of(fault, &limits))?
             }
         };
-        let pieces: Arc<[Bytes]> = pieces(&update).into();
         if all {
-            desk.whole = Some((last, pieces.clone()));
+            desk.whole = Some(update.clone());
         }
-        Ok(Lacks { epoch, vector: stored, pieces })
+        let (epoch, vector) = (document.epoch(), document.vector());
+        let (mut pieces, mut waiting) = match editor {
+            true if all => (pieces(&update), document.waiting()),
+            true => (vec![update], document.waiting()),
+            false => (parts(&update), document.waiting()),
+        };
+        if editor {
+            pieces.append(&mut waiting);
+        }
+        Ok(Lacks { epoch, vector, offset, pieces, waiting })
     }
 }
 
@@ -337,6 +368,7 @@ pub(in crate::engine) fn refuse(out: &mut Out, request: &Request, ask: &Ask, why
     let Request { from, id, channel, .. } = request;
     match ask {
         Ask::Merge(merge) => refuse_change(out, (*from, *id, merge.editor), channel, why),
+        Ask::Reset { .. } => refuse_change(out, (*from, *id, false), channel, why),
         Ask::Sync { .. } => {
             out.counters.command(CommandKind::Sync, Some(why.code));
             let (to, id, channel) = (from.session, *id, channel.clone());

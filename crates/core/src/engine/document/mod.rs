@@ -9,6 +9,7 @@ mod aware;
 mod commands;
 mod editor;
 mod home;
+mod memory;
 mod papers;
 mod syncing;
 mod uploads;
@@ -65,6 +66,10 @@ pub(crate) enum Ask {
         editor: bool,
     },
     Merge(Merge),
+    /// From now on it is another document, with nothing in it.
+    Reset {
+        user: Arc<str>,
+    },
     /// The session is not to be seen any more. Nobody waits for an answer.
     Quit,
     /// All who are seen there, in this dialect; and what is stored, so that the editor sends what
@@ -112,6 +117,7 @@ impl Engine {
         self.tick_syncs(now);
         self.tick_editors(now);
         self.expire_awareness(now);
+        self.rest_documents(now);
     }
 }
 
@@ -121,7 +127,7 @@ impl Ask {
         match self {
             Ask::Aware { editor: true, .. } | Ask::Quit | Ask::Seen { .. } => None,
             Ask::Aware { .. } => Some(CommandKind::Awareness),
-            Ask::Merge(_) => Some(CommandKind::Merge),
+            Ask::Merge(_) | Ask::Reset { .. } => Some(CommandKind::Merge),
             Ask::Sync { .. } => Some(CommandKind::Sync),
         }
     }
@@ -136,12 +142,17 @@ pub struct Synced {
     pub(crate) outcome: Result<Lacks, Reject>,
 }
 
-/// Updates, each valid by itself, that bring somebody to `vector`.
+/// What brings somebody to `vector`.
 #[derive(Debug)]
 pub(crate) struct Lacks {
     pub(crate) epoch: Epoch,
     pub(crate) vector: Bytes,
-    pub(crate) pieces: Arc<[Bytes]>,
+    /// As of which offset.
+    pub(crate) offset: u64,
+    /// For an editor updates, each valid by itself; else parts of one, to be joined.
+    pub(crate) pieces: Vec<Bytes>,
+    /// Updates that wait for others, which have not come yet: not among the pieces.
+    pub(crate) waiting: Vec<Bytes>,
 }
 
 /// What an editor's change came to.

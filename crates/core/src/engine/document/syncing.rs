@@ -9,10 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidings_proto::{CloseCode, Epoch, ErrorCode, Frame};
 
+use super::wording::piece;
 use super::{Ask, Dialect, Lacks, Synced};
 use crate::engine::Engine;
 use crate::engine::types::{Effect, Now, RequestBody, SessionKey};
-use crate::limits::{SYNC_STALLED_MS, SYNCED_BYTES, SYNCS_ASKED};
+use crate::limits::{DOCUMENT_PIECE, SYNC_STALLED_MS, SYNCED_BYTES, SYNCS_ASKED};
 use crate::reject::Reject;
 
 /// Of all sessions of a shard.
@@ -59,12 +60,10 @@ enum UnderWay {
     },
 }
 
-/// What a long answer counts for; those of one piece are gone at once.
+/// What an answer counts for while it is being sent; short ones are gone at once.
 fn weight(lacks: &Lacks) -> usize {
-    match &*lacks.pieces {
-        [] | [_] => 0,
-        pieces => pieces.iter().map(Bytes::len).sum(),
-    }
+    let bytes = lacks.pieces.iter().map(Bytes::len).sum();
+    if bytes > DOCUMENT_PIECE { bytes } else { 0 }
 }
 
 impl Syncs {
@@ -151,7 +150,8 @@ impl Engine {
         self.feed_starved();
     }
 
-    /// Sends the next piece of what a session gets, if it gets something.
+    /// Sends the next piece of what a session gets, if it gets something. All that was sent to it
+    /// before has been written.
     pub(in crate::engine) fn send_piece(&mut self, now: Now, key: SessionKey) {
         let dialect = self.dialect(key);
         let Some(line) = self.desks.syncs.lines.get_mut(&key) else { return };
@@ -159,34 +159,44 @@ impl Engine {
         else {
             return;
         };
-        *at_ms = now.mono_ms;
-        let piece = lacks.pieces.get(*sent).cloned().unwrap_or_default();
-        *sent += 1;
-        let (id, channel, more) = (*id, channel.clone(), *sent < lacks.pieces.len());
-        if dialect != Dialect::Json {
-            let message = super::wording::piece(dialect, &channel, &piece, more);
+        let Some(update) = lacks.pieces.get(*sent) else { return self.finish_sync(key) };
+        (*at_ms, *sent) = (now.mono_ms, *sent + 1);
+        let more = *sent < lacks.pieces.len();
+        let is_long = weight(lacks) > 0;
+        if dialect == Dialect::Json {
+            let Lacks { epoch, vector, offset, waiting, .. } = lacks;
+            let (id, epoch, offset) = (*id, *epoch, *offset);
+            for update in waiting.iter().filter(|_| !more) {
+                let (user, more) = ("", false);
+                let text = Frame::Document { channel, offset, user, update, more }.encode();
+                self.out.effects.push(Effect::Send { session: key, text });
+            }
+            let text = Frame::Synced { id, channel, epoch, update, vector, more }.encode();
+            if more {
+                self.out.effects.push(Effect::Send { session: key, text });
+            } else {
+                self.answered(key, text);
+            }
+        } else {
+            let message = piece(dialect, channel, update, more);
             self.out.effects.push(Effect::SendBinary { session: key, message });
+            if !more {
+                self.settled(key);
+            }
         }
-        let text = Frame::Synced {
-            id,
-            channel: &channel,
-            epoch: lacks.epoch,
-            update: &piece,
-            vector: &lacks.vector,
-            more,
-        };
-        let text = (dialect == Dialect::Json).then(|| text.encode());
-        if more {
-            let send = text.map(|text| Effect::Send { session: key, text });
-            self.out.effects.extend(send);
+        if is_long {
+            // It counts until the last piece has been written.
             self.out.effects.push(Effect::Drain { session: key });
-            return;
+        } else {
+            self.finish_sync(key);
         }
-        self.desks.syncs.bytes -= weight(lacks);
-        line.under_way = None;
-        match text {
-            Some(text) => self.answered(key, text),
-            None => self.settled(key),
+    }
+
+    fn finish_sync(&mut self, key: SessionKey) {
+        let syncs = &mut self.desks.syncs;
+        let Some(line) = syncs.lines.get_mut(&key) else { return };
+        if let Some(UnderWay::Sending { lacks, .. }) = line.under_way.take() {
+            syncs.bytes -= weight(&lacks);
         }
         self.sync_on(key);
         self.feed_starved();
@@ -212,9 +222,11 @@ impl Engine {
         let mut over: Vec<_> = theirs.into_iter().map(|it| (it.id, it.channel)).collect();
         match &mut line.under_way {
             Some(UnderWay::Asked { channel: of, over, .. }) if **of == *channel => *over = true,
-            Some(UnderWay::Sending { id, channel: of, lacks, .. }) if **of == *channel => {
+            Some(UnderWay::Sending { id, channel: of, lacks, sent, .. }) if **of == *channel => {
                 syncs.bytes -= weight(lacks);
-                over.insert(0, (*id, of.clone()));
+                if *sent < lacks.pieces.len() {
+                    over.insert(0, (*id, of.clone()));
+                }
                 line.under_way = None;
             }
             _ => {}

@@ -47,10 +47,18 @@ pub(super) fn piece(dialect: Dialect, document: &str, update: &[u8], more: bool)
     say(dialect, document, Word::Sync(sync))
 }
 
-/// An update as several that are valid by themselves, none much longer than a piece.
-pub(super) fn pieces(update: &Bytes) -> Vec<Bytes> {
-    if update.len() <= DOCUMENT_PIECE {
-        return vec![update.clone()];
+/// A whole document as several updates that are valid by themselves, none much longer than a piece:
+/// for who has nothing of it. What somebody else lacks is not to be cut: applied one after the other
+/// its parts could do more than all of it does at once.
+pub(super) fn pieces(document: &Bytes) -> Vec<Bytes> {
+    if document.len() <= DOCUMENT_PIECE {
+        return vec![document.clone()];
     }
-    split(update, DOCUMENT_PIECE).into_iter().map(Bytes::from).collect()
+    split(document, DOCUMENT_PIECE).into_iter().map(Bytes::from).collect()
+}
+
+/// The bytes of an update in parts that fit into frames; one, if it is short.
+pub(super) fn parts(update: &Bytes) -> Vec<Bytes> {
+    let starts = (0..update.len().max(1)).step_by(DOCUMENT_PIECE);
+    starts.map(|at| update.slice(at..update.len().min(at + DOCUMENT_PIECE))).collect()
 }

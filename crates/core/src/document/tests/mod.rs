@@ -1,8 +1,11 @@
+use yrs::types::ToJson;
 use yrs::updates::decoder::Decode;
-use yrs::{Array, Doc, GetString, Map, ReadTxn, StateVector, Text, Transact, Update};
+use yrs::{Array, Doc, GetString, Map, MapRef, ReadTxn, StateVector, Text, Transact, Update};
 use yrs::{XmlElementPrelim, XmlFragment, XmlTextPrelim};
 
 use super::*;
+
+mod random;
 
 /// Somebody's own copy, with what they have not sent yet.
 struct Author {
@@ -140,7 +143,9 @@ fn what_came_too_early_waits_through_a_restart_and_is_told_meanwhile() {
     document.rest();
     let mut carol = Author::new(3);
     carol.hears(&document.missing(&[0], &limits()).unwrap());
+    document.waiting().iter().for_each(|update| carol.hears(update));
     commit(&mut document, "ada", &first);
+    assert!(document.waiting().is_empty());
     carol.hears(&first);
     assert_eq!((text(&mut document).as_str(), carol.text().as_str()), ("abcdef", "abcdef"));
     let mut deaf = Author::new(4);
@@ -248,7 +253,7 @@ fn who_comes_back_and_says_nothing_new_is_not_logged_again() {
     document.rest();
     let everything = ada.doc.transact().encode_diff_v1(&StateVector::default());
     assert!(!document.adds(&prepare(&everything)));
-    assert!(!document.adds(&prepare(EMPTY)));
+    assert!(!document.adds(&prepare(EMPTY_UPDATE)));
 }
 
 #[test]
@@ -337,6 +342,25 @@ fn what_is_at_the_store_counts_until_it_fails() {
     assert!(!document.admits(&update(3)));
     document.revert();
     assert!(document.admits(&update(3)));
+}
+
+#[test]
+fn only_so_many_updates_wait_for_what_does_not_come() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    let first = ada.types(0, "a");
+    let waiting = (0..crate::limits::WAITING_UPDATES).map(|_| ada.types(1, "b"));
+    waiting.for_each(|update| commit(&mut document, "ada", &update));
+    let more = Document::prepare(&ada.types(1, "c"), &limits()).unwrap();
+    assert!(!document.admits(&more));
+    let other = Document::prepare(&Author::new(2).types(0, "other"), &limits()).unwrap();
+    assert!(document.admits(&other), "this one need not wait");
+    let all = ada.doc.transact().encode_diff_v1(&StateVector::default());
+    let all = Document::prepare(&all, &limits()).unwrap();
+    assert!(document.admits(&all), "nor does who comes back and sends everything");
+    document.commit("ada", all).unwrap();
+    assert_eq!((text(&mut document), document.waiting().len()), (ada.text(), 0));
+    commit(&mut document, "ada", &first);
+    assert!(document.admits(&more));
 }
 
 #[test]
