@@ -12,7 +12,7 @@ import { minify } from 'terser'
 // limit of 10 KiB; e2e/bundle.test.ts runs the result.
 const INTERNAL = [
   // the state of the machine
-  'phase', 'failures', 'faults', 'refused', 'ask', 'expires_at', 'chosen_at', 'tries', 'proven', 'asleep',
+  'phase', 'raw', 'failures', 'faults', 'refused', 'ask', 'expires_at', 'chosen_at', 'tries', 'proven', 'asleep',
   'heard', 'hidden', 'probed', 'retry_at', 'close_code',
   // an entry of the outbox and its lane
   'back', 'doubt', 'entries', 'flying', 'goBack', 'maxAge', 'next', 'number', 'producer', 'rename', 'saving', 'sent', 'seq',

@@ -1,4 +1,5 @@
-// Builds the chat demo and the console into web/dist: what the server embeds and serves at / and /console.
+// Builds the chat demo, the document and the console into web/dist: what the server embeds and serves at /,
+// /document and /console.
 import { access, copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +13,9 @@ const dist = join(web, 'dist')
 await mkdir(dist, { recursive: true })
 
 await build({
-  entryPoints: { chat: join(web, 'src/main.tsx'), console: join(web, 'src/console/main.tsx') },
+  entryPoints: {
+    chat: join(web, 'src/main.tsx'), document: join(web, 'src/document/main.tsx'), console: join(web, 'src/console/main.tsx'),
+  },
   outdir: dist,
   bundle: true,
   minify: true,
@@ -21,17 +24,22 @@ await build({
   jsx: 'automatic',
   define: { 'process.env.NODE_ENV': '"production"' },
   legalComments: 'none',
-  // The SDK from its sources, so that it need not be published first; and one React for both.
+  // The SDK from its sources, so that it need not be published first; and one React and one Yjs for both.
   alias: {
     'tidings/inbox': join(sdk, 'src/inbox/index.ts'),
     'tidings/live': join(sdk, 'src/live/index.ts'),
     'tidings/react': join(sdk, 'src/react/index.ts'),
     'tidings/outbox-indexeddb': join(sdk, 'src/outbox-indexeddb.ts'),
+    'tidings/yjs/react': join(sdk, 'src/yjs/react.ts'),
+    'tidings/yjs': join(sdk, 'src/yjs/index.ts'),
     tidings: join(sdk, 'src/index.ts'),
     react: join(web, 'node_modules/react'),
+    yjs: join(web, 'node_modules/yjs'),
+    'y-protocols': join(web, 'node_modules/y-protocols'),
   },
 })
 await copyFile(join(web, 'src/index.html'), join(dist, 'index.html'))
+await copyFile(join(web, 'src/document/index.html'), join(dist, 'document.html'))
 await copyFile(join(web, 'src/console/index.html'), join(dist, 'console.html'))
 
 const SDK = ['tidings.js', 'tidings-inbox.js', 'tidings-live.js']
@@ -43,8 +51,9 @@ for (const name of SDK) {
   await copyFile(bundle, join(dist, name))
 }
 
-const FILES = ['index.html', 'chat.js', 'chat.css', 'console.html', 'console.js', 'console.css', ...SDK]
+const FILES = ['index.html', 'chat.js', 'chat.css', 'document.html', 'document.js', 'document.css', 'console.html',
+  'console.js', 'console.css', ...SDK]
 for (const file of FILES) {
   const bytes = await readFile(join(dist, file))
-  console.log(`${file.padEnd(12)} ${bytes.length} bytes, ${gzipSync(bytes, { level: 9 }).length} gzip`)
+  console.log(`${file.padEnd(16)} ${bytes.length} bytes, ${gzipSync(bytes, { level: 9 }).length} gzip`)
 }

@@ -10,7 +10,9 @@ const PAGES = [
   { file: 'README.md', entry: 'index.ts', name: 'tidings' },
   { file: 'live.md', entry: 'live/index.ts', name: 'tidings/live' },
   { file: 'inbox.md', entry: 'inbox/index.ts', name: 'tidings/inbox' },
+  { file: 'yjs.md', entry: 'yjs/index.ts', name: 'tidings/yjs' },
   { file: 'react.md', entry: 'react/index.ts', name: 'tidings/react' },
+  { file: 'yjs-react.md', entry: 'yjs/react.ts', name: 'tidings/yjs/react' },
   { file: 'outbox-indexeddb.md', entry: 'outbox-indexeddb.ts', name: 'tidings/outbox-indexeddb' },
 ]
 const INTRO = 'Generated from the types in `sdk/src` by `cargo xtask gen`: change the comments there, not this. '

@@ -35,6 +35,8 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
   last: Position | null = null
   /** Gets this channel's frames as they are, each once and in order, also the one that begins a subscription. */
   plugin: ((frame: Frame) => void) | undefined
+  /** What it gets has no positions to keep: a document syncs by itself. */
+  declare raw?: true
   /** `last` is only a lower bound: the rewind that follows may begin later. */
   #loose = false
   /** What we cannot keep up with may be left out. */
@@ -241,7 +243,7 @@ export class ChannelImpl<M, P> implements Channel<M, P> {
     const { type, offset } = frame
     if (!this.#wanted) return
     // As of which offset it is, only who asked for it knows.
-    if (type === 'snapshot') return this.plugin?.(frame)
+    if (this.raw || type === 'snapshot') return this.plugin?.(frame)
     if (!last) return
     if (frame.ephemeral) return this.#listeners.message.tell(messageOf(frame, '', false))
     // Newest values may come without a change of the position.

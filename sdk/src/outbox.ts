@@ -127,7 +127,7 @@ export class Outbox {
   /** Forgets everything; what waited is rejected. */
   async clear(): Promise<void> {
     await this.#loading
-    for (const entry of this.#all()) this.#settle(entry, new TidingsError('closed', 'logged out'))
+    for (const entry of this.#all()) this.#settle(entry, new TidingsError('closed', 'logout'))
     this.#lanes.clear()
     this.#writer = null
     await this.#saved
@@ -196,7 +196,7 @@ export class Outbox {
       if (first && entry.producer === lane.producer) lane.used = frame!.expected - 1
       if (!entry.doubt) entry.seq = 0 // The answer says that it was not stored, so it may be renumbered.
       else if (first) {
-        return void this.#settle(entry, new TidingsError('unconfirmed', 'sent, and perhaps stored', { cause: error }))
+        return void this.#settle(entry, new TidingsError('unconfirmed', 'perhaps stored', { cause: error }))
       }
       return this.#again(lane, first && ++lane.trouble > 3 ? backoff : 0)
     }

@@ -14,6 +14,22 @@ test('the core, with all three transports, is at most 10 KiB (gzip)', t => {
   assert.ok(size <= 10_240, `${size} bytes`)
 })
 
+test('tidings/yjs is at most 4,096 bytes (gzip) on top of the core and of yjs, its hooks 1,024 more on top of tidings/react', async t => {
+  const sizeOf = async (entry: string, outside: RegExp): Promise<number> => {
+    const plugin = { name: 'outside', setup: (build: PluginBuild) => build.onResolve({ filter: outside }, () => ({ external: true })) }
+    const { outputFiles: [out] } = await build({
+      entryPoints: [fromSdk(`src/yjs/${entry}.ts`)], bundle: true, minify: true, format: 'esm', target: 'es2022', write: false,
+      plugins: [plugin], logLevel: 'silent',
+    })
+    return gzipSync(out!.contents, { level: 9 }).length
+  }
+  const size = await sizeOf('index', /^\.\.\/|^yjs$|^y-protocols\//)
+  const hooks = await sizeOf('react', /^\.\.\/|^react$|^\.\/index/)
+  t.diagnostic(`tidings/yjs: ${size} bytes with gzip -9; tidings/yjs/react: ${hooks}`)
+  assert.ok(size <= 4096, `${size} bytes`)
+  assert.ok(hooks <= 1024, `${hooks} bytes`)
+})
+
 for (const name of ['inbox', 'live']) {
   test(`tidings/${name} is at most 3,100 bytes (gzip) on top of the core`, async t => {
     const core = { name: 'core', setup: (build: PluginBuild) => build.onResolve({ filter: /^\.\.\// }, () => ({ external: true })) }
@@ -30,11 +46,17 @@ for (const name of ['inbox', 'live']) {
   })
 }
 
+/** What an entry of its own may ask for. */
+const PEERS = /^(yjs|y-protocols\/awareness)$/
+
 test('the core imports nothing but itself, and no file is longer than 300 lines', () => {
   for (const name of readdirSync(fromSdk('src'), { recursive: true }) as string[]) {
     if (!name.endsWith('.ts') || name.startsWith('react')) continue
     const text = readFileSync(fromSdk(`src/${name}`), 'utf8')
-    for (const [, from] of text.matchAll(/^(?:import|export)[^'"\n]* from '([^']+)'/gm)) assert.match(from!, /^\.\.?\//, name)
+    for (const [, from] of text.matchAll(/^(?:import|export)[^'"\n]* from '([^']+)'/gm)) {
+      const allowed = name.startsWith('yjs') && (PEERS.test(from!) || (from === 'react' && name === 'yjs/react.ts'))
+      if (!allowed) assert.match(from!, /^\.\.?\//, name)
+    }
     assert.ok(text.split('\n').length <= 301, `${name}: ${text.split('\n').length} lines`)
   }
 })

@@ -64,7 +64,8 @@ export class Commands {
   answer(frame: Frame): void {
     const request = this.#flying.get(frame.id!)
     if (!request) return
-    this.#flying.delete(frame.id!)
+    // A long document comes in parts: of what is answered, only they have an update.
+    if (!frame.update || !frame.more) this.#flying.delete(frame.id!)
     if (frame.type === 'error') request.failed(errorOf(frame), frame)
     else request.done(frame)
     this.#pump()

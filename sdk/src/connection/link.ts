@@ -208,7 +208,7 @@ export class Link {
 
   #receive(text: string): void {
     const frame = parse(text)
-    if (!frame) return this.tell({ type: 'closed', code: 1007, reason: 'not a frame' })
+    if (!frame) return this.tell({ type: 'closed', code: 1007, reason: 'no frame' })
     this.#heard()
     if (frame.type === 'bye' || frame.type === 'expiring') this.tell(frame as unknown as Event)
     else if (frame.id !== undefined) this.commands.answer(frame)

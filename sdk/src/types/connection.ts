@@ -29,6 +29,7 @@ export type TransportName = 'websocket' | 'sse' | 'poll'
  *   too deep (`limit`)
  * - `too_large`: over a limit on bytes; `limit` names it
  * - `limit_exceeded`: over a limit on a number of things; `limit` names it
+ * - `document_reset`: the document was begun anew; `tidings/yjs` says so with its status
  * - `conflict`: the value has changed since `ifVersion`; `version` is that of now
  * - `out_of_sequence`: the client deals with it by itself
  * - `rate_limited`: too much at once; also a connection that read too slowly (close code 4513)
@@ -51,7 +52,7 @@ export type TransportName = 'websocket' | 'sse' | 'poll'
 export type ErrorCode =
   | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'already_subscribed'
   | 'not_subscribed' | 'invalid_data' | 'too_large' | 'limit_exceeded' | 'out_of_sequence'
-  | 'conflict' | 'rate_limited' | 'unavailable' | 'server' | 'replaced' | 'revoked' | 'unsupported_version'
+  | 'conflict' | 'document_reset' | 'rate_limited' | 'unavailable' | 'server' | 'replaced' | 'revoked' | 'unsupported_version'
   | 'network' | 'timeout' | 'protocol' | 'closed' | 'outbox_full' | 'expired' | 'unconfirmed'
 
 /** Why a token is asked for: there is none yet, it ends soon, or the server refused the last one. */

@@ -228,6 +228,14 @@ pub enum Effect {
         /// The message.
         message: Bytes,
     },
+    /// Send one frame, and call [`Engine::received`](super::Engine::received) when so much of it
+    /// has arrived that the next one may go: when that is, is the driver's to say.
+    SendProbing {
+        /// To whom.
+        session: SessionKey,
+        /// The JSON.
+        text: Bytes,
+    },
     /// This goes to the subscribers of a channel that somebody watches, on whichever shards they
     /// are; see [`Engine::watch`](super::Engine::watch).
     Told {

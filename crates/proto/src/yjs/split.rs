@@ -17,10 +17,11 @@ const HEAD: usize = 32;
 /// Cuts are between structs and, where a text is longer, between its characters; other content is
 /// never cut, so a part can be as long as the longest of it. Deletions come last.
 ///
-/// What is formatted is not cut at all: from the first format mark of each client on, everything
-/// is in the last part, however long that is. Behind each transaction Yjs and yrs delete the marks
-/// that seem to do nothing, say two with no text between, and with a part of the text missing they
-/// would find marks that do something.
+/// For the whole state of a document, and for somebody who has nothing of it. What is formatted is
+/// not cut: from the first format mark of each client on, everything is in the last part, however
+/// long that is. Behind each transaction Yjs and yrs delete the marks that seem to do nothing, say
+/// two with no text between, and with a part of the text missing they would find marks that do
+/// something. Who has marks already has to get what is missing at once.
 ///
 /// An update that [`check_update`](super::check_update) would refuse comes back whole.
 pub fn split(update: &[u8], max: usize) -> Vec<Vec<u8>> {

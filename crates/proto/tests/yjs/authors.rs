@@ -33,7 +33,17 @@ pub(crate) struct Story {
     pub(crate) docs: Vec<Doc>,
 }
 
+/// A story in which text is formatted.
 pub(crate) fn story(seed: u64, steps: usize) -> Story {
+    told(seed, steps, true)
+}
+
+/// A story in which it is not.
+pub(crate) fn plain_story(seed: u64, steps: usize) -> Story {
+    told(seed, steps, false)
+}
+
+fn told(seed: u64, steps: usize, formats: bool) -> Story {
     let mut dice = Dice::new(seed);
     // Small and large numbers: their order among each other matters to merges.
     let docs: Vec<_> = [7, 4_000_000_000, 1 << 52].map(document).into();
@@ -45,7 +55,7 @@ pub(crate) fn story(seed: u64, steps: usize) -> Story {
         }
         let before = doc.transact().state_vector();
         let mut transaction = doc.transact_mut();
-        step(&mut transaction, &mut dice);
+        step(&mut transaction, &mut dice, formats);
         drop(transaction);
         updates.push(doc.transact().encode_diff_v1(&before));
     }
@@ -65,17 +75,17 @@ fn meet(doc: &Doc, other: &Doc) {
 
 const WORDS: [&str; 6] = ["a", "Hello ", "añb", "👍👎", "\n", "a line that is somewhat longer. "];
 
-fn step(transaction: &mut TransactionMut<'_>, dice: &mut Dice) {
+fn step(transaction: &mut TransactionMut<'_>, dice: &mut Dice, formats: bool) {
     match dice.roll(8) {
-        0..4 => write_text(transaction, dice),
+        0..4 => write_text(transaction, dice, formats),
         4 => set_key(transaction, dice),
         5 => fill_array(transaction, dice),
-        6 => write_xml(transaction, dice),
-        _ => write_text(transaction, dice),
+        6 => write_xml(transaction, dice, formats),
+        _ => write_text(transaction, dice, formats),
     }
 }
 
-fn write_text(transaction: &mut TransactionMut<'_>, dice: &mut Dice) {
+fn write_text(transaction: &mut TransactionMut<'_>, dice: &mut Dice, formats: bool) {
     let text = transaction.get_or_insert_text("text");
     let length = text.len(transaction);
     // Between characters of two places it would be cut.
@@ -85,7 +95,7 @@ fn write_text(transaction: &mut TransactionMut<'_>, dice: &mut Dice) {
             let end = safe(&text, transaction, (at + 1 + dice.roll(8)).min(length));
             text.remove_range(transaction, at, end.saturating_sub(at));
         }
-        1 if length > at => {
+        1 if formats && length > at => {
             let end = safe(&text, transaction, (at + 1 + dice.roll(8)).min(length));
             let value = if dice.roll(2) == 0 { Any::Null } else { Any::Bool(true) };
             text.format(
@@ -165,7 +175,7 @@ fn fill_array(transaction: &mut TransactionMut<'_>, dice: &mut Dice) {
     }
 }
 
-fn write_xml(transaction: &mut TransactionMut<'_>, dice: &mut Dice) {
+fn write_xml(transaction: &mut TransactionMut<'_>, dice: &mut Dice, formats: bool) {
     let page = transaction.get_or_insert_xml_fragment("page");
     let length = page.len(transaction);
     if length > 3 && dice.roll(3) == 0 {
@@ -174,7 +184,9 @@ fn write_xml(transaction: &mut TransactionMut<'_>, dice: &mut Dice) {
     }
     let paragraph = page.insert(transaction, length, XmlElementPrelim::empty("p"));
     let text = paragraph.insert(transaction, 0, XmlTextPrelim::new("Dear all"));
-    text.format(transaction, 0, 4, Attrs::from([("em".into(), true.into())]));
+    if formats {
+        text.format(transaction, 0, 4, Attrs::from([("em".into(), true.into())]));
+    }
 }
 
 /// What yrs makes of all the updates, in their order.

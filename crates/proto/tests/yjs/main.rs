@@ -1,16 +1,25 @@
 //! Updates, as yrs writes and reads them, against what checks and splits them.
 
+#![allow(clippy::unwrap_used, reason = "stories, told briefly")]
+
 mod authors;
 mod checking;
 mod splitting;
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::ProptestConfig;
 use tidings_proto::yjs::{Shape, UpdateLimits, check_update};
 use yrs::types::ToJson;
 use yrs::types::text::YChange;
 use yrs::updates::decoder::Decode;
 use yrs::{Any, Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, Transact, Update};
+
+/// As many as do not take long; `CASES` of them when it is set.
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("CASES").ok().and_then(|count| count.parse().ok()).unwrap_or(48);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
 
 /// A document as the server has it: places are those of JavaScript.
 fn document(client: u64) -> Doc {

@@ -4,11 +4,11 @@ use proptest::prelude::*;
 use tidings_proto::yjs::split;
 use yrs::{ReadTxn, Text, Transact};
 
-use super::authors::{story, together};
-use super::{apply, check, document, seen, state};
+use super::authors::{plain_story, story, together};
+use super::{apply, cases, check, document, seen, state};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn parts_make_the_whole(seed: u64, max in 40usize..600) {
@@ -26,10 +26,10 @@ proptest! {
         prop_assert_eq!(doc.transact().state_vector(), expected.transact().state_vector());
     }
 
-    /// Those who have a part of the story already, too.
+    /// Where nothing is formatted, those who have a part of the story already may get parts, too.
     #[test]
     fn parts_make_the_whole_of_what_is_missing(seed: u64, max in 40usize..300) {
-        let story = story(seed, 80);
+        let story = plain_story(seed, 80);
         let behind = together(&story.updates[..40]);
         let expected = together(&story.updates[..40]);
         let vector = behind.transact().state_vector();

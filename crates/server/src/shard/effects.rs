@@ -84,6 +84,12 @@ impl Shard {
                     connection.push(self.frame(connection, &message));
                     self.touch(connection);
                 }),
+                Effect::SendProbing { session, text } => self.with(session, |connection| {
+                    if self.is_traced() {
+                        self.trace_sent(connection, session, &text);
+                    }
+                    self.send_probing(connection, &text);
+                }),
                 Effect::Told { channel, batch } => self.trace_told(&channel, &batch),
                 Effect::Wake { at_ms } => self.set_alarm(at_ms),
             }

@@ -1,0 +1,304 @@
+import { applyUpdate, decodeStateVector, Doc, encodeStateAsUpdate, encodeStateVector, mergeUpdates } from 'yjs'
+import { Awareness } from 'y-protocols/awareness'
+import type { ChannelImpl } from '../channel.js'
+import type { TidingsError } from '../error.js'
+import type { Host } from '../host.js'
+import { Listeners, report, Value } from '../observable.js'
+import type { ChannelStatus, Unsubscribe } from '../types.js'
+import { json, type Frame } from '../wire/frames.js'
+import { fromBase64, joined, toBase64 } from './bytes.js'
+import { lacks, type Vector } from './lacks.js'
+import { Peers } from './peers.js'
+import type { DocumentAccess, DocumentStatus } from './types.js'
+import { upload } from './upload.js'
+
+/** Between tries: doubled each time. */
+const [RETRY, RETRY_MAX] = [1000, 30_000]
+/** So many edits that wait are made one: what joins them takes longer the more there are. */
+const MANY = 100
+const CONNECTING: DocumentStatus = { state: 'connecting' }
+const SYNCED: DocumentStatus = { state: 'synced' }
+
+/**
+ * A document and its way to the server and back. With each subscription both tell what they have: then what the server
+ * lacks goes up as one update, and what is edited from then on as it comes, one update at a time: whatever is made while
+ * one is under way is the next.
+ */
+export class Document {
+  readonly doc: Doc
+  readonly status = new Value<DocumentStatus>(CONNECTING)
+  readonly synced = new Value(false)
+  readonly unsaved = new Value(false)
+  readonly access = new Value<DocumentAccess | null>(null)
+  readonly resets = new Listeners<void>()
+  peers: Peers | null = null
+  /** It was reset, or nobody needs it any more. */
+  over = false
+  readonly #channel: ChannelImpl<any, any>
+  readonly #host: Host
+  readonly #own: boolean
+  readonly #ends: Unsubscribe[]
+  #holders = 0
+  /** Counts questions to the server: an answer to an older one is dropped. */
+  #turn = 0
+  /** Of the server's document, which is another one after a reset. */
+  #epoch: string | undefined
+  /** The server has told once what it has, so all that it may lack is what was edited since. */
+  #known = false
+  /** It has done so on this connection: what is edited goes to the queue. */
+  #live = false
+  /** Something is neither stored, nor in the queue, nor under way. */
+  #dirty = false
+  #queue: Uint8Array[] = []
+  #flying = false
+  /** While the server is asked: what it has told, and how far it has stored. */
+  #told: Uint8Array[] | null = null
+  #stored: Vector = new Map()
+  /** The parts so far of the answer, and of an update of somebody else. */
+  #answer: Uint8Array[] = []
+  #parts: Uint8Array[] = []
+  /** There was nothing here when the server was asked. */
+  #fresh = false
+  #timer: unknown = null
+  /** Before this moment, what was refused for good is not tried again, behind the next edit. */
+  #later = 0
+  /** How many were refused in a row. */
+  #trouble = 0
+
+  constructor(channel: ChannelImpl<any, any>, host: Host, doc?: Doc) {
+    this.#channel = channel
+    this.#host = host
+    this.#own = !doc
+    this.doc = doc ?? new Doc()
+    const edited = (update: Uint8Array, origin: unknown): void => {
+      if (origin !== this) this.#edited(update)
+    }
+    this.doc.on('update', edited)
+    const { state } = channel.status.current
+    channel.raw = true
+    channel.plugin = frame => this.#take(frame)
+    this.#ends = [
+      channel.subscribe(),
+      channel.status.subscribe(status => this.#moved(status)),
+      () => this.doc.off('update', edited),
+      () => { channel.plugin = undefined },
+    ]
+    channel.last = null
+    if (state === 'live') {
+      // Rights and whereabouts were told when somebody else joined. As for the first who asks for presence, the
+      // channel is left and joined again.
+      channel.presence.told = false
+      channel.presence.count.subscribe(() => {})()
+    }
+  }
+
+  get used(): boolean { return this.#holders > 0 }
+
+  /** One more who needs it. */
+  hold(awareness: Awareness | null | undefined): void {
+    if (!this.#holders++ && awareness !== null) {
+      this.peers = new Peers(awareness ?? new Awareness(this.doc), !awareness, this.#channel.name, this.#host)
+      this.#allow()
+    }
+    // One that failed is tried again.
+    this.#channel.subscribe()()
+    this.#changed()
+  }
+
+  /** What is not stored is still sent. */
+  release(): void {
+    if (--this.#holders) return
+    this.peers?.end()
+    this.peers = null
+    if (this.over) this.end()
+    else this.#changed()
+  }
+
+  /** For good. */
+  end(): void {
+    this.#stop()
+    if (this.#own) this.doc.destroy()
+  }
+
+  #stop(): void {
+    if (!this.over) this.#ends.forEach(end => end())
+    this.over = true
+    this.#pause()
+  }
+
+  /** Nothing is sent any more, for now. */
+  #pause(): void {
+    this.#turn++
+    this.#told = null
+    this.#parts = []
+    this.#wait()
+    this.#hush()
+    this.peers?.close()
+  }
+
+  /** What waits to be sent is part of what the server will be found to lack. */
+  #hush(): void {
+    this.#dirty ||= this.#queue.length > 0
+    this.#queue = []
+    this.#live = false
+  }
+
+  #moved(status: ChannelStatus): void {
+    const { state } = status
+    if (state === 'live') return // `subscribed` follows.
+    this.#pause()
+    if (state === 'idle') { // Logged out.
+      this.access.set(null)
+      this.peers?.awareness.setLocalState(null)
+      if (!this.#holders) return this.end()
+      this.#channel.subscribe()()
+    }
+    this.#is(state === 'failed' ? status : CONNECTING)
+  }
+
+  #take(frame: Frame): void {
+    const { type } = frame
+    if (type === 'document') this.#hear(frame, this.#parts)
+    else if (type === 'awareness') this.peers?.take(frame.states)
+    else if (type === 'reset') this.#reset()
+    else if (type === 'access') {
+      const { write, awareness } = frame
+      this.access.set({ write, awareness })
+      this.#allow()
+      if (!write) this.#hush()
+      else if (this.synced.current && !this.#live && !this.#told) this.#ask()
+      this.#changed()
+    } else {
+      // No position is asked for again: a document knows by itself what it lacks.
+      queueMicrotask(() => { this.#channel.last = null })
+      this.#ask()
+    }
+  }
+
+  #allow(): void {
+    if (this.#channel.status.current.state === 'live' && this.access.current?.awareness) this.peers?.open()
+    else this.peers?.close()
+  }
+
+  /** Asks what the server has, to find out whether it lacks something. */
+  #ask(): void {
+    const turn = ++this.#turn
+    this.#wait()
+    this.#hush()
+    this.#told = []
+    this.#answer = []
+    this.#fresh = !this.doc.store.clients.size
+    if (!this.synced.current) this.#is({ state: 'syncing' })
+    this.#host.link.commands.push({
+      body: json({
+        type: 'sync', channel: this.#channel.name, epoch: this.#epoch, vector: toBase64(encodeStateVector(this.doc)),
+      }),
+      done: frame => turn === this.#turn && this.#answered(frame),
+      failed: error => turn === this.#turn && this.#failed(error, true),
+    })
+  }
+
+  #answered(frame: Frame): void {
+    this.#epoch = frame.epoch
+    this.#stored = decodeStateVector(fromBase64(frame.vector))
+    if (!this.#hear(frame, this.#answer)) return
+    if (!this.#fresh || this.#dirty) this.#dirty = lacks(this.doc, this.#stored, this.#told!)
+    this.#told = null
+    this.#known = true
+    if (this.access.current?.write) {
+      this.#live = true
+      if (this.#dirty) this.#queue.push(encodeStateAsUpdate(this.doc, encodeStateVector(this.#stored)))
+      this.#dirty = false
+    }
+    if (!this.synced.current) this.#is(SYNCED)
+    this.#pump()
+  }
+
+  /** Takes a part of an update; with the last, it is applied: several would be tidied up in between. Whether it was the last. */
+  #hear({ update, more }: Frame, parts: Uint8Array[]): boolean {
+    parts.push(fromBase64(update))
+    if (more) return false
+    const whole = joined(parts.splice(0))
+    this.#told?.push(whole)
+    try {
+      applyUpdate(this.doc, whole, this)
+    } catch (error) { // Of an observer: the update was applied.
+      report(error)
+    }
+    return true
+  }
+
+  #edited(update: Uint8Array): void {
+    if (!this.#live) this.#dirty = true
+    else if (this.#queue.push(update) > MANY) this.#queue = [mergeUpdates(this.#queue)]
+    const { current } = this.status
+    if (current.state === 'synced' && current.refused && this.access.current!.write) this.#again()
+    this.#pump()
+  }
+
+  #pump(): void {
+    const queue = this.#queue
+    if (queue.length && !this.#flying) {
+      this.#queue = []
+      this.#flying = true
+      upload(this.#host, this.#channel.name, this.#epoch!, queue.length > 1 ? mergeUpdates(queue) : queue[0]!, error => {
+        this.#flying = false
+        if (error) return this.#failed(error)
+        this.#trouble = 0
+        if (this.synced.current) this.#is(SYNCED)
+        this.#pump()
+      })
+    }
+    this.#changed()
+  }
+
+  /** A question, or else an update, was not answered as it should be. */
+  #failed(error: TidingsError, question = false): void {
+    const { code, retryable, retryAfterMs = 0 } = error
+    const { runtime } = this.#host
+    if (this.over) return
+    this.#dirty ||= !question
+    this.#hush()
+    if (code === 'document_reset') return this.#reset()
+    // After the others a new subscription begins with a question; or there is none.
+    if (!/network|closed|subscribed/.test(code)) {
+      this.#later = runtime.now() + Math.max(retryAfterMs, Math.min(RETRY_MAX, RETRY * 2 ** this.#trouble++))
+      if (!question) this.#is({ state: 'synced', refused: error })
+      else if (!retryable) this.#is({ state: 'failed', cause: error })
+      if (retryable) this.#again()
+    }
+    this.#changed()
+  }
+
+  #again(): void {
+    const { runtime } = this.#host
+    this.#timer ??= runtime.setTimeout(() => this.#ask(), Math.max(0, this.#later - runtime.now()))
+  }
+
+  #wait(): void {
+    this.#host.runtime.clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  #reset(): void {
+    this.#is({ state: 'reset' })
+    this.#stop()
+    this.resets.tell()
+  }
+
+  #is(status: DocumentStatus): void {
+    this.status.set(status)
+    this.synced.set(status.state === 'synced')
+    this.#changed()
+  }
+
+  #changed(): void {
+    if (this.over) return
+    // Where nothing was compared yet, all that is here may be missing there.
+    this.unsaved.set(this.#dirty || this.#flying || this.#queue.length > 0 || (!this.#known && this.doc.store.clients.size > 0))
+    const { current } = this.status
+    const refused = current.state === 'failed'
+      || (current.state === 'synced' && (current.refused?.retryable ?? this.access.current?.write) === false)
+    if (!this.#holders && (refused || !this.unsaved.current)) this.end()
+  }
+}

@@ -1,0 +1,44 @@
+import { applyUpdate, encodeStateAsUpdate } from 'yjs'
+import type { ChannelImpl } from '../channel.js'
+import { TidingsError } from '../error.js'
+import { HOST, type Host } from '../host.js'
+import type { Client } from '../types.js'
+import { Document } from './document.js'
+import type { DocumentOptions, DocumentProvider } from './types.js'
+
+export type { DocumentAccess, DocumentOptions, DocumentProvider, DocumentStatus } from './types.js'
+
+const documents = new WeakMap<object, Document>()
+
+/**
+ * Opens a document: joins the channel of kind `document`, and keeps a Yjs document and the server's the same. Whoever opens
+ * it again before `destroy()` shares the `doc`. Throws `bad_request` for another `doc` or `awareness` than the one in use.
+ */
+export function openDocument(client: Client<any>, name: string, { doc, awareness }: DocumentOptions = {}): DocumentProvider {
+  const channel = client.channel(name) as unknown as ChannelImpl<any, any>
+  let found = documents.get(channel)
+  if (found?.over) found = undefined
+  if (found && doc && doc !== found.doc) {
+    if (found.used) throw new TidingsError('bad_request', `${name}: in use with another doc`)
+    // What was edited last is not stored yet: it goes on in this one.
+    applyUpdate(doc, encodeStateAsUpdate(found.doc))
+    found.end()
+    found = undefined
+  }
+  const mine = found?.used ? found.peers?.awareness : undefined
+  if (mine && awareness && awareness !== mine) throw new TidingsError('bad_request', `${name}: in use with another awareness`)
+  const document = found ?? new Document(channel, (client as unknown as { [HOST]: Host })[HOST], doc)
+  documents.set(channel, document)
+  document.hold(awareness)
+  const { status, synced, unsaved, access, resets, peers } = document
+  let held = true
+  return {
+    name, doc: document.doc, awareness: peers?.awareness ?? null, status, synced, unsaved, access,
+    userOf: id => peers?.users.get(id),
+    on: (_, listener) => resets.add(listener),
+    destroy() {
+      if (held) document.release()
+      held = false
+    },
+  }
+}

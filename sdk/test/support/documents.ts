@@ -1,0 +1,164 @@
+// A server of one document, which is a real Y.Doc, for clients in virtual time.
+import * as Y from 'yjs'
+import type { ClientOptions } from '../../src/index.js'
+import { fromBase64, joined as join, toBase64 } from '../../src/yjs/bytes.js'
+import { fake, settle, type Clock, type Line, type Sent } from './fake.js'
+
+export const PLAN = 'doc:plan'
+
+interface Session { user: string; joined: boolean; parts: Uint8Array[]; write: boolean; awareness: boolean }
+
+export class Server {
+  doc = new Y.Doc()
+  epoch = 'd1'
+  offset = 0
+  /** What was stored, as it came. */
+  readonly log: Uint8Array[] = []
+  /** Answers to these commands wait until `go()`. */
+  readonly hold = new Set<string>()
+  /** The next of this command are refused with these. */
+  readonly refusals: { type: string; frame: Sent }[] = []
+  /** `synced` and `document` come in so many parts. */
+  pages = 1
+  rights = { write: true, awareness: true }
+  readonly #sessions = new Map<Line, Session>()
+  readonly #where = new Map<number, Sent>()
+  #held: (() => void)[] = []
+
+  get text(): string { return this.doc.getText('text').toString() }
+
+  /** A client of this server, connected. */
+  async join(user: string, options: Partial<ClientOptions> = {}, clock?: Clock) {
+    const world = fake(options, (line, frame) => this.#hear(line, user, frame), clock)
+    const up = async (more: Sent = {}): Promise<Line> => {
+      const line = await world.up({ user, ...more })
+      await settle()
+      return line
+    }
+    const drop = (): void => {
+      this.#sessions.delete(world.line)
+      world.line.drop()
+    }
+    /** The connection is lost, and another made. */
+    const again = async (): Promise<Line> => {
+      drop()
+      world.client.retryNow()
+      return up()
+    }
+    world.client.connect()
+    await up()
+    return { ...world, get line() { return world.line }, up, drop, again }
+  }
+
+  go(): void {
+    this.hold.clear()
+    this.#held.splice(0).forEach(answer => answer())
+  }
+
+  /** Changes rights while documents are open. */
+  allow(rights: Partial<Server['rights']>): void {
+    Object.assign(this.rights, rights)
+    for (const [line, session] of this.#sessions) {
+      Object.assign(session, rights)
+      if (session.joined) this.#access(line, session)
+    }
+  }
+
+  /** Another one of the same name, from now on. */
+  reset(): void {
+    this.doc = new Y.Doc()
+    this.epoch = `${this.epoch}'`
+    for (const [line, { joined }] of this.#sessions) if (joined) line.tell({ type: 'reset', channel: PLAN, epoch: this.epoch })
+  }
+
+  /** Somebody who is not a client of ours edits. */
+  edit(change: (doc: Y.Doc) => void, user = 'zoe'): void {
+    const before = Y.encodeStateVector(this.doc)
+    const copy = new Y.Doc()
+    Y.applyUpdate(copy, Y.encodeStateAsUpdate(this.doc))
+    change(copy)
+    this.#store(Y.encodeStateAsUpdate(copy, before), user)
+  }
+
+  #hear(line: Line, user: string, frame: Sent): void {
+    const session = this.#sessions.get(line) ?? { user, joined: false, parts: [], ...this.rights }
+    if (frame.type === 'hello') this.#sessions.set(line, session)
+    const answer = (): void => {
+      if (this.#sessions.get(line) !== session) return
+      const at = this.refusals.findIndex(({ type }) => type === frame.type)
+      if (at < 0) return this.#answer(line, session, frame)
+      const [refusal] = this.refusals.splice(at, 1)
+      session.parts = []
+      line.tell({ type: 'error', id: frame.id, message: 'no', retryable: false, ...refusal!.frame })
+    }
+    if (this.hold.has(frame.type)) this.#held.push(answer)
+    else queueMicrotask(answer)
+  }
+
+  #answer(line: Line, session: Session, frame: Sent): void {
+    const { id, type, channel } = frame
+    const refuse = (code: string): void => line.tell({ type: 'error', id, code, message: code, retryable: false })
+    if (type === 'hello') return
+    if (frame.since) return refuse('bad_request')
+    if (type === 'subscribe') {
+      session.joined = true
+      line.tell({ type: 'subscribed', id, channel, epoch: 'e', offset: this.offset, recovered: false })
+      this.#access(line, session)
+    } else if (type === 'unsubscribe') {
+      session.joined = false
+      line.tell({ type: 'unsubscribed', id, channel })
+    } else if (!session.joined) refuse('not_subscribed')
+    else if (frame.epoch && frame.epoch !== this.epoch) refuse('document_reset')
+    else if (type === 'sync') this.#sync(line, frame)
+    else if (type === 'merge') this.#merge(line, session, frame, refuse)
+    else if (type === 'awareness') this.#aware(line, session, frame, refuse)
+  }
+
+  #sync(line: Line, { id, channel, vector }: Sent): void {
+    const parts = this.#parts(Y.encodeStateAsUpdate(this.doc, fromBase64(vector)))
+    const stored = toBase64(Y.encodeStateVector(this.doc))
+    for (const part of parts) line.tell({ type: 'synced', id, channel, epoch: this.epoch, vector: stored, ...part })
+  }
+
+  #parts(update: Uint8Array): Sent[] {
+    const size = Math.ceil(update.length / this.pages)
+    return Array.from({ length: this.pages }, (_, at) => ({
+      update: toBase64(update.subarray(at * size, (at + 1) * size)), more: at < this.pages - 1 || undefined,
+    }))
+  }
+
+  #merge(line: Line, session: Session, { id, channel, update, more }: Sent, refuse: (code: string) => void): void {
+    if (!session.write) return refuse('forbidden')
+    session.parts.push(fromBase64(update))
+    if (more) return line.tell({ type: 'merged', id, channel, more: true })
+    const whole = join(session.parts.splice(0))
+    this.#store(whole, session.user, line)
+    line.tell({ type: 'merged', id, channel, offset: this.offset })
+  }
+
+  #store(update: Uint8Array, user: string, from?: Line): void {
+    this.log.push(update)
+    this.offset++
+    Y.applyUpdate(this.doc, update)
+    for (const [line, { joined }] of this.#sessions) {
+      if (!joined || line === from) continue
+      for (const part of this.#parts(update)) line.tell({ type: 'document', channel: PLAN, offset: this.offset, user, ...part })
+    }
+  }
+
+  #aware(line: Line, session: Session, { id, channel, client, clock, state }: Sent, refuse: (code: string) => void): void {
+    if (!session.awareness) return refuse('forbidden')
+    const one = { client, clock, user: session.user, state }
+    if (state) this.#where.set(client, one)
+    else this.#where.delete(client)
+    line.tell({ type: 'noted', id })
+    for (const [other, { joined, awareness }] of this.#sessions) {
+      if (joined && awareness && other !== line) other.tell({ type: 'awareness', channel, states: [one] })
+    }
+  }
+
+  #access(line: Line, { write, awareness }: Session): void {
+    line.tell({ type: 'access', channel: PLAN, write, awareness })
+    if (awareness && this.#where.size) line.tell({ type: 'awareness', channel: PLAN, states: [...this.#where.values()] })
+  }
+}

@@ -1,0 +1,59 @@
+import { defaultKeymap } from '@codemirror/commands'
+import { Compartment, EditorState } from '@codemirror/state'
+import { EditorView, keymap, placeholder } from '@codemirror/view'
+import { useEffect, useRef } from 'react'
+import type { DocumentProvider } from 'tidings/yjs'
+import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
+import { cursors } from './cursors.ts'
+import type { Plan } from './plan.ts'
+
+const THEME = EditorView.theme({
+  '&': { height: '100%', color: 'var(--ink)', fontSize: '1rem' },
+  '&.cm-focused': { outline: 'none' },
+  '.cm-scroller': { fontFamily: 'var(--plain)', lineHeight: '1.7', overflow: 'auto' },
+  // Room for the name above a cursor in the first line.
+  '.cm-content': { padding: '1.75rem var(--gutter) 3rem', caretColor: 'var(--accent)', maxWidth: '52rem' },
+  '.cm-line': { padding: '0' },
+  '.cm-placeholder': { color: 'var(--soft)' },
+})
+
+/**
+ * CodeMirror, in a shadow tree: there it adds its styles as style sheets, elsewhere as elements, which the page's
+ * Content-Security-Policy forbids.
+ */
+export function Editor({ plan, open, writable }: { plan: Plan; open: DocumentProvider; writable: boolean }) {
+  const box = useRef<HTMLDivElement>(null)
+  const editor = useRef<{ view: EditorView; lock: Compartment } | null>(null)
+  const may = useRef(writable)
+  may.current = writable
+
+  useEffect(() => {
+    const root = box.current!.shadowRoot ?? box.current!.attachShadow({ mode: 'open' })
+    const lock = new Compartment()
+    const view = new EditorView({
+      root, parent: root,
+      state: EditorState.create({
+        doc: plan.text.toString(),
+        extensions: [
+          lock.of(EditorState.readOnly.of(!may.current)),
+          keymap.of([...yUndoManagerKeymap, ...defaultKeymap]),
+          yCollab(plan.text, null), cursors(plan.text, open),
+          EditorView.lineWrapping, THEME, placeholder('Write something. Everybody here sees it as you type.'),
+          EditorView.contentAttributes.of({ 'aria-label': 'Text of the document', spellcheck: 'true' }),
+        ],
+      }),
+    })
+    editor.current = { view, lock }
+    return () => {
+      editor.current = null
+      view.destroy()
+    }
+  }, [plan, open])
+
+  useEffect(() => {
+    const { view, lock } = editor.current ?? {}
+    view?.dispatch({ effects: lock!.reconfigure(EditorState.readOnly.of(!writable)) })
+  }, [writable])
+
+  return <div ref={box} className="editor" />
+}

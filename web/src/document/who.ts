@@ -1,0 +1,8 @@
+// What people say of themselves. It can be anything: only the user is known to be true.
+import { hueOf } from '../format.ts'
+import { nameIn } from '../session.ts'
+
+export interface Person { readonly user: string; readonly name: string; readonly hue: number }
+
+/** Colours are ours, by the user: nobody chooses one that cannot be read, or another's. */
+export const personOf = (user: string, state: unknown): Person => ({ user, name: nameIn(state, user), hue: hueOf(user) })
