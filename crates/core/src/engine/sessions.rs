@@ -222,6 +222,7 @@ impl Engine {
     pub(super) fn events(&mut self, channel: &str, batch: Arc<[Delivery]>) {
         let Some(topic) = self.topics.find(channel) else { return };
         self.note_changes(topic, &batch);
+        self.note_heard(topic, &batch);
         for (session, presence) in self.topics.paging(topic) {
             let at = Address { shard: self.config.shard, session: *session };
             let theirs = |delivery: &&Delivery| {
@@ -316,7 +317,8 @@ impl Engine {
         self.end_subscription(to, topic, nonce);
         if self.dialect(to) != Dialect::Json {
             self.settled(to);
-            return self.editor_shut_out(to, code);
+            let channel = channel.into();
+            return self.editor_shut_out(to, &channel, code);
         }
         self.answered(to, text);
         if let Stage::Leaving(id) = stage {
@@ -447,6 +449,7 @@ impl Engine {
         let mut ended = Vec::new();
         for sub in &session.subscriptions {
             let channel = self.topics.channel(sub.topic);
+            let identity = session.identity_for(channel).unwrap_or(identity);
             let allowed = self.config.policy.namespace_of(channel).is_some_and(|namespace| {
                 namespace.allows(identity, Action::Subscribe, channel)
                     && (!sub.presence
@@ -495,7 +498,7 @@ impl Engine {
         let channel = self.topics.channel(topic).clone();
         self.end_subscription(key, topic, nonce);
         if self.dialect(key) != Dialect::Json {
-            return self.editor_shut_out(key, ErrorCode::Forbidden);
+            return self.editor_shut_out(key, &channel, ErrorCode::Forbidden);
         }
         let reject = Reject::new(ErrorCode::Forbidden, why);
         let text = reject.encode(None, Some(&channel));

@@ -5,6 +5,7 @@
 mod desk;
 mod editing;
 mod merging;
+mod providing;
 mod random;
 mod seeing;
 mod writer;

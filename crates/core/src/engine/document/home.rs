@@ -13,7 +13,7 @@ use crate::document::{Document, Fault, Prepared, Record, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
-use crate::engine::types::{Address, Delivery, Message, Request};
+use crate::engine::types::{Address, Delivery, Message, Raw, Request};
 use crate::limits::{DOCUMENT_LEVELS, DocumentLimits};
 use crate::reject::Reject;
 use crate::rng::mix;
@@ -233,6 +233,13 @@ impl Scene<'_> {
             self.out.post(*shard, Message::Reset { channel });
         }
         self.deliver(Delivery::passing(text, None));
+    }
+
+    /// What editors are asked when the store has lost something: all that they have.
+    pub(in crate::engine) fn ask_editors(&mut self) -> Option<Arc<Raw>> {
+        let name = self.channel.name.clone();
+        let (document, _) = self.document().ok()?;
+        Some(raw(&name, Word::Sync(Sync::Step1(&document.vector()))))
     }
 
     fn answer_change(&mut self, merging: &Merging, offset: u64) {

@@ -7,7 +7,9 @@
 
 mod aware;
 mod commands;
+mod echoes;
 mod editor;
+mod hocuspocus;
 mod home;
 mod memory;
 mod papers;
@@ -116,6 +118,7 @@ impl Engine {
         self.tick_uploads(now);
         self.tick_syncs(now);
         self.tick_editors(now);
+        self.tick_tokens(now);
         self.expire_awareness(now);
         self.rest_documents(now);
     }
@@ -168,6 +171,7 @@ pub struct Edited {
 pub(super) struct Desks {
     uploads: Uploads,
     syncs: Syncs,
+    heard: echoes::Heard,
     /// Editors that were too fast, and until when they are not read (monotonic milliseconds).
     throttled: HashMap<SessionKey, u64>,
     /// When those who would take silence for the end are told something again.
