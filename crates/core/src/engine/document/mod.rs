@@ -26,8 +26,8 @@ use bytes::Bytes;
 use tidings_proto::Epoch;
 
 pub(super) use home::refuse;
-pub use service::Contribution;
 pub(crate) use papers::{Editing, Opened};
+pub use service::Contribution;
 
 use super::Engine;
 use super::counters::CommandKind;
