@@ -4,6 +4,7 @@
 
 mod desk;
 mod editing;
+mod lasting;
 mod merging;
 mod providing;
 mod random;

@@ -82,7 +82,7 @@ fn one_connection_has_two_documents_and_each_change_is_confirmed_once_when_it_is
     desk.slow = true;
     say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.add("!"))));
     assert!(listen(&mut desk, ada, &at).is_empty(), "not stored yet");
-    desk.store(Ok(()));
+    desk.store(&Ok(()));
     assert_eq!(listen(&mut desk, ada, &at), ["stored true"]);
     desk.slow = false;
     let bob = crate::editing::connect(&mut desk, "bob", &at_bob);
@@ -149,7 +149,7 @@ fn what_is_refused_costs_one_document_and_what_passes_costs_the_connection() {
     listen(&mut desk, ada, &at);
     desk.slow = true;
     say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.write(0, "kept"))));
-    desk.store(Err(StoreError::Full));
+    desk.store(&Err(StoreError::Full));
     assert!(desk.closed(ada).is_some_and(CloseCode::reconnect));
     let mallory = socket(&mut desk);
     say(&mut desk, mallory, DOC, token("mallory"));

@@ -1,5 +1,5 @@
-//! Awareness that comes back. `y-websocket` sends on whatever it hears of others, so what is told to
-//! n editors comes back n times: it is recognised here, before anybody looks at the states.
+//! Awareness that comes back. `y-websocket` sends on whatever it hears of others, so what is told
+//! to n editors comes back n times: it is recognised here, before anybody looks at the states.
 
 use std::collections::HashMap;
 

@@ -251,7 +251,7 @@ impl Engine {
         let told = entries.into_iter().map(|entry| Told {
             client: entry.client,
             clock: entry.clock,
-            state: entry.state.and_then(|text| one_line(text)),
+            state: entry.state.and_then(one_line),
         });
         self.note_told(key, document);
         let ask = Ask::Aware { user, told: told.collect(), editor: true };

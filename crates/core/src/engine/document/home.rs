@@ -113,7 +113,8 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// From now on it is another document, with nothing in it: what its clients hold counts no more.
+    /// From now on it is another document, with nothing in it: what its clients hold counts no
+    /// more.
     fn reset_document(&mut self, from: Address, id: u64, user: Arc<str>) -> Result<(), Reject> {
         let (failing, offset) = (self.channel.failing, self.channel.assigned + 1);
         let began_us = self.now.mono_us;
@@ -182,6 +183,7 @@ impl Scene<'_> {
                     let reject = Reject::new(ErrorCode::InvalidData, why);
                     return self.refuse_change(from, id, editor, &reject);
                 }
+                self.out.counters.merged_bytes += update.len() as u64;
                 self.tell_change(from, &user, offset, &update);
                 self.fold_in(offset, at_ms, record);
                 self.answered_change((from, id, editor), Some(began_us), offset);

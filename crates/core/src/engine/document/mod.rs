@@ -30,6 +30,7 @@ use super::Engine;
 use super::counters::CommandKind;
 use super::types::{Now, SessionKey};
 use crate::channel::aware::Told;
+use crate::identity::Action;
 use crate::reject::Reject;
 use syncing::Syncs;
 use uploads::Uploads;
@@ -96,8 +97,8 @@ pub(crate) struct Merge {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) update: Bytes,
     pub(crate) editor: bool,
-    /// Whether its user may change the document: who may not, and says only what everybody knows, is
-    /// no offender. Editors do when they come.
+    /// Whether its user may change the document: who may not, and says only what everybody knows,
+    /// is no offender. Editors do when they come.
     pub(crate) allowed: bool,
     /// When it came: monotonic microseconds.
     pub(crate) began_us: u64,
@@ -125,6 +126,15 @@ impl Engine {
 }
 
 impl Ask {
+    /// The right that it needs.
+    pub(super) fn right(&self) -> Action {
+        match self {
+            Ask::Aware { .. } => Action::Presence,
+            Ask::Merge(_) | Ask::Reset { .. } => Action::Publish,
+            Ask::Quit | Ask::Seen { .. } | Ask::Sync { .. } => Action::Subscribe,
+        }
+    }
+
     /// The command that it answers.
     pub(super) fn kind(&self) -> Option<CommandKind> {
         match self {

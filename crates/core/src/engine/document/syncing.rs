@@ -162,6 +162,7 @@ impl Engine {
         };
         let Some(update) = lacks.pieces.get(*sent) else { return self.finish_sync(key) };
         (*at_ms, *sent) = (now.mono_ms, *sent + 1);
+        self.out.counters.synced_bytes += update.len() as u64;
         let more = *sent < lacks.pieces.len();
         let is_long = weight(lacks) > 0;
         if dialect == Dialect::Json {
