@@ -119,6 +119,9 @@ impl Engine {
         if !self.is_paper_open(key, &document) {
             return self.keep_early(key, &document, message);
         }
+        if message.is_empty() {
+            return self.editor_refused(key, &document, &malformed());
+        }
         for message in sync::decode(message) {
             let done = message.map_err(|_| malformed()).and_then(|message| match message {
                 Message::Sync(Sync::Step1(vector)) => self.editor_asks(key, &document, vector),
