@@ -122,6 +122,10 @@ fn editors_are_counted_and_listed() {
         (server.metric("tidings_connections{transport=\"editor\"}") < 1.5).then_some(())
     });
     assert_eq!(server.metric("tidings_sessions_opened_total{transport=\"editor\"}"), 2.0);
+    assert_eq!(server.metric("tidings_documents"), 1.0);
+    for metric in ["documents_memory_bytes", "documents_merged_bytes_total"] {
+        assert!(server.metric(&format!("tidings_{metric}")) > 0.0, "{metric}");
+    }
     let info = get(&server, "/info").ok();
     assert_eq!(info["kinds"]["doc"], "document");
     let channel = get(&server, "/channels/doc:plan").ok();
