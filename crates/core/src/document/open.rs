@@ -19,8 +19,8 @@ pub(super) struct Open {
     gaps: bool,
     /// Updates that cannot be applied, or not wholly, before others have come.
     waiting: Vec<Waiting>,
-    /// What is deleted, or stored as such and waits, once it has been asked for: to find it takes as
-    /// long as encoding the document.
+    /// What is deleted, or stored as such and waits, once it has been asked for: to find it takes
+    /// as long as encoding the document.
     deleted: Option<IdSet>,
 }
 
