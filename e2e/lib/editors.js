@@ -11,6 +11,14 @@ import { Server } from './server.js'
 import { KEY, token } from './tokens.js'
 import { until as patiently } from './until.js'
 
+/** A browser says nothing when a socket is closed before it is open; Node.js ends the process. */
+class Line extends WebSocket {
+  constructor(...args) {
+    super(...args)
+    this.on('error', () => {})
+  }
+}
+
 /** There is no page to wait for here. */
 export const until = (what, ask, right) => patiently(what, ask, right, 15_000)
 
@@ -103,7 +111,7 @@ class YEditor extends Editor {
   constructor(name, server, room, { token, protocols = [], ...options } = {}) {
     super(name, room)
     this.provider = new WebsocketProvider(`ws://localhost:${server.port}/yjs`, room, this.doc, {
-      WebSocketPolyfill: WebSocket, disableBc: true, protocols, params: token ? { token } : {}, maxBackoffTime: 200, ...options,
+      WebSocketPolyfill: Line, disableBc: true, protocols, params: token ? { token } : {}, maxBackoffTime: 200, ...options,
     })
     this.provider.on('closed', ({ code }) => this.closed.push(code))
   }
@@ -123,7 +131,7 @@ class HocuspocusEditor extends Editor {
     const { HocuspocusProvider, HocuspocusProviderWebsocket } = HOCUSPOCUS[version]
     this.own = !beside
     this.socket = beside?.socket ?? new HocuspocusProviderWebsocket({
-      url: `ws://localhost:${server.port}/hocuspocus`, WebSocketPolyfill: WebSocket, delay: 100, minDelay: 100, maxDelay: 300, quiet: true,
+      url: `ws://localhost:${server.port}/hocuspocus`, WebSocketPolyfill: Line, delay: 100, minDelay: 100, maxDelay: 300, quiet: true,
     })
     this.provider = new HocuspocusProvider({
       websocketProvider: this.socket, name: room, document: this.doc, token, quiet: true,
