@@ -2,7 +2,9 @@
 //!
 //! Frames of servers are not masked and are split where they lie; nothing is copied.
 
-/// A text message.
+/// Goes on with a message.
+pub(crate) const CONTINUATION: u8 = 0;
+/// A text message, or its beginning.
 pub(crate) const TEXT: u8 = 1;
 /// The connection is being closed.
 pub(crate) const CLOSE: u8 = 8;
@@ -17,17 +19,18 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// What a server may not send to a loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FrameFault {
-    #[error("sent a fragment (loaders do not join them)")]
-    Fragment,
     #[error("sent a masked frame")]
     Masked,
     #[error("set reserved bits")]
     Reserved,
 }
 
-/// Calls `each` with opcode and payload of every complete frame in `bytes`; answers how many bytes
-/// they took. What is left is the start of a frame.
-pub(crate) fn split(bytes: &[u8], mut each: impl FnMut(u8, &[u8])) -> Result<usize, FrameFault> {
+/// Calls `each` with opcode, whether it is the last of its message, and payload of every complete
+/// frame in `bytes`; answers how many bytes they took. What is left is the start of a frame.
+pub(crate) fn split(
+    bytes: &[u8],
+    mut each: impl FnMut(u8, bool, &[u8]),
+) -> Result<usize, FrameFault> {
     let mut at = 0;
     while let Some(header) = Header::read(&bytes[at..]) {
         if header.first & 0x70 != 0 {
@@ -36,14 +39,11 @@ pub(crate) fn split(bytes: &[u8], mut each: impl FnMut(u8, &[u8])) -> Result<usi
         if header.masked {
             return Err(FrameFault::Masked);
         }
-        if header.first & 0x80 == 0 || header.first & 0x0f == 0 {
-            return Err(FrameFault::Fragment);
-        }
         let start = at + header.size;
         let Some(end) = start.checked_add(header.payload).filter(|end| *end <= bytes.len()) else {
             break;
         };
-        each(header.first & 0x0f, &bytes[start..end]);
+        each(header.first & 0x0f, header.first & 0x80 != 0, &bytes[start..end]);
         at = end;
     }
     Ok(at)
@@ -142,7 +142,11 @@ mod tests {
         let mut carry = Vec::new();
         for part in [&bytes[..cut], &bytes[cut..]] {
             carry.extend_from_slice(part);
-            let used = split(&carry, |op, payload| seen.push((op, payload.to_vec()))).unwrap();
+            let used = split(&carry, |op, fin, payload| {
+                assert!(fin);
+                seen.push((op, payload.to_vec()));
+            })
+            .unwrap();
             carry.drain(..used);
         }
         assert!(carry.is_empty());
@@ -187,10 +191,17 @@ mod tests {
     }
 
     #[test]
+    fn fragments_say_whether_they_are_the_last() {
+        let mut seen = Vec::new();
+        let bytes = [0x01, 1, b'a', 0x89, 0, 0x80, 1, b'b'];
+        split(&bytes, |op, fin, payload| seen.push((op, fin, payload.to_vec()))).unwrap();
+        let a = (TEXT, false, b"a".to_vec());
+        assert_eq!(seen, [a, (PING, true, vec![]), (CONTINUATION, true, b"b".to_vec())]);
+    }
+
+    #[test]
     fn what_servers_may_not_send_is_refused() {
-        assert_eq!(split(&[0x01, 1, b'a'], |_, _| ()), Err(FrameFault::Fragment));
-        assert_eq!(split(&[0x80, 1, b'a'], |_, _| ()), Err(FrameFault::Fragment));
-        assert_eq!(split(&[0xc1, 1, b'a'], |_, _| ()), Err(FrameFault::Reserved));
-        assert_eq!(split(&[0x81, 0x81, 1, 2, 3, 4, 5], |_, _| ()), Err(FrameFault::Masked));
+        assert_eq!(split(&[0xc1, 1, b'a'], |_, _, _| ()), Err(FrameFault::Reserved));
+        assert_eq!(split(&[0x81, 0x81, 1, 2, 3, 4, 5], |_, _, _| ()), Err(FrameFault::Masked));
     }
 }

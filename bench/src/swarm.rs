@@ -41,6 +41,8 @@ pub(crate) struct Peer {
     phase: Phase,
     /// The start of a frame whose end has not come; else empty, without an allocation.
     carry: Vec<u8>,
+    /// The fragments of a message whose end has not come; else empty, without an allocation.
+    begun: Vec<u8>,
     /// What the socket did not take; else empty, without an allocation.
     unsent: Vec<u8>,
     /// It is read only by [`Swarm::read_some`].
@@ -90,7 +92,14 @@ impl Peer {
 
     fn closed() -> Self {
         let (socket, phase) = (None, Phase::Closed);
-        Self { socket, phase, carry: Vec::new(), unsent: Vec::new(), sips: false }
+        Self {
+            socket,
+            phase,
+            carry: Vec::new(),
+            begun: Vec::new(),
+            unsent: Vec::new(),
+            sips: false,
+        }
     }
 
     /// From now on it is a slow reader, see [`Swarm::read_some`].
@@ -321,8 +330,17 @@ impl<B: Behaviour> Call<'_, B> {
 
     fn frames(&mut self, bytes: &[u8]) -> Result<usize, String> {
         let mut end = None;
-        let used = frame::split(bytes, |opcode, payload| match opcode {
-            frame::TEXT => self.behaviour.received(self.index, self.peer, payload, self.now_ns),
+        let used = frame::split(bytes, |opcode, fin, payload| match opcode {
+            frame::TEXT if fin => {
+                self.behaviour.received(self.index, self.peer, payload, self.now_ns);
+            }
+            frame::TEXT | frame::CONTINUATION => {
+                self.peer.begun.extend_from_slice(payload);
+                if fin {
+                    let whole = std::mem::take(&mut self.peer.begun);
+                    self.behaviour.received(self.index, self.peer, &whole, self.now_ns);
+                }
+            }
             frame::PING => self.peer.send_frame(frame::PONG, payload),
             frame::CLOSE => end = Some(close_reason(payload)),
             _ => {}

@@ -78,6 +78,12 @@ pub(crate) const DOCUMENT_LEVELS: usize = 200;
 /// next one is refused comes back and sends all there is.
 pub(crate) const WAITING_UPDATES: usize = 256;
 
+/// Operations of one patch, or edits of one text, that are made at once.
+pub(crate) const EDITS_PER_CALL: usize = 1000;
+
+/// What they may read in all: each may read the whole document. Half a second of work.
+pub(crate) const EDITED_BYTES: usize = 32 << 20;
+
 /// Users who are named as those who changed a document since its last version.
 pub(crate) const AUTHORS_NAMED: usize = 100;
 

@@ -80,7 +80,7 @@ pub struct StoredEvent {
     pub offset: u64,
     /// When it was published: milliseconds since 1970.
     pub at_ms: u64,
-    /// The JSON that subscribers get.
+    /// The JSON that subscribers get. It may be a piece of something longer: copy what is kept.
     pub event: Bytes,
     /// Who published it under which number.
     pub producer: Option<(Scoped, u64)>,

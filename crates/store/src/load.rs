@@ -55,21 +55,22 @@ impl<F: Fs> LogStore<F> {
         let low = channel.low();
         let entries: Vec<Entry> = channel.events.iter().copied().collect();
         let mut out = Vec::with_capacity(entries.len());
-        let mut ahead = Ahead { segment: 0, pos: 0, bytes: Vec::new() };
+        let mut ahead = Ahead { segment: 0, pos: 0, bytes: Bytes::new() };
         for (at, (offset, entry)) in (low..).zip(&entries).enumerate() {
             if !ahead.has(entry) {
                 let (segment, pos) = (entry.segment, entry.pos);
                 let len = span(&entries[at..]);
                 let read = self.read(segment, pos, len);
                 let bytes = read.map_err(|e| store_error("cannot read the log", &e))?;
-                ahead = Ahead { segment, pos, bytes };
+                ahead = Ahead { segment, pos, bytes: bytes.into() };
             }
-            out.push(self.decode(entry, ahead.of(entry), &name, offset));
+            out.push(self.decode(entry, &ahead.of(entry), &name, offset));
         }
         Ok(out)
     }
 
-    fn decode(&self, at: &Entry, bytes: &[u8], name: &str, offset: u64) -> Option<StoredEvent> {
+    /// The event is a piece of `bytes`, and no copy: most of a fold's are looked at once.
+    fn decode(&self, at: &Entry, bytes: &Bytes, name: &str, offset: u64) -> Option<StoredEvent> {
         let place = Place::new(self.salt, at.segment);
         let record = Window { place, base: at.pos, bytes }.record(at.pos)?;
         let row = Row::decode(record.payload, record.head.offset)?;
@@ -79,7 +80,7 @@ impl<F: Fs> LogStore<F> {
         Some(StoredEvent {
             offset,
             at_ms: row.at_ms,
-            event: Bytes::copy_from_slice(row.event?),
+            event: bytes.slice_ref(row.event?),
             producer: row.producer.map(|p| (p.who.into(), p.seq)),
         })
     }
@@ -120,7 +121,7 @@ impl<F: Fs> LogStore<F> {
 struct Ahead {
     segment: u32,
     pos: u32,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl Ahead {
@@ -132,10 +133,10 @@ impl Ahead {
     }
 
     /// What is there of a record: less of it at the end of a segment that is cut off.
-    fn of(&self, entry: &Entry) -> &[u8] {
-        let start = entry.pos.saturating_sub(self.pos) as usize;
+    fn of(&self, entry: &Entry) -> Bytes {
+        let start = self.bytes.len().min(entry.pos.saturating_sub(self.pos) as usize);
         let end = self.bytes.len().min(start + entry.len as usize);
-        self.bytes.get(start..end).unwrap_or_default()
+        self.bytes.slice(start..end)
     }
 }
 

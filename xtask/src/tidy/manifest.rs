@@ -8,6 +8,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "crates/core/Cargo.toml",
         &[
             "bytes",
+            "postcard",
             "schemars",
             "serde",
             "serde_json",

@@ -3,7 +3,8 @@
 //! A checkpoint is the whole fold as of an offset of the log. The log is kept back to the newest
 //! one that is complete, whatever the retention says, and pages of older ones go when the last page
 //! of a newer one is stored. So what is on disk is bounded by twice the fold and a piece of log as
-//! long as the fold, and each byte of change is written about twice.
+//! long as the fold, and each byte of change is written about twice (more often where the fold
+//! says that it is read by somebody who waits).
 
 use std::sync::Arc;
 
@@ -117,14 +118,15 @@ impl Checkpoints {
         self.behind = self.behind.saturating_add(bytes);
     }
 
-    /// Whether it is time for the next one of a fold of so many bytes.
+    /// Whether it is time for the next one: so many bytes of log may be behind one.
     pub(crate) fn is_due(&self, bytes: usize) -> bool {
         self.writing.is_none() && self.behind > bytes.max(WORTH_IT)
     }
 
-    /// Whether there is so much log that another one is worth it for who reads it next.
-    pub(crate) fn is_worth_another(&self) -> bool {
-        self.writing.is_none() && self.behind > WORTH_IT / 4
+    /// Whether the log has come so far on its way to `bytes` that the next one is worth it when
+    /// there is time for it, before it is due.
+    pub(crate) fn is_worth_it(&self, bytes: usize) -> bool {
+        self.writing.is_none() && self.behind > bytes.max(WORTH_IT) / 2
     }
 
     /// Whether one is at the store.

@@ -149,6 +149,17 @@ impl Fold {
         }
     }
 
+    /// How many bytes of log may be behind a checkpoint before the next one is due. As many as it
+    /// has: then each byte of change is written about twice. Inboxes and documents are opened by
+    /// somebody who waits, and log takes longer to read than pages.
+    pub(crate) fn log_behind(&self) -> usize {
+        match self {
+            Fold::Document(document) => document.bytes() / 4,
+            Fold::Inbox(inbox) => inbox.bytes() / 3,
+            _ => self.bytes(),
+        }
+    }
+
     /// How many bytes of log stay in memory, at least, while somebody may be reading a snapshot:
     /// who reads faster than the log grows finds what comes behind it.
     pub(crate) fn log_bytes(&self) -> usize {

@@ -16,6 +16,7 @@ pub(crate) mod topic;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 use tidings_proto::Position;
 
@@ -133,7 +134,11 @@ impl Channel {
             // Nobody reads the updates of a document: they are in it.
             events.clear();
         }
-        events.iter_mut().for_each(|event| event.event = self.fold.told(&event.event));
+        // A store may hand out pieces of what it read: those that stay are copied, or one small
+        // event would keep all of that in memory.
+        for event in &mut events {
+            event.event = Bytes::copy_from_slice(&self.fold.told(&event.event));
+        }
         self.history = History::restore(events);
         self.dedup = Dedup::restore(loaded.producers, loaded.keys);
     }

@@ -8,12 +8,19 @@
 //! A document that nobody touches rests ([`Document::rest`]): then it is its encoded bytes, a sixth
 //! of what it takes when it is open.
 
+mod compare;
+mod diff;
+mod edit;
 mod engine;
+mod node;
 mod open;
 mod pages;
+mod plain;
 mod record;
+mod restore;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,9 +29,13 @@ use bytes::Bytes;
 use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
 use yrs::{IdSet, Update};
 
+pub use self::compare::{Compared, TextChange, compare};
+pub use self::edit::{EditFault, PatchOp, TextEdit, Values, edit_text, json_patch};
 pub use self::engine::Broken;
 use self::open::Open;
 pub use self::record::{Record, What};
+pub use self::restore::restore;
+pub use self::view::{RootKind, json, plain_text, roots};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
 use crate::store::Epoch;
 

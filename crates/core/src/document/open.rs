@@ -19,7 +19,8 @@ pub(super) struct Open {
     gaps: bool,
     /// Updates that cannot be applied, or not wholly, before others have come.
     waiting: Vec<Waiting>,
-    /// What is deleted, if it has been asked for since the last update.
+    /// What is deleted, or stored as such and waits, once it has been asked for: to find it takes
+    /// as long as encoding the document.
     deleted: Option<IdSet>,
 }
 
@@ -54,14 +55,15 @@ impl Open {
     /// applied to anything.
     pub(super) fn apply(&mut self, update: Update, bytes: &Bytes) -> Result<bool, Broken> {
         let structs = update.insertions(true);
-        self.deleted = None;
+        let deletions = self.deleted.as_ref().map(|_| update.delete_set().clone());
         let applied = engine::apply(&self.doc, update)?;
         self.wait(bytes, applied.waits);
-        for (client, ranges) in structs.iter() {
-            for range in ranges.iter() {
-                self.seen.insert(ID::new(*client, range.start), range.end - range.start);
-            }
-            self.gaps |= self.gap(*client).is_some();
+        if let (Some(deleted), Some(deletions)) = (&mut self.deleted, deletions) {
+            insert_all(deleted, &deletions);
+        }
+        insert_all(&mut self.seen, &structs);
+        for client in structs.client_ids() {
+            self.gaps |= self.gap(client).is_some();
         }
         if !self.waiting.is_empty() {
             self.release(structs.client_ids().collect())?;
@@ -176,6 +178,15 @@ impl Open {
             (1.., _) => Some(0),
             (0, Some(_)) => Some(first.end),
             (0, None) => None,
+        }
+    }
+}
+
+/// A few into many: merging takes as long as both are.
+fn insert_all(set: &mut IdSet, few: &IdSet) {
+    for (client, ranges) in few.iter() {
+        for range in ranges.iter() {
+            set.insert(ID::new(*client, range.start), range.end - range.start);
         }
     }
 }

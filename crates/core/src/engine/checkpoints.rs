@@ -1,11 +1,12 @@
 //! Folds, and how those of durable channels are read and written; see `channel/checkpoint.rs`.
 
 use bytes::Bytes;
+use tidings_proto::Position;
 
 use super::Engine;
 use super::home::Scene;
 use super::types::Effect;
-use crate::channel::companion;
+use crate::channel::{Checkpoints, companion};
 use crate::store::{Level, Loaded, StoreError};
 
 impl Engine {
@@ -60,23 +61,33 @@ impl Scene<'_> {
         channel.fold.commit(offset, at_ms, event);
         let Some(checkpoints) = &mut channel.checkpoints else { return };
         checkpoints.noted(event.len());
-        if channel.estranged
-            || !checkpoints.is_due(channel.fold.bytes())
-            || !channel.fold.is_settled(channel.pending.is_empty())
-        {
-            return;
+        if checkpoints.is_due(channel.fold.log_behind()) {
+            self.checkpoint();
         }
-        self.write_checkpoint();
     }
 
-    /// Keeps what the channel is now.
-    pub(super) fn write_checkpoint(&mut self) {
+    /// Writes the next one if the log has grown long and there is time: who opens the channel the
+    /// next time has less to read. `true`: it is on its way to the store.
+    pub(super) fn checkpoint_early(&mut self) -> bool {
+        let Self { channel, .. } = self;
+        let bytes = channel.fold.log_behind();
+        let is_worth_it = |kept: &Checkpoints| kept.is_worth_it(bytes);
+        channel.checkpoints.as_deref().is_some_and(is_worth_it)
+            && !channel.failing
+            && self.checkpoint()
+    }
+
+    fn checkpoint(&mut self) -> bool {
         let channel = &mut *self.channel;
+        let Some(checkpoints) = &mut channel.checkpoints else { return false };
+        if channel.estranged || !channel.fold.is_settled(channel.pending.is_empty()) {
+            return false;
+        }
         let pages = channel.fold.pages(self.limits.page_bytes);
-        let upto = channel.position();
-        let Some(checkpoints) = &mut channel.checkpoints else { return };
+        let upto = Position { epoch: channel.epoch, offset: channel.last };
         for append in checkpoints.write(&channel.name, upto, &pages, self.steady_ms) {
             self.out.effects.push(Effect::Append(append));
         }
+        true
     }
 }

@@ -47,7 +47,7 @@ impl Engine {
         self.settle(now);
     }
 
-    fn count_bad_frame(&mut self, key: SessionKey) {
+    pub(super) fn count_bad_frame(&mut self, key: SessionKey) {
         let max = self.config.limits.bad_frames;
         let Some(session) = self.session(key) else { return };
         session.bad_frames += 1;
@@ -216,7 +216,7 @@ impl Engine {
     ) -> Result<(), Reject> {
         if let Some(session) = self.sessions.get(key.slot as usize)
             && session.serial == key.serial
-            && let Some(who) = &session.identity
+            && let Some(who) = session.identity_for(&at.channel)
             && at.namespace.allows(who, action, &at.channel)
             && self.config.authority.stands(who, session.id, Some(&at.channel))
         {

@@ -193,12 +193,13 @@ impl Engine {
                 self.topics.hold_back(topic, place, false);
             }
         }
-        if !texts.is_empty() {
-            // In front of them: the next ones go while these are on their way, which have not to
-            // wait for an answer then.
-            self.probe(key);
+        // The next ones go while the last of these is on its way, and have not to wait until an
+        // answer is back.
+        if let Some(last) = texts.pop() {
             let send = |text| Effect::Send { session: key, text };
             self.out.effects.extend(texts.into_iter().map(send));
+            let _ = self.probing.insert(key);
+            self.out.effects.push(Effect::SendProbing { session: key, text: last });
         }
         self.settle(now);
     }

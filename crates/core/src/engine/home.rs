@@ -118,6 +118,7 @@ impl Engine {
                 for request in waiting {
                     self.scene(index, now).request(request);
                 }
+                self.scene(index, now).checkpoint_early();
             }
             Err(_) => {
                 // What is in memory may be more than is stored.
@@ -184,7 +185,7 @@ impl Engine {
             let channel = &mut self.homes.slab[index].channel;
             channel.expire(steady_ms);
             if channel.can_unload(now.mono_ms, idle_ms) {
-                if self.scene(index, now).is_ready_to_leave() {
+                if !self.scene(index, now).checkpoint_early() {
                     self.homes.remove(index);
                 }
             } else if !channel.estranged {

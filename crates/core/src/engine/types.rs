@@ -221,12 +221,21 @@ pub enum Effect {
         /// The JSON.
         text: Bytes,
     },
-    /// Send one binary message to an editor, see [`Engine::open_editor`](super::Engine::open_editor).
+    /// Send one binary message to an editor: see
+    /// [`Engine::open_editor`](super::Engine::open_editor).
     SendBinary {
         /// To whom.
         session: SessionKey,
         /// The message.
         message: Bytes,
+    },
+    /// Send one frame, and call [`Engine::received`](super::Engine::received) when so much of it
+    /// has arrived that the next one may go: when that is, is the driver's to say.
+    SendProbing {
+        /// To whom.
+        session: SessionKey,
+        /// The JSON.
+        text: Bytes,
     },
     /// This goes to the subscribers of a channel that somebody watches, on whichever shards they
     /// are; see [`Engine::watch`](super::Engine::watch).
@@ -236,8 +245,8 @@ pub enum Effect {
         /// The frames, in order.
         batch: Arc<[Delivery]>,
     },
-    /// Call [`Engine::wake`](super::Engine::wake) when the monotonic clock is there: some 50 ms from
-    /// now, much sooner than the next [`Engine::tick`](super::Engine::tick). One at a time.
+    /// Call [`Engine::wake`](super::Engine::wake) when the monotonic clock is there: some 50 ms
+    /// from now, much sooner than the next [`Engine::tick`](super::Engine::tick). One at a time.
     Wake {
         /// Milliseconds of [`Now::mono_ms`].
         at_ms: u64,

@@ -96,6 +96,37 @@ fn an_inbox_is_the_same_after_a_restart_with_or_without_checkpoints() {
 }
 
 #[test]
+fn a_long_log_is_read_once_the_next_time_there_is_a_checkpoint() {
+    let mut desk = Desk::new();
+    let pages = |desk: &Desk| desk.disk["\0fold:inbox:ada"].last_offset;
+    for _ in 0..650 {
+        desk.notify("ada", None, None);
+    }
+    let ada = desk.device("ada");
+    let (whole, before) = (open(&mut desk, ada), pages(&desk));
+    desk.restart();
+    let ada = desk.user("ada");
+    assert_eq!(open(&mut desk, ada), whole);
+    let opened = pages(&desk);
+    assert!(opened > before, "who has read a long log keeps what came of it");
+    desk.restart();
+    let ada = desk.user("ada");
+    assert_eq!(open(&mut desk, ada), whole);
+    assert_eq!(pages(&desk), opened, "nothing has changed since");
+    for _ in 0..650 {
+        desk.notify("bob", None, None);
+    }
+    let bobs = |desk: &Desk| desk.disk["\0fold:inbox:bob"].last_offset;
+    let before = bobs(&desk);
+    for _ in 0..3 {
+        desk.pass(3_600_000);
+    }
+    assert!(bobs(&desk) > before, "bob's leaves memory, and a checkpoint behind");
+    let bob = desk.device("bob");
+    assert_eq!(open(&mut desk, bob)["unread"], 650);
+}
+
+#[test]
 fn the_pushes_address_is_told_nobody() {
     let mut desk = Desk::new();
     let ada = desk.device("ada");

@@ -185,6 +185,10 @@ impl Desk {
                 self.engine.received(self.now, session, 64 << 10, true);
             }
             Effect::Send { session, text } => self.hear(session, &text),
+            Effect::SendProbing { session, text } => {
+                self.hear(session, &text);
+                self.carry_out(Effect::Probe { session });
+            }
             Effect::Fanout { topic, upto, batch } => {
                 let list = self.engine.subscribers(topic)[..upto].to_vec();
                 for Subscriber { slot, held, .. } in list {

@@ -21,7 +21,7 @@ use std::fmt;
 
 pub use depth::levels;
 pub use guard::{
-    Shape, UpdateLimits, check_update, check_vector, for_each_client, for_each_reference,
+    Shape, UpdateLimits, check_update, check_vector, erasure, for_each_client, for_each_reference,
 };
 pub use lib0::{Reader, put_bytes, put_string, put_var_uint};
 pub use split::split;

@@ -8,11 +8,13 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use tidings_core::engine::SessionKey;
-use tidings_websocket::encode;
+use tidings_websocket::{Head, MAX_HEAD, Opcode, encode};
 
 use super::Shard;
 use super::connection::Connection;
+use super::wire::Wire;
 
 /// A subscriber has fallen behind when what it was sent has not arrived after this, beside the time
 /// that its link takes for a single byte.
@@ -34,6 +36,11 @@ const MOST_BUDGET: usize = 64 << 10;
 /// What is given at once takes a slow link so long, and twice that can be under way. A value is as
 /// old as a round through all keys and this.
 const BUDGET_MS: u64 = 150;
+
+/// A Ping stands in the middle of what is given at once. What follows it keeps the link busy while
+/// the Pong comes back, and for so many microseconds more: who reads now and then is not seen at
+/// once.
+const SPARE_US: u64 = 50_000;
 
 /// What is known of a connection's link.
 #[derive(Debug)]
@@ -116,6 +123,25 @@ impl Pace {
         self.last
     }
 
+    /// A message around a Ping that is `wanted`.
+    fn probing(&mut self, text: &[u8], now_us: u64) -> Bytes {
+        let (front, behind) = text.split_at(text.len() - self.behind_ping(text.len()));
+        let mut out = Vec::with_capacity(text.len() + 3 * MAX_HEAD);
+        let mut rest = Head::new(Opcode::Text);
+        if !front.is_empty() {
+            encode::put_frame(&mut out, Head { fin: false, ..rest }, front);
+            rest = Head::new(Opcode::Continuation);
+        }
+        self.sent(out.len());
+        let number = self.look(now_us);
+        self.wanted = Some(number);
+        put_look(&mut out, number);
+        let in_front = out.len();
+        encode::put_frame(&mut out, rest, behind);
+        self.sent(out.len() - in_front);
+        out.into()
+    }
+
     /// A Ping was answered. `Some`: the engine waits for it; whether it came quickly.
     fn answered(&mut self, number: u64, now_us: u64) -> Option<bool> {
         let (mut bytes, mut began_us) = (0, None);
@@ -149,12 +175,33 @@ impl Pace {
         })
     }
 
+    /// How many of so many bytes go behind the Ping that asks for the next ones: more would only be
+    /// older when it arrives, with less the link would have nothing to do.
+    fn behind_ping(&self, bytes: usize) -> usize {
+        let takes = self.rate.saturating_mul(self.shortest() + SPARE_US) / 1_000_000;
+        usize::try_from(takes).unwrap_or(usize::MAX).clamp(bytes / 4, bytes)
+    }
+
     /// What the link takes in [`BUDGET_MS`], and no more than twice what it took last: how much it
     /// can take is found out step by step, or a step too far would take seconds.
     fn budget(&self) -> usize {
         let takes = usize::try_from(self.rate / 1000 * BUDGET_MS).unwrap_or(MOST_BUDGET);
         takes.min(self.arrived * 2).clamp(LEAST_BUDGET, MOST_BUDGET)
     }
+}
+
+/// A Ping with a number, in as few bytes as it has: on a thin line each is one less of values.
+fn put_look(out: &mut Vec<u8>, number: u64) {
+    let bytes = number.to_be_bytes();
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    // invariant: eight bytes fit into a Ping.
+    let _ = encode::put_ping(out, &bytes[zeros..], None);
+}
+
+/// The number in a Pong; `None`: it answers another Ping, or none.
+fn look_number(payload: &[u8]) -> Option<u64> {
+    let is_number = (1..=8).contains(&payload.len());
+    is_number.then(|| payload.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 impl Shard {
@@ -167,6 +214,24 @@ impl Shard {
         self.touch(connection);
     }
 
+    /// The engine sends this, and wants to know when so much of it has arrived that the next one
+    /// may go: the Ping stands between two fragments of the message (RFC 6455 section 5.4).
+    pub(super) fn send_probing(&self, connection: &Rc<Connection>, text: &[u8]) {
+        if connection.wire != Wire::WebSocket {
+            self.probe(connection);
+            connection.push(self.frame(connection, text));
+            return self.touch(connection);
+        }
+        let now_us = self.node.clock.mono_us();
+        let message = {
+            let mut pace = connection.pace.borrow_mut();
+            pace.get_or_insert_default().probing(text, now_us)
+        };
+        // It is counted already, what is in front of the Ping and what is behind it.
+        connection.queue.borrow_mut().push(message);
+        self.touch(connection);
+    }
+
     /// Sends a Ping that asks whether all in front of it has arrived; its number.
     fn send_look(&self, connection: &Rc<Connection>) -> u64 {
         if connection.wire.is_http() {
@@ -175,10 +240,8 @@ impl Shard {
         let now_us = self.node.clock.mono_us();
         let number = connection.pace.borrow_mut().get_or_insert_default().look(now_us);
         let mut frame = Vec::with_capacity(10);
-        // invariant: eight bytes fit into a Ping.
-        if encode::put_ping(&mut frame, &number.to_be_bytes(), None).is_ok() {
-            connection.push(frame.into());
-        }
+        put_look(&mut frame, number);
+        connection.push(frame.into());
         number
     }
 
@@ -219,7 +282,7 @@ impl Shard {
 
     /// A Pong came.
     pub(super) fn ponged(&self, connection: &Rc<Connection>, payload: &[u8]) {
-        let Ok(number) = payload.try_into().map(u64::from_be_bytes) else { return };
+        let Some(number) = look_number(payload) else { return };
         let now_us = self.node.clock.mono_us();
         let answered = {
             let mut pace = connection.pace.borrow_mut();
@@ -291,6 +354,32 @@ mod tests {
             assert_eq!(quick, Some(true));
         }
         assert_eq!(pace.budget(), MOST_BUDGET, "{pace:?}");
+    }
+
+    #[test]
+    fn the_ping_stands_where_the_rest_keeps_the_link_busy_until_its_answer_is_back() {
+        let (mut pace, mut at_us) = (Pace::default(), 0);
+        answer(&mut pace, &mut at_us, 4, 20_000, 5000);
+        for _ in 0..5 {
+            answer(&mut pace, &mut at_us, 600, 20_000, 5000);
+        }
+        let text = vec![b'x'; 600];
+        let message = pace.probing(&text, at_us);
+        let (number, behind) = (pace.last, pace.behind);
+        assert_eq!(
+            (pace.wanted, message[0], message[1]),
+            (Some(number), 0x01, 126),
+            "to be continued"
+        );
+        let ping = message.len() - behind - 3;
+        assert_eq!(message[ping..ping + 3], [0x89, 1, number as u8]);
+        assert_eq!(message[ping + 3] & 0x8f, 0x80, "the end of the message");
+        assert!((250..400).contains(&behind), "{behind}");
+        assert_eq!(look_number(&[number as u8]), Some(number));
+        assert_eq!((look_number(b""), look_number(&[0; 9])), (None, None), "others' Pongs");
+        // A link of which nothing is known has the Ping in front of all, as long as it may be.
+        let mut pace = Pace { rate: 1 << 30, ..Pace::default() };
+        assert_eq!(pace.probing(&text, 0)[..3], [0x89, 1, 1]);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::connection::Connection;
 use super::taps::Ending;
 use crate::metrics::End;
 
+/// Answers to Pings that are sent as one piece: about so many bytes.
+const PONGS: usize = 4 << 10;
+
 impl Shard {
     /// Whether a client may be heard now: no shard has to catch up, it has not too many commands
     /// under way, and takes what it is sent. Small commands have large answers, so this is asked
@@ -67,8 +70,13 @@ impl Shard {
         let mut decoder = connection.decoder.borrow_mut();
         let config = self.settings().websocket_of(connection.wire);
         let mut reader = decoder.read(&config, bytes, inflater);
+        let mut pongs = Vec::new();
         loop {
-            match reader.next_item() {
+            let item = reader.next_item();
+            if !pongs.is_empty() && !matches!(item, Ok(Some(Item::Ping(_)))) {
+                self.send_pongs(connection, &mut pongs);
+            }
+            match item {
                 Ok(None) => break,
                 Ok(Some(Item::Text(text))) if !connection.wire.is_editor() => {
                     if let Some(key) = connection.session.get() {
@@ -83,7 +91,14 @@ impl Shard {
                 Ok(Some(Item::Text(_) | Item::Binary(_))) => {
                     self.dismiss(connection, CloseCode::BadFrame);
                 }
-                Ok(Some(Item::Ping(payload))) => self.pong(connection, payload),
+                Ok(Some(Item::Ping(payload))) => {
+                    // invariant: the payload of a Ping fits into a Pong.
+                    let _ = encode::put_pong(&mut pongs, payload, None);
+                    if pongs.len() < PONGS {
+                        continue;
+                    }
+                    self.send_pongs(connection, &mut pongs);
+                }
                 Ok(Some(Item::Pong(payload))) => self.ponged(connection, payload),
                 Ok(Some(Item::Close(close))) => {
                     self.closed_by_peer(connection, close);
@@ -141,15 +156,13 @@ impl Shard {
         self.carry_out();
     }
 
-    fn pong(&self, connection: &Rc<Connection>, payload: &[u8]) {
-        // A Pong waits in the queue like all else: a flood of Pings that is not read ends as any
-        // slow consumer does.
-        if connection.is_closing() {
-            return;
-        }
-        let mut frame = Vec::with_capacity(2 + payload.len());
-        if encode::put_pong(&mut frame, payload, None).is_ok() {
-            connection.push(frame.into());
+    /// Answers to Pings that came one after the other: one piece, as each piece costs memory
+    /// beside its bytes. They wait in the queue like all else: a flood of Pings that is not read
+    /// ends as any slow consumer does.
+    fn send_pongs(&self, connection: &Rc<Connection>, pongs: &mut Vec<u8>) {
+        let pongs = std::mem::take(pongs);
+        if !connection.is_closing() {
+            connection.push(pongs.into());
             self.touch(connection);
         }
     }

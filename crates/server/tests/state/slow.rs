@@ -13,6 +13,7 @@ use crate::map::{Map, held, set, setup};
 struct Thin {
     tcp: std::net::TcpStream,
     bytes: Vec<u8>,
+    begun: Vec<u8>,
     rude: bool,
     /// The code with which it was closed.
     closed: Option<u16>,
@@ -30,7 +31,7 @@ impl Thin {
         }
         let subscribe = json!({ "type": "subscribe", "id": 1, "channel": channel }).to_string();
         tcp.write_all(&frame(0x81, subscribe.as_bytes())).unwrap();
-        Self { tcp, bytes: Vec::new(), rude: false, closed: None }
+        Self { tcp, bytes: Vec::new(), begun: Vec::new(), rude: false, closed: None }
     }
 
     /// Reads so much; the frames that are whole.
@@ -61,6 +62,12 @@ impl Thin {
                 0x89 if self.rude => {}
                 0x89 => self.tcp.write_all(&frame(0x8a, &whole[head..])).unwrap(),
                 0x81 => frames.push(serde_json::from_slice(&whole[head..]).unwrap()),
+                // A message with a Ping in it.
+                0x01 => self.begun = whole[head..].to_vec(),
+                0x80 => {
+                    self.begun.extend_from_slice(&whole[head..]);
+                    frames.push(serde_json::from_slice(&self.begun).unwrap());
+                }
                 other => panic!("a frame of kind {other:x}"),
             }
         }

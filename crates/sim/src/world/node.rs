@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tidings_core::engine::{
     About, Attendee, Config, Crowd, Delivery, Happened, Message, Now, SessionKey, ShardId,
     TopicKey, Traveller, Verdict,
@@ -177,11 +178,7 @@ impl World {
                 }
             }
             // Links of a world have no room below: what was written has arrived.
-            Effect::Probe { session } => {
-                let now = self.engine_now();
-                let engine = &mut self.node.engines[usize::from(shard)];
-                engine.received(now, session, 64 << 10, true);
-            }
+            Effect::Probe { session } => self.arrived(shard, session),
             Effect::Resume { session } => {
                 if let Some(link) = self.link_of(shard, session) {
                     self.links[link].paused = false;
@@ -189,13 +186,26 @@ impl World {
                 }
             }
             Effect::Send { session, text } => {
-                if let Some(link) = self.link_of(shard, session)
-                    && self.download(link, Down::Frame(text))
-                {
-                    self.dismiss_slow(link, session);
-                }
+                self.send(shard, session, text);
+            }
+            Effect::SendProbing { session, text } => {
+                self.send(shard, session, text);
+                self.arrived(shard, session);
             }
         }
+    }
+
+    fn send(&mut self, shard: u16, session: SessionKey, text: Bytes) {
+        if let Some(link) = self.link_of(shard, session)
+            && self.download(link, Down::Frame(text))
+        {
+            self.dismiss_slow(link, session);
+        }
+    }
+
+    fn arrived(&mut self, shard: u16, session: SessionKey) {
+        let now = self.engine_now();
+        self.node.engines[usize::from(shard)].received(now, session, 64 << 10, true);
     }
 
     /// The backend's answer comes a little later, or the question's time runs out.

@@ -5,7 +5,9 @@ use yrs::{XmlElementPrelim, XmlFragment, XmlTextPrelim};
 
 use super::*;
 
+mod editing;
 mod random;
+mod restoring;
 
 /// Somebody's own copy, with what they have not sent yet.
 struct Author {

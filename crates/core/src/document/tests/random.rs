@@ -9,7 +9,7 @@ const AUTHORS: u64 = 4;
 const STEPS: u32 = 120;
 const SEEDS: u64 = 60;
 
-fn writes(author: &mut Author, rng: &mut Rng) -> Vec<u8> {
+pub(super) fn writes(author: &mut Author, rng: &mut Rng) -> Vec<u8> {
     let (body, list) =
         (author.doc.get_or_insert_text("body"), author.doc.get_or_insert_array("list"));
     let map = author.doc.get_or_insert_map("map");

@@ -111,16 +111,4 @@ impl Scene<'_> {
         self.weigh();
         awake
     }
-
-    /// Whether it may leave memory now. One with much log behind its checkpoint gets another first:
-    /// so it opens quickly.
-    pub(in crate::engine) fn is_ready_to_leave(&mut self) -> bool {
-        let kept = self.channel.checkpoints.as_ref();
-        let is_long = kept.is_some_and(|kept| kept.is_worth_another());
-        if self.channel.desk.is_none() || self.channel.estranged || !is_long {
-            return true;
-        }
-        self.write_checkpoint();
-        false
-    }
 }
