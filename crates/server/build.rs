@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// File and content type.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 12] = [
     ("index.html", "text/html; charset=utf-8"),
     ("chat.css", "text/css; charset=utf-8"),
     ("chat.js", "text/javascript; charset=utf-8"),
     ("console.css", "text/css; charset=utf-8"),
     ("console.html", "text/html; charset=utf-8"),
     ("console.js", "text/javascript; charset=utf-8"),
+    ("document.css", "text/css; charset=utf-8"),
+    ("document.html", "text/html; charset=utf-8"),
+    ("document.js", "text/javascript; charset=utf-8"),
     ("tidings-inbox.js", "text/javascript; charset=utf-8"),
     ("tidings-live.js", "text/javascript; charset=utf-8"),
     ("tidings.js", "text/javascript; charset=utf-8"),

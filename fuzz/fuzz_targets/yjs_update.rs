@@ -6,7 +6,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidings_proto::yjs::{UpdateLimits, check_update, check_vector, for_each_client, split};
+use tidings_proto::yjs::{
+    UpdateLimits, check_update, check_vector, erasure, for_each_client, put_var_uint, split,
+};
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, StateVector, Transact, Update};
 
@@ -27,8 +29,27 @@ fuzz_target!(|bytes: &[u8]| {
         apply(&in_parts, &part);
     }
     let state = whole.transact().encode_state_as_update_v1(&StateVector::default());
-    apply(&document(), &state);
+    let again = document();
+    apply(&again, &state);
+    // yrs frees no document that has another one in it.
+    [whole, in_parts, again].iter().for_each(erase);
 });
+
+/// Behind a hole, too: there the state vector does not reach.
+fn erase(doc: &Doc) {
+    let state = doc.transact().encode_state_as_update_v1(&StateVector::default());
+    let mut ends = Vec::new();
+    let _ = for_each_client(&state, |client, clock, len| ends.push((client, clock + len)));
+    let mut vector = Vec::new();
+    put_var_uint(&mut vector, ends.len() as u64);
+    for (client, end) in ends {
+        put_var_uint(&mut vector, client);
+        put_var_uint(&mut vector, u64::from(end));
+    }
+    let erasure = erasure(&vector);
+    assert!(erasure.is_ok());
+    apply(doc, &erasure.unwrap_or_default());
+}
 
 fn document() -> Doc {
     let options =

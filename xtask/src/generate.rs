@@ -19,8 +19,15 @@ const GENERATED: &[Generated] = &[
 const INSTALL: Shell = shell("npm ci --no-audit --no-fund").within("sdk/api-docs");
 
 /// The pages of the reference, in `docs/api`.
-const REFERENCE: [&str; 7] =
-    ["README.md", "live.md", "inbox.md", "yjs.md", "react.md", "yjs-react.md", "outbox-indexeddb.md"];
+const REFERENCE: [&str; 7] = [
+    "README.md",
+    "live.md",
+    "inbox.md",
+    "yjs.md",
+    "react.md",
+    "yjs-react.md",
+    "outbox-indexeddb.md",
+];
 
 /// Writes the generated files, or checks that they are what would be written; with `docs` only the
 /// reference of the SDK and the examples, which need no build of the server.

@@ -72,12 +72,12 @@ impl Aware {
         let known = self.clients.get(&client);
         let freed = known.and_then(|seen| seen.state.as_ref()).map_or(0, |old| old.get().len());
         match known {
-            // Who says good-bye says it with the clock of before.
-            Some(seen) if seen.state.is_some() && seen.owner == owner && state.is_none() => {
-                if clock < seen.clock {
-                    return Outcome::Old;
-                }
-            }
+            // Who says good-bye may say it with the clock of before.
+            Some(seen)
+                if seen.state.is_some()
+                    && seen.owner == owner
+                    && state.is_none()
+                    && clock == seen.clock => {}
             Some(seen) if clock <= seen.clock => return Outcome::Old,
             // Who comes back on another connection goes on with its clock.
             Some(seen) if seen.state.is_some() && seen.owner != owner && seen.user != *user => {

@@ -216,7 +216,7 @@ impl Engine {
     ) -> Result<(), Reject> {
         if let Some(session) = self.sessions.get(key.slot as usize)
             && session.serial == key.serial
-            && let Some(who) = &session.identity
+            && let Some(who) = session.identity_for(&at.channel)
             && at.namespace.allows(who, action, &at.channel)
             && self.config.authority.stands(who, session.id, Some(&at.channel))
         {

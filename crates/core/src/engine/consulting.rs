@@ -348,6 +348,9 @@ impl Engine {
                     self.target(key, channel, publish.right()).map(|_| ())
                 }
                 (_, Some(reject)) => Err(reject.clone()),
+                (RequestBody::Document(ask), None) => {
+                    self.target(key, channel, ask.right()).map(|_| ())
+                }
                 // The right to it may have gone meanwhile.
                 (RequestBody::Enter(_), None) if !self.is_entered(key, channel) => Err(outside()),
                 (_, None) => Ok(()),

@@ -184,6 +184,10 @@ pub struct Counters {
     pub recoveries: [u64; Recovery::ALL.len()],
     /// Frames with the newest values of keys, to those who fell behind.
     pub conflated: u64,
+    /// Bytes of updates that became part of documents.
+    pub merged_bytes: u64,
+    /// Bytes that were sent to whom they lacked of documents.
+    pub synced_bytes: u64,
     /// Sessions that went on by their ticket.
     pub resumed: u64,
     /// Sessions whose ticket named nothing that was left.
@@ -219,6 +223,8 @@ impl Counters {
         self.notifications += other.notifications;
         self.replayed += other.replayed;
         self.conflated += other.conflated;
+        self.merged_bytes += other.merged_bytes;
+        self.synced_bytes += other.synced_bytes;
         self.resumed += other.resumed;
         self.not_resumed += other.not_resumed;
     }

@@ -57,6 +57,8 @@ pub(super) struct Homes {
     by_name: HashMap<Arc<str>, usize>,
     pub(super) slab: Slab<Home>,
     pub(super) agenda: Agenda,
+    /// How many of them are documents.
+    documents: usize,
     /// Where the next sweep goes on.
     cursor: usize,
     /// Raised when a channel in memory that had events is dropped: channels made later must not
@@ -67,6 +69,11 @@ pub(super) struct Homes {
 impl Homes {
     pub(super) fn len(&self) -> usize {
         self.slab.len()
+    }
+
+    /// Of them those that are documents.
+    pub(super) fn documents(&self) -> usize {
+        self.documents
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -94,6 +101,7 @@ impl Homes {
     ) -> usize {
         let waiting = namespace.policy.history.durable.then(Vec::new);
         let channel = Channel::new(name.clone(), namespace, epoch);
+        self.documents += usize::from(channel.desk.is_some());
         let index = self.slab.insert(Home { channel, waiting });
         self.by_name.insert(name.clone(), index);
         index
@@ -104,6 +112,7 @@ impl Homes {
         self.by_name.remove(&home.channel.name);
         let channel = &home.channel;
         if let Some(desk) = &channel.desk {
+            self.documents -= 1;
             self.agenda.documents = self.agenda.documents.saturating_sub(desk.weight);
         }
         if !channel.namespace.policy.history.durable && channel.assigned > 0 {

@@ -33,6 +33,7 @@ mod pushing;
 mod reconfigure;
 mod recovery;
 mod resuming;
+mod revoking;
 mod service;
 mod session;
 mod sessions;
@@ -113,6 +114,10 @@ pub struct Counts {
     pub lost: usize,
     /// Questions to the backend that are open.
     pub questions: usize,
+    /// Documents in memory; they are among the channels.
+    pub documents: usize,
+    /// What these take, about, in bytes.
+    pub document_bytes: usize,
 }
 
 /// The rules of one shard; see the module.
@@ -248,6 +253,8 @@ impl Engine {
             subscriptions: self.topics.subscriptions(),
             lost: self.registry.lost(),
             questions: self.questions(),
+            documents: self.homes.documents(),
+            document_bytes: self.homes.agenda.documents,
         }
     }
 

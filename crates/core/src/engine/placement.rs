@@ -74,6 +74,7 @@ impl Engine {
             self.attach(key, id, channel, subscribe);
             // The rules may have changed while it was on its way.
             self.hold_to_policy(key);
+            self.open_all_asked(now, key);
         }
         self.settle(now);
         key

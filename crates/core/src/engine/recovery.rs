@@ -104,7 +104,8 @@ impl Scene<'_> {
     pub(super) fn tell_new_epoch(&mut self, from: Position) {
         let (channel, to) = (&*self.channel.name, self.channel.position());
         let text = Frame::Gap { channel, reason: "new_epoch", from, to }.encode();
-        self.deliver(Delivery::passing(text, None));
+        let raw = self.ask_editors();
+        self.deliver(Delivery { raw, ..Delivery::passing(text, None) });
     }
 
     pub(super) fn next_page(&mut self, from: Address, nonce: u16, after: u64) {

@@ -7,7 +7,7 @@ use tidings_proto::{Command, CommandBody, ErrorCode, Write};
 
 use super::Engine;
 use super::authoring::Author;
-use super::commands::Target;
+use super::commands::{Target, has_history};
 use super::types::{Address, Effect, Message, Now, Request, RequestBody, SessionKey};
 use crate::channel::Verb;
 use crate::reject::Reject;
@@ -70,6 +70,7 @@ impl Engine {
             }
             get @ CommandBody::Get { .. } => self.get_body(&target.namespace, &get)?,
             CommandBody::History { before, after, limit, .. } => {
+                has_history(&target)?;
                 self.history_body(before, after, limit)?
             }
             CommandBody::Presence { .. } => RequestBody::Members,

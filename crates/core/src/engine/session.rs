@@ -118,6 +118,12 @@ impl Session {
         }
     }
 
+    /// Who the user is on a channel: an editor's documents can have tokens of their own.
+    pub(crate) fn identity_for(&self, channel: &str) -> Option<&Identity> {
+        let shown = self.editing.as_ref().and_then(|editing| editing.identity(channel));
+        shown.or(self.identity.as_ref())
+    }
+
     /// Whether nothing ties it to its shard.
     pub(crate) fn is_free(&self) -> bool {
         let idle = self.entered.is_none() && self.in_flight == 0;

@@ -221,7 +221,8 @@ pub enum Effect {
         /// The JSON.
         text: Bytes,
     },
-    /// Send one binary message to an editor, see [`Engine::open_editor`](super::Engine::open_editor).
+    /// Send one binary message to an editor: see
+    /// [`Engine::open_editor`](super::Engine::open_editor).
     SendBinary {
         /// To whom.
         session: SessionKey,
@@ -244,8 +245,8 @@ pub enum Effect {
         /// The frames, in order.
         batch: Arc<[Delivery]>,
     },
-    /// Call [`Engine::wake`](super::Engine::wake) when the monotonic clock is there: some 50 ms from
-    /// now, much sooner than the next [`Engine::tick`](super::Engine::tick). One at a time.
+    /// Call [`Engine::wake`](super::Engine::wake) when the monotonic clock is there: some 50 ms
+    /// from now, much sooner than the next [`Engine::tick`](super::Engine::tick). One at a time.
     Wake {
         /// Milliseconds of [`Now::mono_ms`].
         at_ms: u64,

@@ -1,19 +1,21 @@
 //! A node with documents and a store that is a map, driven by hand. A token is a user's name, and
 //! behind a slash what it may not do: `eve/publish`.
 
+mod node;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tidings_core::engine::{
-    Config, Crowd, Dialect, Editor, Effect, Engine, Message, Now, SessionKey, ShardId, Subscriber,
+    Config, Crowd, Editor, Engine, Message, Now, SessionKey, ShardId, Verdict,
 };
 use tidings_core::identity::{Action, Authority, Grant, Identity, TokenError};
 use tidings_core::policy::{
     Access, HistoryPolicy, Kind, Namespace, NamespacePolicy, Policy, PresencePolicy,
 };
-use tidings_core::store::{Append, Level, Loaded, StoreError, StoredEvent};
+use tidings_core::store::{Append, Loaded, StoreError};
 use tidings_core::{Limits, Period};
 use tidings_proto::{CloseCode, from_base64, to_base64};
 
@@ -77,6 +79,9 @@ pub(crate) struct Desk {
     people: Vec<Person>,
     limits: Limits,
     policy: NamespacePolicy,
+    change: fn(&mut Policy),
+    /// Questions to the backend.
+    asked: VecDeque<(usize, u64)>,
     seed: u64,
     wakes: Vec<(usize, u64)>,
     /// How many frames the engines have sent since the story began.
@@ -113,12 +118,44 @@ impl Desk {
             people: Vec::new(),
             limits,
             policy,
+            change: |_| {},
+            asked: VecDeque::new(),
             seed: 1,
             wakes: Vec::new(),
             sent: 0,
         };
         desk.start(shards);
         desk
+    }
+
+    /// With other rules for the whole node.
+    pub(crate) fn ruled(change: fn(&mut Policy)) -> Self {
+        let mut desk = Self::new();
+        desk.change = change;
+        desk.start(1);
+        desk
+    }
+
+    /// The backend answers the oldest question.
+    pub(crate) fn advise(&mut self, verdict: Verdict) {
+        let (shard, id) = self.asked.pop_front().unwrap();
+        self.engines[shard].advised(self.now, id, verdict);
+        self.run();
+    }
+
+    /// The server stops: somebody goes when nothing is owed to them.
+    pub(crate) fn farewell(&mut self, who: Who) {
+        if let Some((shard, key)) = self.people[who].at {
+            self.engines[shard].farewell(self.now, key, CloseCode::Draining, None);
+        }
+        self.run();
+    }
+
+    /// A session that asks for the document where the backend has to be asked.
+    pub(crate) fn reader_asked(&mut self, token: &str) -> Who {
+        let who = self.user(token);
+        self.say(who, &json!({ "type": "subscribe", "id": 2, "channel": DOC }));
+        who
     }
 
     fn start(&mut self, shards: usize) {
@@ -132,7 +169,7 @@ impl Desk {
                     seed: self.seed,
                     store_identity: 1,
                     limits: Arc::new(self.limits.clone()),
-                    policy: Arc::new(rules(&self.policy)),
+                    policy: Arc::new(rules(&self.policy, self.change)),
                     authority: Arc::new(Names),
                     crowd: crowd.clone(),
                 };
@@ -145,7 +182,7 @@ impl Desk {
     pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Limits, &mut NamespacePolicy)) {
         change(&mut self.limits, &mut self.policy);
         for shard in 0..self.engines.len() {
-            let policy = Arc::new(rules(&self.policy));
+            let policy = Arc::new(rules(&self.policy, self.change));
             self.engines[shard].reconfigure(self.now, policy, Arc::new(self.limits.clone()));
         }
         self.run();
@@ -206,6 +243,16 @@ impl Desk {
 
     pub(crate) fn yjs(&mut self, token: &str) -> Who {
         self.editor(token, Editor::Yjs { document: DOC.into() })
+    }
+
+    /// One whose connection says nothing of its user.
+    pub(crate) fn editor_without_token(&mut self, editor: Editor) -> Who {
+        let shard = self.people.len() % self.engines.len();
+        let key = self.engines[shard].open(self.now, None);
+        self.people.push(Person { at: Some((shard, key)), ..Person::default() });
+        self.engines[shard].open_editor(self.now, key, editor);
+        self.run();
+        self.people.len() - 1
     }
 
     /// One whose opening has not been carried out yet.
@@ -343,10 +390,10 @@ impl Desk {
     }
 
     /// The store takes what waits for it, or refuses it.
-    pub(crate) fn store(&mut self, outcome: Result<(), StoreError>) {
+    pub(crate) fn store(&mut self, outcome: &Result<(), StoreError>) {
         let mut failed: Vec<Arc<str>> = Vec::new();
         for (shard, append) in std::mem::take(&mut self.queue) {
-            let outcome = match &outcome {
+            let outcome = match outcome {
                 Ok(()) => Ok(self.keep(&append)),
                 Err(_) if failed.contains(&append.channel) => Err(StoreError::OutOfOrder),
                 Err(error) => {
@@ -379,142 +426,6 @@ impl Desk {
         }
     }
 
-    pub(crate) fn run(&mut self) {
-        loop {
-            let mut quiet = true;
-            for shard in 0..self.engines.len() {
-                self.engines[shard].end_turn(self.now);
-                let effects = self.engines[shard].effects();
-                quiet &= effects.is_empty();
-                for effect in effects {
-                    self.carry_out(shard, effect);
-                }
-            }
-            if let Some((to, message)) = self.mail.pop_front() {
-                self.engines[to].message(self.now, message);
-            } else if quiet {
-                return;
-            }
-        }
-    }
-
-    fn person(&mut self, shard: usize, key: SessionKey) -> Option<&mut Person> {
-        self.people.iter_mut().find(|person| person.at == Some((shard, key)))
-    }
-
-    fn carry_out(&mut self, shard: usize, effect: Effect) {
-        match effect {
-            Effect::Append(append) if self.slow || !self.queue.is_empty() => {
-                self.queue.push_back((shard, append))
-            }
-            Effect::Append(append) => {
-                let level = self.keep(&append);
-                self.engines[shard].stored(self.now, &append.channel, &Ok(level));
-            }
-            Effect::Load { channel } => {
-                let loaded = self.disk.get(&*channel).cloned();
-                self.engines[shard].loaded(self.now, &channel, Ok(loaded));
-            }
-            Effect::Message { shard, message } => {
-                self.mail.push_back((usize::from(shard.0), message));
-            }
-            Effect::Move { session, to, traveller } => {
-                let to = usize::from(to.0);
-                let key = self.engines[to].arrive(self.now, *traveller);
-                if let Some(person) = self.person(shard, session) {
-                    person.at = Some((to, key));
-                }
-            }
-            Effect::Drain { session } => {
-                let Some(person) = self.person(shard, session) else { return };
-                if person.stalled {
-                    person.drains += 1;
-                } else {
-                    self.engines[shard].drained(self.now, session);
-                }
-            }
-            Effect::Send { session, text } => self.tell(shard, session, Dialect::Json, &text),
-            Effect::SendBinary { session, message } => {
-                self.tell(shard, session, Dialect::Yjs, &message);
-            }
-            Effect::Fanout { topic, upto, batch } => {
-                let list = self.engines[shard].subscribers(topic)[..upto].to_vec();
-                for Subscriber { slot, presence, dialect, .. } in list {
-                    let at = |at: &Option<(usize, SessionKey)>| {
-                        at.is_some_and(|(on, key)| on == shard && key.slot == slot)
-                    };
-                    let Some(person) = self.people.iter().find(|p| at(&p.at)) else { continue };
-                    let Some((_, key)) = person.at else { continue };
-                    for delivery in batch.iter().filter(|d| presence || !d.presence) {
-                        let spared = delivery.except.is_some_and(|it| {
-                            it.session == key && usize::from(it.shard.0) == shard
-                        });
-                        if spared {
-                            continue;
-                        }
-                        match dialect {
-                            Dialect::Json => self.tell(shard, key, dialect, &delivery.text),
-                            _ => {
-                                if let Some(message) = delivery.binary(dialect) {
-                                    self.tell(shard, key, dialect, message);
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-            Effect::Close { session, code, .. } => {
-                if let Some(person) = self.person(shard, session) {
-                    person.at = None;
-                    person.closed = Some(code);
-                }
-            }
-            Effect::Pause { session } => {
-                self.person(shard, session).into_iter().for_each(|it| it.paused = true);
-            }
-            Effect::Resume { session } => {
-                self.person(shard, session).into_iter().for_each(|it| it.paused = false);
-            }
-            Effect::Answer { text } => assert!(text.starts_with(b"{\"type\":\"merged\"")),
-            Effect::Wake { at_ms } => self.wakes.push((shard, at_ms)),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn tell(&mut self, shard: usize, key: SessionKey, dialect: Dialect, message: &Bytes) {
-        self.sent += 1;
-        let speaks = self.engines[shard].dialect(key);
-        let Some(person) = self.person(shard, key) else { return };
-        match dialect {
-            Dialect::Json if speaks == Dialect::Json => {
-                person.heard.push(serde_json::from_slice(message).unwrap());
-            }
-            // An editor has no such frames.
-            Dialect::Json => {}
-            _ => person.got.push(message.clone()),
-        }
-    }
-
-    fn keep(&mut self, append: &Append) -> Level {
-        let empty = Loaded {
-            epoch: append.epoch,
-            last_offset: 0,
-            events: vec![],
-            producers: vec![],
-            keys: vec![],
-        };
-        let kept = self.disk.entry(append.channel.to_string()).or_insert(empty);
-        let (offset, at_ms) = (append.offset, append.at_ms);
-        if let Some(event) = &append.event {
-            assert_eq!(offset, kept.last_offset + 1, "{}", append.channel);
-            kept.last_offset = offset;
-            kept.events.push(StoredEvent { offset, at_ms, event: event.clone(), producer: None });
-            let over = kept.events.len().saturating_sub(append.retention.size as usize);
-            kept.events.drain(..over);
-        }
-        Level::Fsync
-    }
-
     /// What is in a document's log, and how many pages its checkpoints have.
     pub(crate) fn on_disk(&self, channel: &str) -> (usize, usize) {
         let count = |name: &str| self.disk.get(name).map_or(0, |kept| kept.events.len());
@@ -530,7 +441,7 @@ pub(crate) fn bytes_of(text: &Value) -> Vec<u8> {
     from_base64(text.as_str().unwrap_or_default()).unwrap()
 }
 
-fn rules(policy: &NamespacePolicy) -> Policy {
+fn rules(policy: &NamespacePolicy, change: fn(&mut Policy)) -> Policy {
     let chat = NamespacePolicy {
         subscribe: Access::Anyone,
         history: HistoryPolicy { ttl: Period::secs(60), ..HistoryPolicy::default() },
@@ -540,5 +451,7 @@ fn rules(policy: &NamespacePolicy) -> Policy {
         (name.into(), Arc::new(Namespace { name: name.into(), policy, schema: None }))
     };
     let namespaces = HashMap::from([namespace("doc", policy.clone()), namespace("chat", chat)]);
-    Policy { namespaces, ..Policy::default() }
+    let mut policy = Policy { namespaces, ..Policy::default() };
+    change(&mut policy);
+    policy
 }

@@ -132,7 +132,7 @@ fn who_may_not_open_it_is_closed_for_good_and_who_meets_a_full_disk_is_not() {
     let ada = connect(&mut desk, "ada", &writer);
     desk.slow = true;
     desk.send(ada, &sync::update(&writer.write(0, "kept")));
-    desk.store(Err(StoreError::Full));
+    desk.store(&Err(StoreError::Full));
     assert!(desk.closed(ada).is_some_and(CloseCode::reconnect));
     desk.slow = false;
     connect(&mut desk, "ada", &writer);

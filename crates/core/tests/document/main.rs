@@ -4,7 +4,9 @@
 
 mod desk;
 mod editing;
+mod lasting;
 mod merging;
+mod providing;
 mod random;
 mod seeing;
 mod writer;

@@ -16,7 +16,7 @@ fn what_ada_writes_is_bob_s_when_it_is_stored() {
     let update = at_ada.write(0, "Dear Bob,");
     desk.say(ada, &merge(9, &update));
     assert!(desk.answer(ada, &json!(9)).is_none(), "it is not stored yet");
-    desk.store(Ok(()));
+    desk.store(&Ok(()));
     let said = desk.answer(ada, &json!(9)).unwrap();
     assert_eq!(said, json!({ "type": "merged", "id": 9, "channel": DOC, "offset": 1 }));
     let heard = desk.heard(bob);
@@ -111,7 +111,7 @@ fn what_the_disk_refuses_is_not_acknowledged_and_not_told() {
     desk.heard(bob);
     desk.slow = true;
     desk.say_all(ada, &[merge(9, &first), merge(10, &second)]);
-    desk.store(Err(StoreError::Full));
+    desk.store(&Err(StoreError::Full));
     for id in [9, 10] {
         let refused = desk.answer(ada, &json!(id)).unwrap();
         assert_eq!(

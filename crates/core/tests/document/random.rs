@@ -169,7 +169,7 @@ impl Author {
 }
 
 fn settle(desk: &mut Desk, authors: &mut [Author]) {
-    while authors.iter_mut().fold(false, |heard, author| author.hear(desk) || heard) {}
+    while authors.iter_mut().filter_map(|author| author.hear(desk).then_some(())).count() > 0 {}
 }
 
 /// What a node that starts now has read from its disk.
@@ -199,8 +199,8 @@ fn history(seed: u64, steps: u64) {
             50..65 => authors[which].come(&mut desk),
             65..72 => authors[which].leave(&mut desk),
             72..80 => desk.slow = !desk.slow,
-            80..86 => desk.store(Ok(())),
-            86..89 => desk.store(Err(StoreError::Full)),
+            80..86 => desk.store(&Ok(())),
+            86..89 => desk.store(&Err(StoreError::Full)),
             89..94 => desk.pass([600, 3000, 8000][usize::try_from(chance.below(3)).unwrap()]),
             94..96 => {
                 authors.iter_mut().for_each(|author| {
@@ -219,11 +219,11 @@ fn history(seed: u64, steps: u64) {
         }
         authors[which].hear(&mut desk);
         if !desk.slow {
-            desk.store(Ok(()));
+            desk.store(&Ok(()));
         }
     }
     desk.slow = false;
-    desk.store(Ok(()));
+    desk.store(&Ok(()));
     for _ in 0..3 {
         settle(&mut desk, &mut authors);
         authors.iter_mut().for_each(|author| author.come(&mut desk));

@@ -78,7 +78,8 @@ fn rights_that_change_are_told_and_hold_at_once() {
     desk.ask(bob, &aware(4, 2, 1, &json!("bob")));
     desk.ask(ada, &aware(4, 1, 1, &json!("ada")));
     desk.moment();
-    (desk.heard(ada), desk.heard(bob));
+    desk.heard(ada);
+    desk.heard(bob);
     let refresh = |token: &str| json!({ "type": "refresh", "id": 5, "token": token });
     desk.ask(ada, &refresh("ada/publish,presence"));
     let access = json!({ "type": "access", "channel": DOC, "write": false, "awareness": false });

@@ -2,7 +2,7 @@
 
 use super::depth::Nest;
 use super::walk::{Content, DEPTH_OF_CHECKED, Id, Item, Kind, Parent, Struct, Visitor, walk};
-use super::{Fault, MAX_CLOCK, MAX_NUMBER, Reader};
+use super::{Fault, MAX_CLOCK, MAX_NUMBER, Reader, put_var_uint};
 
 /// How much an update may ask for.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,8 @@ pub struct Shape {
     pub structs: usize,
     /// Ranges of deletions.
     pub deletes: usize,
+    /// Documents in the document. yrs never frees a document that has one: see [`erasure`].
+    pub subdocuments: usize,
     /// Its length.
     pub bytes: usize,
 }
@@ -102,6 +104,7 @@ impl<'a> Visitor<'a> for Check<'a, '_> {
         self.shape.structs += 1;
         if let Kind::Item(item) = structure.kind {
             self.places.push((item.origin, item.right_origin, item.parent));
+            self.shape.subdocuments += usize::from(item.content == Content::Document);
             self.nest(structure.id, structure.len, &item);
         }
         Ok(())
@@ -198,10 +201,42 @@ pub fn check_vector(bytes: &[u8], max_clients: usize) -> Result<usize, Fault> {
     Ok(clients)
 }
 
+/// The update that deletes everything up to a state vector.
+///
+/// For a document of yrs that is thrown away: an item with a subdocument holds on to the document
+/// that it is in, which so is never freed, unless the item is deleted first.
+///
+/// # Errors
+/// The vector is none, or it names a client twice.
+pub fn erasure(vector: &[u8]) -> Result<Vec<u8>, Fault> {
+    let mut reader = Reader::new(vector);
+    let count = reader.count(2)?;
+    let mut clients = Vec::with_capacity(count);
+    for _ in 0..count {
+        let client = reader.at_most(MAX_NUMBER)?;
+        let clock = reader.at_most(MAX_CLOCK)?;
+        clients.extend((clock > 0).then_some((client, clock)));
+    }
+    reader.end()?;
+    clients.sort_unstable();
+    if clients.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Err(Fault::Order);
+    }
+    let mut update = vec![0];
+    put_var_uint(&mut update, clients.len() as u64);
+    for (client, clock) in clients {
+        // One range, from the first place on.
+        put_var_uint(&mut update, client);
+        update.extend([1, 0]);
+        put_var_uint(&mut update, clock);
+    }
+    Ok(update)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yjs::{put_bytes, put_string, put_var_uint};
+    use crate::yjs::{put_bytes, put_string};
 
     /// "A" in the text "t", of client 1.
     const A: &[u8] = &[1, 1, 1, 0, 4, 1, 1, b't', 1, b'A', 0];
@@ -228,7 +263,8 @@ mod tests {
     #[test]
     fn an_inserted_letter_passes() {
         let shape = check(A).unwrap();
-        assert_eq!(shape, Shape { clients: 1, structs: 1, deletes: 0, bytes: A.len() });
+        let expected = Shape { clients: 1, structs: 1, bytes: A.len(), ..Shape::default() };
+        assert_eq!(shape, expected);
         assert!(check(super::super::EMPTY_UPDATE).unwrap().is_empty());
         assert!(!check(&[0, 1, 1, 1, 0, 1]).unwrap().is_empty(), "it deletes");
     }
@@ -371,6 +407,15 @@ mod tests {
             flat.push([next, vec![0]].concat());
         }
         assert!(check(&of_one(&flat)).is_ok());
+    }
+
+    #[test]
+    fn everything_can_be_deleted() {
+        assert_eq!(erasure(&[2, 9, 5, 1, 2]), Ok(vec![0, 2, 1, 1, 0, 2, 9, 1, 0, 5]));
+        assert_eq!(erasure(&[1, 9, 0]), Ok(vec![0, 0]));
+        assert_eq!(erasure(&[2, 9, 5, 9, 2]), Err(Fault::Order));
+        let inner = check(&of_one(&[in_root(9, &[1, b'g', 118, 0])])).unwrap();
+        assert_eq!((inner.subdocuments, check(A).unwrap().subdocuments), (1, 0));
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub(super) enum Content<'a> {
     Type,
     /// From here on text is bold, say.
     Format,
+    /// A document of its own.
+    Document,
     Other,
 }
 
@@ -241,6 +243,7 @@ fn content<'a>(
         DOCUMENT => {
             reader.string()?;
             values(reader, 1, depth)?;
+            return Ok((1, Content::Document));
         }
         _ => return Err(Fault::Unknown),
     }

@@ -134,8 +134,12 @@ async fn route(
         }
         "/" if shard.settings().page => page::demo(),
         "/raw" if shard.settings().page => page::raw(),
-        path @ ("/chat.css" | "/chat.js") if shard.settings().page => page::asset(&path[1..])
-            .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "it was not built\n")),
+        "/document" if shard.settings().page => built("document.html"),
+        path @ ("/chat.css" | "/chat.js" | "/document.css" | "/document.js")
+            if shard.settings().page =>
+        {
+            built(&path[1..])
+        }
         "/" => text(StatusCode::OK, "Tidings. WebSocket at /socket, the SDK at /tidings.js\n"),
         _ => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
     };
@@ -143,6 +147,11 @@ async fn route(
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
+}
+
+/// A file of the demo, if it was there when this server was compiled.
+fn built(name: &str) -> Answer {
+    page::asset(name).unwrap_or_else(|| text(StatusCode::NOT_FOUND, "it was not built\n"))
 }
 
 fn probe(shard: &Shard, path: &str) -> Answer {

@@ -165,3 +165,12 @@ fn the_log_lets_go_of_what_was_told() {
     desk.commit(&[event(101)]);
     assert_eq!(desk.kill().waits(), waiting(&[(101, "event 101")]));
 }
+
+#[test]
+fn what_is_changed_in_a_document_is_no_event_for_a_webhook() {
+    let mut desk = Desk::open(SimFs::new(1));
+    let record = Bytes::from_static(&[1, 1, 3, b'a', b'd', b'a', 0, 0]);
+    desk.commit(&[Append { channel: "doc:plan".into(), event: Some(record), ..event(1) }]);
+    desk.commit(&[event(1)]);
+    assert_eq!(desk.waits(), waiting(&[(1, "event 1")]));
+}

@@ -170,15 +170,13 @@ impl Editor {
 
     /// Hears until the connection is closed with this code.
     pub(crate) fn closed_with(&mut self, code: u16) {
-        loop {
-            match self.hear() {
-                Ok(()) => {}
-                Err(error) => {
-                    assert_eq!(error.to_string(), format!("closed with {code}"));
-                    return;
-                }
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Err(error) = self.hear() {
+                return assert_eq!(error.to_string(), format!("closed with {code}"));
             }
         }
+        panic!("not closed with {code}");
     }
 
     pub(crate) fn text(&self) -> String {

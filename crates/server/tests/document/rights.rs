@@ -73,8 +73,8 @@ fn who_is_let_in_nowhere_is_told_so_for_good() {
     let server = Server::start(&setup());
     Editor::open(&server, "draft:plan").closed_with(4403);
     Editor::open(&server, "nowhere:plan").closed_with(4404);
-    Editor::open(&server, "doc:%00").closed_with(4404);
-    Editor::open(&server, "").closed_with(4404);
+    Editor::open(&server, "doc:%00").closed_with(4400);
+    Editor::open(&server, "").closed_with(4400);
     // A channel of events is no document.
     Editor::open(&server, "chat:lobby").closed_with(4404);
     server.still_fine();

@@ -121,8 +121,8 @@ impl Engine {
     }
 
     /// Makes a document another one, with nothing in it. Whoever holds the old one is told to throw
-    /// it away; editors, which cannot, are closed. Its [`Effect::Answer`] is `merged`, or an `error`,
-    /// with this `id`.
+    /// it away; editors, which cannot, are closed. Its [`Effect::Answer`] is `merged`, or an
+    /// `error`, with this `id`.
     pub fn reset_document(&mut self, now: Now, author: &Arc<str>, id: u64, channel: &str) {
         match self.find_target(channel) {
             Ok(target) if target.namespace.policy.kind == Kind::Document => {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_proto::yjs::aware::{self, AwareLimits};
 use tidings_proto::yjs::sync::{self, Message, Sync};
-use tidings_proto::yjs::{Fault, check_vector};
+use tidings_proto::yjs::{Fault, check_vector, hocuspocus};
 use tidings_proto::{CloseCode, ErrorCode};
 
 use super::wording::{Word, say};
@@ -30,11 +30,12 @@ impl Engine {
     /// to [`receive_binary`](Self::receive_binary). Its token was given before, if it has one.
     pub fn open_editor(&mut self, now: Now, key: SessionKey, editor: Editor) {
         let Some(session) = self.session(key) else { return };
-        let (dialect, document) = match editor {
-            Editor::Yjs { document } => (Dialect::Yjs, Some(document)),
-            Editor::Hocuspocus => (Dialect::Hocuspocus, None),
+        let (dialect, asked) = match editor {
+            Editor::Yjs { document } => (Dialect::Yjs, vec![document]),
+            // Its providers come with tokens.
+            Editor::Hocuspocus => (Dialect::Hocuspocus, Vec::new()),
         };
-        session.editing = Some(Box::new(Editing::new(dialect, document)));
+        session.editing = Some(Box::new(Editing::new(dialect, asked)));
         if dialect == Dialect::Yjs {
             if self.config.policy.hooks.connect.is_some() {
                 self.knock(now, key, None, Then::Editor);
@@ -62,12 +63,15 @@ impl Engine {
             return;
         }
         self.greet(key);
+        self.open_all_asked(now, key);
+    }
+
+    /// Opens what an editor has asked for, and has not open yet.
+    pub(in crate::engine) fn open_all_asked(&mut self, now: Now, key: SessionKey) {
         let Some(session) = self.session(key) else { return };
-        let document = session.editing.as_ref().and_then(|editing| editing.document.clone());
-        let Some(document) = document else { return };
-        if let Err(reject) = self.open_for_editor(now, key, &document) {
-            self.out.counters.command(CommandKind::Subscribe, Some(reject.code));
-            self.editor_refused(key, &document, &reject);
+        let asked = session.editing.as_ref().map(|editing| editing.asked.clone());
+        for document in asked.unwrap_or_default() {
+            self.open_asked(now, key, &document);
         }
     }
 
@@ -102,18 +106,18 @@ impl Engine {
         match self.dialect(key) {
             Dialect::Json => self.end_session(key, CloseCode::BadFrame, None),
             Dialect::Yjs => self.receive_yjs(now, key, message),
-            Dialect::Hocuspocus => self.end_session(key, CloseCode::NotFound, None),
+            Dialect::Hocuspocus => self.receive_hocuspocus(now, key, message),
         }
         self.settle(now);
     }
 
     fn receive_yjs(&mut self, now: Now, key: SessionKey, message: &[u8]) {
-        let Some(editing) = self.session(key).and_then(|session| session.editing.as_mut()) else {
+        let editing = self.session(key).and_then(|session| session.editing.as_ref());
+        let Some(document) = editing.and_then(|editing| editing.asked.first().cloned()) else {
             return;
         };
-        let Some(document) = editing.document.clone() else { return };
-        if !editing.is_open {
-            return self.keep_early(key, message);
+        if !self.is_paper_open(key, &document) {
+            return self.keep_early(key, &document, message);
         }
         for message in sync::decode(message) {
             let done = message.map_err(|_| malformed()).and_then(|message| match message {
@@ -138,16 +142,16 @@ impl Engine {
     }
 
     /// Editors do not wait until their document is open before they talk.
-    fn keep_early(&mut self, key: SessionKey, message: &[u8]) {
+    pub(super) fn keep_early(&mut self, key: SessionKey, document: &Arc<str>, message: &[u8]) {
         let max = EARLY_BYTES + self.config.limits.update;
         let Some(session) = self.session(key) else { return };
         let Some(editing) = &mut session.editing else { return };
-        let bytes: usize = editing.early.iter().map(|early| early.len()).sum();
+        let bytes: usize = editing.early.iter().map(|(_, early)| early.len()).sum();
         let full = editing.early.len() >= EARLY_MESSAGES;
         if full || bytes + message.len() > max {
             return self.end_session(key, CloseCode::RateLimited, None);
         }
-        editing.early.push(message.into());
+        editing.early.push((document.clone(), message.into()));
         if editing.early.len() >= EARLY_MESSAGES / 2 && !session.paused {
             session.paused = true;
             self.out.effects.push(Effect::Pause { session: key });
@@ -164,20 +168,31 @@ impl Engine {
         seen: Vec<Bytes>,
     ) {
         let dialect = self.dialect(key);
-        let step1 = say(dialect, document, Word::Sync(Sync::Step1(vector)));
-        for message in std::iter::once(step1).chain(seen) {
+        if dialect == Dialect::Hocuspocus {
+            // Their question is answered with ours.
+            let readonly = !self.may(key, document, Action::Publish);
+            self.hocuspocus(key, document, hocuspocus::Message::Authenticated { readonly });
+        } else {
+            let message = say(dialect, document, Word::Sync(Sync::Step1(vector)));
             self.out.effects.push(Effect::SendBinary { session: key, message });
         }
+        let seen = seen.into_iter().map(|message| Effect::SendBinary { session: key, message });
+        self.out.effects.extend(seen);
         let Some(session) = self.session(key) else { return };
         let Some(editing) = &mut session.editing else { return };
-        editing.is_open = true;
-        for message in std::mem::take(&mut editing.early) {
-            self.receive_yjs(now, key, &message);
+        let early = std::mem::take(&mut editing.early).into_iter();
+        let (theirs, others): (Vec<_>, _) = early.partition(|(of, _)| of == document);
+        editing.early = others;
+        for (_, message) in theirs {
+            match dialect {
+                Dialect::Hocuspocus => self.receive_hocuspocus(now, key, &message),
+                _ => self.receive_yjs(now, key, &message),
+            }
         }
         self.read_on_if_idle(key);
     }
 
-    fn editor_asks(
+    pub(super) fn editor_asks(
         &mut self,
         key: SessionKey,
         document: &Arc<str>,
@@ -221,7 +236,8 @@ impl Engine {
         let limits = &self.config.limits;
         let limits =
             AwareLimits { entries: update.len(), state: limits.awareness, depth: limits.depth };
-        let entries = match aware::entries(update, &limits) {
+        let news = self.without_echoes(document, update).map_err(|_| malformed())?;
+        let entries = match aware::entries(&news, &limits) {
             Ok(entries) => entries,
             // Nobody is shown it, which is as much as a cursor is worth.
             Err(Fault::Limit(_)) => return Ok(()),
@@ -235,7 +251,7 @@ impl Engine {
         let told = entries.into_iter().map(|entry| Told {
             client: entry.client,
             clock: entry.clock,
-            state: entry.state.and_then(|text| one_line(text)),
+            state: entry.state.and_then(one_line),
         });
         self.note_told(key, document);
         let ask = Ask::Aware { user, told: told.collect(), editor: true };
@@ -267,7 +283,9 @@ impl Engine {
 
     /// Whether a change is stored, for editors that want to know.
     fn editor_told(&mut self, key: SessionKey, document: &Arc<str>, stored: bool) {
-        let _ = (key, document, stored);
+        if self.dialect(key) == Dialect::Hocuspocus && self.is_paper_open(key, document) {
+            self.hocuspocus(key, document, hocuspocus::Message::SyncStatus(stored));
+        }
     }
 
     /// Something that an editor wanted is refused.
@@ -277,33 +295,45 @@ impl Engine {
         document: &Arc<str>,
         why: &Reject,
     ) {
+        if self.dialect(key) == Dialect::Hocuspocus {
+            return self.hocuspocus_refused(key, document, why);
+        }
+        let is_open = self.is_paper_open(key, document);
         let Some(session) = self.session(key) else { return };
         let Some(editing) = &mut session.editing else { return };
-        if why.code == ErrorCode::Forbidden && editing.is_open {
+        if why.code == ErrorCode::Forbidden && is_open {
             if !std::mem::replace(&mut editing.denied, true) {
                 let message = sync::denied(&why.message).into();
                 self.out.effects.push(Effect::SendBinary { session: key, message });
             }
             return;
         }
-        let _ = document;
         self.end_session(key, close_code(why.code), why.retry_after);
     }
 
     /// A subscription of an editor was refused, or has ended.
-    pub(in crate::engine) fn editor_shut_out(&mut self, key: SessionKey, code: ErrorCode) {
-        self.end_session(key, close_code(code), None);
+    pub(in crate::engine) fn editor_shut_out(
+        &mut self,
+        key: SessionKey,
+        document: &Arc<str>,
+        code: ErrorCode,
+    ) {
+        match self.dialect(key) {
+            Dialect::Hocuspocus => self.document_shut_out(key, document, code),
+            _ => self.end_session(key, close_code(code), None),
+        }
     }
 
     /// A document was reset: editors have no way to throw away what they hold.
     pub(in crate::engine) fn document_was_reset(&mut self, channel: &str) {
         let Some(topic) = self.topics.find(channel) else { return };
+        let channel = self.topics.channel(topic).clone();
         let subscribers = self.topics.subscribers(topic).iter();
         let editors = subscribers.filter(|it| it.dialect != Dialect::Json).map(|it| it.slot);
         for slot in editors.collect::<Vec<_>>() {
             let Some(session) = self.sessions.get(slot as usize) else { continue };
             let key = SessionKey { slot, serial: session.serial };
-            self.editor_shut_out(key, ErrorCode::DocumentReset);
+            self.editor_shut_out(key, &channel, ErrorCode::DocumentReset);
         }
     }
 
@@ -312,6 +342,10 @@ impl Engine {
         let Some(session) = self.session(key) else { return };
         if let Some(editing) = &mut session.editing {
             editing.denied = false;
+        }
+        if self.dialect(key) == Dialect::Hocuspocus {
+            let word = hocuspocus::Message::Authenticated { readonly: !write };
+            self.hocuspocus(key, document, word);
         }
         if write {
             // It answers with what was refused meanwhile.
@@ -332,12 +366,19 @@ impl Engine {
         }
         self.desks.alive_ms = now.mono_ms + EDITOR_ALIVE_MS;
         let nobody: Bytes = sync::awareness(&aware::encode(&[])).into();
-        for (slot, session) in &self.sessions {
-            if session.editing.as_ref().is_some_and(|it| it.dialect == Dialect::Yjs && it.is_open) {
-                let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-                let session = SessionKey { slot, serial: session.serial };
-                self.out.effects.push(Effect::SendBinary { session, message: nobody.clone() });
-            }
+        let editors: Vec<_> = self.sessions.iter().filter(|(_, it)| it.editing.is_some()).collect();
+        let keys = editors.into_iter().map(|(slot, session)| SessionKey {
+            slot: u32::try_from(slot).unwrap_or(u32::MAX),
+            serial: session.serial,
+        });
+        for session in keys.collect::<Vec<_>>() {
+            let message = match self.dialect(session) {
+                Dialect::Json => None,
+                Dialect::Yjs => Some(nobody.clone()),
+                Dialect::Hocuspocus => self.nothing_new(session),
+            };
+            let send = message.map(|message| Effect::SendBinary { session, message });
+            self.out.effects.extend(send);
         }
     }
 
@@ -374,7 +415,7 @@ fn malformed() -> Reject {
 }
 
 /// How the connection of an editor ends that is refused something. 44xx: for good.
-fn close_code(code: ErrorCode) -> CloseCode {
+pub(super) fn close_code(code: ErrorCode) -> CloseCode {
     match code {
         ErrorCode::DocumentReset => CloseCode::DocumentReset,
         ErrorCode::Forbidden => CloseCode::Forbidden,

@@ -13,7 +13,7 @@ use crate::document::{Document, Fault, Prepared, Record, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
-use crate::engine::types::{Address, Delivery, Message, Request};
+use crate::engine::types::{Address, Delivery, Message, Raw, Request};
 use crate::limits::{DOCUMENT_LEVELS, DocumentLimits};
 use crate::reject::Reject;
 use crate::rng::mix;
@@ -113,7 +113,8 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// From now on it is another document, with nothing in it: what its clients hold counts no more.
+    /// From now on it is another document, with nothing in it: what its clients hold counts no
+    /// more.
     fn reset_document(&mut self, from: Address, id: u64, user: Arc<str>) -> Result<(), Reject> {
         let (failing, offset) = (self.channel.failing, self.channel.assigned + 1);
         let began_us = self.now.mono_us;
@@ -182,6 +183,7 @@ impl Scene<'_> {
                     let reject = Reject::new(ErrorCode::InvalidData, why);
                     return self.refuse_change(from, id, editor, &reject);
                 }
+                self.out.counters.merged_bytes += update.len() as u64;
                 self.tell_change(from, &user, offset, &update);
                 self.fold_in(offset, at_ms, record);
                 self.answered_change((from, id, editor), Some(began_us), offset);
@@ -233,6 +235,13 @@ impl Scene<'_> {
             self.out.post(*shard, Message::Reset { channel });
         }
         self.deliver(Delivery::passing(text, None));
+    }
+
+    /// What editors are asked when the store has lost something: all that they have.
+    pub(in crate::engine) fn ask_editors(&mut self) -> Option<Arc<Raw>> {
+        let name = self.channel.name.clone();
+        let (document, _) = self.document().ok()?;
+        Some(raw(&name, Word::Sync(Sync::Step1(&document.vector()))))
     }
 
     fn answer_change(&mut self, merging: &Merging, offset: u64) {

@@ -7,7 +7,9 @@
 
 mod aware;
 mod commands;
+mod echoes;
 mod editor;
+mod hocuspocus;
 mod home;
 mod memory;
 mod papers;
@@ -28,6 +30,7 @@ use super::Engine;
 use super::counters::CommandKind;
 use super::types::{Now, SessionKey};
 use crate::channel::aware::Told;
+use crate::identity::Action;
 use crate::reject::Reject;
 use syncing::Syncs;
 use uploads::Uploads;
@@ -94,8 +97,8 @@ pub(crate) struct Merge {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) update: Bytes,
     pub(crate) editor: bool,
-    /// Whether its user may change the document: who may not, and says only what everybody knows, is
-    /// no offender. Editors do when they come.
+    /// Whether its user may change the document: who may not, and says only what everybody knows,
+    /// is no offender. Editors do when they come.
     pub(crate) allowed: bool,
     /// When it came: monotonic microseconds.
     pub(crate) began_us: u64,
@@ -116,12 +119,22 @@ impl Engine {
         self.tick_uploads(now);
         self.tick_syncs(now);
         self.tick_editors(now);
+        self.tick_tokens(now);
         self.expire_awareness(now);
         self.rest_documents(now);
     }
 }
 
 impl Ask {
+    /// The right that it needs.
+    pub(super) fn right(&self) -> Action {
+        match self {
+            Ask::Aware { .. } => Action::Presence,
+            Ask::Merge(_) | Ask::Reset { .. } => Action::Publish,
+            Ask::Quit | Ask::Seen { .. } | Ask::Sync { .. } => Action::Subscribe,
+        }
+    }
+
     /// The command that it answers.
     pub(super) fn kind(&self) -> Option<CommandKind> {
         match self {
@@ -168,6 +181,7 @@ pub struct Edited {
 pub(super) struct Desks {
     uploads: Uploads,
     syncs: Syncs,
+    heard: echoes::Heard,
     /// Editors that were too fast, and until when they are not read (monotonic milliseconds).
     throttled: HashMap<SessionKey, u64>,
     /// When those who would take silence for the end are told something again.

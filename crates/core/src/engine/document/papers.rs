@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidings_proto::Frame;
 
+use super::hocuspocus::Shown;
 use super::{Ask, Dialect};
 use crate::engine::Engine;
 use crate::engine::session::Stage;
 use crate::engine::types::{Effect, Now, RequestBody, SessionKey, Subscribe, TopicKey};
-use crate::identity::Action;
+use crate::identity::{Action, Identity};
 
 /// What a session has to do with documents.
 #[derive(Debug, Default)]
@@ -17,19 +18,25 @@ pub(crate) struct Editing {
     pub(super) dialect: Dialect,
     /// One for each document that it has subscribed to, at most.
     papers: Vec<Paper>,
-    /// The one document of a connection of [`Dialect::Yjs`].
-    pub(super) document: Option<Arc<str>>,
-    /// Its home has let the editor in.
-    pub(super) is_open: bool,
-    /// What the editor has said before.
-    pub(super) early: Vec<Box<[u8]>>,
+    /// The documents that an editor has asked for; with [`Dialect::Yjs`] one.
+    pub(super) asked: Vec<Arc<str>>,
+    /// What it has said of them before they were open.
+    pub(super) early: Vec<(Arc<str>, Box<[u8]>)>,
+    /// Tokens of its documents.
+    pub(super) shown: Vec<Shown>,
     /// It was told that it may not write.
     pub(super) denied: bool,
 }
 
 impl Editing {
-    pub(super) fn new(dialect: Dialect, document: Option<Arc<str>>) -> Self {
-        Self { dialect, document, ..Self::default() }
+    pub(super) fn new(dialect: Dialect, asked: Vec<Arc<str>>) -> Self {
+        Self { dialect, asked, ..Self::default() }
+    }
+
+    /// Who the user is by the token of this document, if it has one of its own.
+    pub(in crate::engine) fn identity(&self, document: &str) -> Option<&Identity> {
+        let shown = self.shown.iter().find(|shown| *shown.document == *document);
+        shown.map(|shown| &shown.identity)
     }
 }
 
@@ -70,11 +77,15 @@ impl Engine {
     }
 
     /// The documents that a session has open.
-    pub(super) fn open_papers(&mut self, key: SessionKey) -> impl Iterator<Item = Arc<str>> {
+    pub(super) fn open_papers(&self, key: SessionKey) -> impl Iterator<Item = Arc<str>> {
         let session = self.sessions.get(key.slot as usize).filter(|s| s.serial == key.serial);
         let papers = session.and_then(|session| session.editing.as_ref());
         let open = papers.into_iter().flat_map(|it| &it.papers).filter(|paper| paper.is_open);
         open.map(|paper| self.topics.channel(paper.topic).clone())
+    }
+
+    pub(super) fn is_paper_open(&self, key: SessionKey, channel: &str) -> bool {
+        self.open_papers(key).any(|open| *open == *channel)
     }
 
     /// A session says something of itself: its document has to be told when it is over.
@@ -137,6 +148,7 @@ impl Engine {
 
     /// A subscription is over, and with it what the session said of itself there.
     pub(in crate::engine) fn put_paper_away(&mut self, key: SessionKey, topic: TopicKey) {
+        self.forget_heard(topic);
         let Some(session) = self.session(key) else { return };
         let another = session.subscriptions.iter().any(|sub| sub.topic == topic);
         let Some(editing) = session.editing.as_mut().filter(|_| !another) else { return };

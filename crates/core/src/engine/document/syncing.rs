@@ -7,9 +7,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{CloseCode, Epoch, ErrorCode, Frame};
 
-use super::wording::piece;
+use super::wording::{Word, piece, say};
 use super::{Ask, Dialect, Lacks, Synced};
 use crate::engine::Engine;
 use crate::engine::types::{Effect, Now, RequestBody, SessionKey};
@@ -161,6 +162,7 @@ impl Engine {
         };
         let Some(update) = lacks.pieces.get(*sent) else { return self.finish_sync(key) };
         (*at_ms, *sent) = (now.mono_ms, *sent + 1);
+        self.out.counters.synced_bytes += update.len() as u64;
         let more = *sent < lacks.pieces.len();
         let is_long = weight(lacks) > 0;
         if dialect == Dialect::Json {
@@ -181,6 +183,9 @@ impl Engine {
             let message = piece(dialect, channel, update, more);
             self.out.effects.push(Effect::SendBinary { session: key, message });
             if !more {
+                // Providers of Hocuspocus ask, and wait to be asked, more than once.
+                let (channel, vector) = (channel.clone(), lacks.vector.clone());
+                self.ask_back(key, &channel, &vector);
                 self.settled(key);
             }
         }
@@ -189,6 +194,14 @@ impl Engine {
             self.out.effects.push(Effect::Drain { session: key });
         } else {
             self.finish_sync(key);
+        }
+    }
+
+    fn ask_back(&mut self, key: SessionKey, channel: &str, vector: &[u8]) {
+        let dialect = self.dialect(key);
+        if dialect == Dialect::Hocuspocus {
+            let message = say(dialect, channel, Word::Sync(Sync::Step1(vector)));
+            self.out.effects.push(Effect::SendBinary { session: key, message });
         }
     }
 

@@ -48,8 +48,8 @@ pub(super) fn piece(dialect: Dialect, document: &str, update: &[u8], more: bool)
 }
 
 /// A whole document as several updates that are valid by themselves, none much longer than a piece:
-/// for who has nothing of it. What somebody else lacks is not to be cut: applied one after the other
-/// its parts could do more than all of it does at once.
+/// for who has nothing of it. What somebody else lacks is not to be cut: applied one after the
+/// other its parts could do more than all of it does at once.
 pub(super) fn pieces(document: &Bytes) -> Vec<Bytes> {
     if document.len() <= DOCUMENT_PIECE {
         return vec![document.clone()];

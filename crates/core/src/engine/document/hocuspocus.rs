@@ -1,0 +1,288 @@
+//! `@hocuspocus/provider`: many documents on one connection, each with a token, and each refused or
+//! closed by itself.
+
+use std::sync::Arc;
+
+use tidings_proto::yjs::aware;
+use tidings_proto::yjs::hocuspocus::{Frame, Message, PONG_FRAME, decode, encode};
+use tidings_proto::yjs::sync::Sync;
+use tidings_proto::{CloseCode, ErrorCode};
+
+use super::editor::close_code;
+use crate::engine::Engine;
+use crate::engine::counters::CommandKind;
+use crate::engine::knocking::Then;
+use crate::engine::types::{Effect, Now, SessionKey};
+use crate::identity::{Action, Identity, TokenError};
+use crate::reject::Reject;
+
+/// Who a document's token says the user is.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) document: Arc<str>,
+    pub(super) identity: Identity,
+    /// The provider was asked for a fresh one.
+    asked: bool,
+}
+
+impl Engine {
+    pub(super) fn receive_hocuspocus(&mut self, now: Now, key: SessionKey, message: &[u8]) {
+        let (address, word) = match decode(message) {
+            Ok(Frame::Ping) => {
+                let message = PONG_FRAME.into();
+                return self.out.effects.push(Effect::SendBinary { session: key, message });
+            }
+            Ok(Frame::Pong) => return,
+            Ok(Frame::Document(address, word)) => (address, word),
+            Err(_) => return self.end_session(key, CloseCode::BadFrame, None),
+        };
+        if address.session().is_some() {
+            // Two providers of one document on one connection would get everything twice.
+            if let Message::Token { .. } = word {
+                self.hocuspocus(
+                    key,
+                    address.whole,
+                    Message::Denied("sessionAwareness is not spoken"),
+                );
+            }
+            return;
+        }
+        let document: Arc<str> = address.name().into();
+        if let Message::Token { token, .. } = word {
+            return self.show_token(now, key, &document, token);
+        }
+        if self.is_paper_open(key, &document) {
+            return self.hear_hocuspocus(now, key, &document, word);
+        }
+        let asked = self.session(key).and_then(|session| session.editing.as_ref());
+        if asked.is_some_and(|editing| editing.asked.contains(&document)) {
+            self.keep_early(key, &document, message);
+        }
+    }
+
+    fn hear_hocuspocus(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        document: &Arc<str>,
+        word: Message<'_>,
+    ) {
+        let done = match word {
+            Message::Sync(sync) | Message::SyncReply(sync) => match sync {
+                Sync::Step1(vector) => self.editor_asks(key, document, vector),
+                Sync::Step2(update) | Sync::Update(update) => {
+                    self.editor_merges(now, key, document, update)
+                }
+            },
+            Message::Awareness(update) => self.editor_tells(now, key, document, update),
+            Message::QueryAwareness => {
+                self.ask_seen(key, document, false);
+                Ok(())
+            }
+            Message::Close(_) => {
+                self.forget_document(key, document);
+                Ok(())
+            }
+            // What applications tell each other has channels of its own.
+            Message::Stateless(_) | Message::BroadcastStateless(_) => Ok(()),
+            Message::Token { .. }
+            | Message::SendToken
+            | Message::Denied(_)
+            | Message::Authenticated { .. }
+            | Message::SyncStatus(_) => Ok(()),
+        };
+        if let Err(reject) = done {
+            self.editor_refused(key, document, &reject);
+        }
+    }
+
+    pub(super) fn hocuspocus(&mut self, key: SessionKey, document: &str, word: Message<'_>) {
+        let message = encode(document, word).into();
+        self.out.effects.push(Effect::SendBinary { session: key, message });
+    }
+
+    /// A document's token: the first one says who the session is, later ones what it may do there.
+    fn show_token(&mut self, now: Now, key: SessionKey, document: &Arc<str>, token: &str) {
+        let max = self.config.limits.channels_per_session;
+        let rule = self.config.policy.hooks.connect;
+        let Some(session) = self.session(key) else { return };
+        let (is_open, knocks, named) = (session.open, session.knocks, session.identity.is_some());
+        let Some(editing) = &mut session.editing else { return };
+        if !editing.asked.contains(document) {
+            if editing.asked.len() >= max {
+                return self.deny(key, document, "too many documents on one connection");
+            }
+            editing.asked.push(document.clone());
+        }
+        if knocks {
+            // It is opened when the session is let in.
+            return;
+        }
+        let token = Some(token).filter(|token| !token.is_empty());
+        if !is_open {
+            if rule.is_some() {
+                return self.knock(now, key, token, Then::Editor);
+            }
+            if token.is_some() && !named && !self.authenticate(now, key, token) {
+                return;
+            }
+            // A token of the connection's own has said who it is; the document's is looked at too.
+            if !named {
+                return self.let_editor_in(now, key);
+            }
+        }
+        if let Some(token) = token
+            && !rule.is_some_and(|rule| rule.opaque)
+            && let Err(why) = self.take_document_token(now, key, document, token)
+        {
+            self.shut_document(key, document);
+            return self.deny(key, document, &why);
+        }
+        if !is_open {
+            return self.let_editor_in(now, key);
+        }
+        if self.is_paper_open(key, document) {
+            let readonly = !self.may(key, document, Action::Publish);
+            if self.may(key, document, Action::Subscribe) {
+                self.hocuspocus(key, document, Message::Authenticated { readonly });
+            }
+            return self.revoke_disallowed(key);
+        }
+        self.open_asked(now, key, document);
+    }
+
+    fn take_document_token(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        document: &Arc<str>,
+        token: &str,
+    ) -> Result<(), String> {
+        let identity = self.verify(now, token).map_err(|error| match error {
+            TokenError::Refused(_) => "the token is refused".to_owned(),
+            other => other.to_string(),
+        })?;
+        let session = self.session(key).ok_or_else(String::new)?;
+        let known = session.identity.as_ref().filter(|who| who.user == identity.user);
+        let Some(expires) = known.map(|who| who.expires_at_ms) else {
+            return Err("the token is another user's".to_owned());
+        };
+        // The session lives as long as the token that lives longest.
+        if expires.is_some_and(|at| identity.expires_at_ms.is_none_or(|new| new > at)) {
+            session.identity = Some(identity.clone());
+            session.warned = false;
+        }
+        let Some(editing) = &mut session.editing else { return Ok(()) };
+        editing.shown.retain(|shown| shown.document != *document);
+        editing.shown.push(Shown { document: document.clone(), identity, asked: false });
+        Ok(())
+    }
+
+    /// Opens a document that its provider has asked for.
+    pub(super) fn open_asked(&mut self, now: Now, key: SessionKey, document: &Arc<str>) {
+        let is_under_way = self.topics.find(document).is_some_and(|topic| {
+            self.session(key).is_some_and(|session| session.subscription(topic).is_some())
+        });
+        if is_under_way {
+            return;
+        }
+        if let Err(reject) = self.open_for_editor(now, key, document) {
+            self.out.counters.command(CommandKind::Subscribe, Some(reject.code));
+            self.editor_shut_out(key, document, reject.code);
+        }
+    }
+
+    fn deny(&mut self, key: SessionKey, document: &Arc<str>, why: &str) {
+        self.forget_document(key, document);
+        self.hocuspocus(key, document, Message::Denied(why));
+    }
+
+    /// A provider does not have a document open any more.
+    fn forget_document(&mut self, key: SessionKey, document: &Arc<str>) {
+        self.shut_document(key, document);
+        let Some(session) = self.session(key) else { return };
+        let Some(editing) = &mut session.editing else { return };
+        editing.asked.retain(|asked| asked != document);
+        editing.shown.retain(|shown| shown.document != *document);
+        editing.early.retain(|(early, _)| early != document);
+    }
+
+    fn shut_document(&mut self, key: SessionKey, document: &Arc<str>) {
+        let Some(topic) = self.topics.find(document) else { return };
+        let sub = self.session(key).and_then(|session| session.subscription(topic).copied());
+        if let Some(sub) = sub {
+            self.end_subscription(key, topic, sub.nonce);
+        }
+    }
+
+    /// A document is closed to a provider: what is not for good ends the whole connection, which
+    /// comes back.
+    pub(super) fn document_shut_out(
+        &mut self,
+        key: SessionKey,
+        document: &Arc<str>,
+        code: ErrorCode,
+    ) {
+        let close = close_code(code);
+        if close.reconnect() {
+            return self.end_session(key, close, None);
+        }
+        let was_open = self.is_paper_open(key, document);
+        self.forget_document(key, document);
+        if was_open {
+            self.hocuspocus(key, document, Message::Close(code.as_str()));
+        } else {
+            self.hocuspocus(key, document, Message::Denied(code.as_str()));
+        }
+    }
+
+    /// Something that a provider wanted is refused.
+    pub(super) fn hocuspocus_refused(
+        &mut self,
+        key: SessionKey,
+        document: &Arc<str>,
+        why: &Reject,
+    ) {
+        match why.code {
+            // It goes on as one that has changes of its own.
+            ErrorCode::Forbidden | ErrorCode::LimitExceeded | ErrorCode::TooLarge => {
+                self.hocuspocus(key, document, Message::SyncStatus(false));
+            }
+            // It was closed meanwhile.
+            ErrorCode::NotSubscribed => {}
+            code => self.document_shut_out(key, document, code),
+        }
+    }
+
+    /// Tokens that expire: providers are asked for fresh ones, in time.
+    pub(super) fn tick_tokens(&mut self, now: Now) {
+        let warning_ms = self.config.limits.expiry_warning.ms;
+        let (mut ask, mut end) = (Vec::new(), Vec::new());
+        for (slot, session) in &mut self.sessions {
+            let Some(editing) = &mut session.editing else { continue };
+            let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+            let key = SessionKey { slot, serial: session.serial };
+            for shown in &mut editing.shown {
+                let Some(at) = shown.identity.expires_at_ms else { continue };
+                if now.wall_ms >= at {
+                    end.push((key, shown.document.clone()));
+                } else if now.wall_ms + warning_ms >= at && !shown.asked {
+                    shown.asked = true;
+                    ask.push((key, shown.document.clone()));
+                }
+            }
+        }
+        for (key, document) in ask {
+            self.hocuspocus(key, &document, Message::SendToken);
+        }
+        for (key, document) in end {
+            self.deny(key, &document, "the token has expired");
+        }
+    }
+
+    /// What keeps a provider from taking silence for the end: nothing about one of its documents.
+    pub(super) fn nothing_new(&self, key: SessionKey) -> Option<bytes::Bytes> {
+        let document = self.open_papers(key).next()?;
+        Some(encode(&document, Message::Awareness(&aware::encode(&[]))).into())
+    }
+}

@@ -1,0 +1,176 @@
+//! Stock providers of Hocuspocus: many documents on one connection.
+
+use tidings_core::engine::Editor;
+use tidings_core::policy::Access;
+use tidings_core::store::StoreError;
+use tidings_proto::CloseCode;
+use tidings_proto::yjs::hocuspocus::{Frame, Message, decode, encode};
+use tidings_proto::yjs::sync::Sync;
+
+use crate::desk::{DOC, Desk, Who};
+use crate::writer::Writer;
+
+const OTHER: &str = "doc:other";
+
+/// What the npm package does with what it gets; what else it was told, by document.
+fn listen(desk: &mut Desk, who: Who, at: &[(&str, &Writer)]) -> Vec<String> {
+    let mut told = Vec::new();
+    loop {
+        let messages = desk.got(who);
+        if messages.is_empty() {
+            return told;
+        }
+        for message in messages {
+            let Ok(Frame::Document(address, word)) = decode(&message) else { continue };
+            let writer = at.iter().find(|(name, _)| *name == address.name()).map(|(_, it)| *it);
+            match (word, writer) {
+                (Message::Sync(Sync::Step1(vector)), Some(writer)) => {
+                    let update = writer.since(vector);
+                    say(desk, who, address.name(), Message::Sync(Sync::Step2(&update)));
+                }
+                (Message::Sync(Sync::Step2(it) | Sync::Update(it)), Some(writer)) => {
+                    if matches!(word, Message::Sync(Sync::Step2(_))) {
+                        told.push("synced".to_owned());
+                    }
+                    writer.take(it);
+                }
+                (Message::SyncStatus(stored), _) => told.push(format!("stored {stored}")),
+                (Message::Authenticated { readonly }, _) => {
+                    told.push(format!("readonly {readonly}"))
+                }
+                (Message::Denied(why), _) => told.push(format!("denied {why}")),
+                (Message::Close(why), _) => told.push(format!("closed {why}")),
+                (Message::SendToken, _) => told.push("token?".to_owned()),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn say(desk: &mut Desk, who: Who, document: &str, word: Message<'_>) {
+    desk.send(who, &encode(document, word));
+}
+
+fn token(token: &str) -> Message<'_> {
+    Message::Token { token, version: Some("4.8.0") }
+}
+
+/// As the package: its token, and at once its question.
+fn attach(desk: &mut Desk, who: Who, document: &str, with: &str, writer: &Writer) {
+    say(desk, who, document, token(with));
+    say(desk, who, document, Message::Sync(Sync::Step1(&writer.vector())));
+}
+
+fn socket(desk: &mut Desk) -> Who {
+    desk.editor_without_token(Editor::Hocuspocus)
+}
+
+#[test]
+fn one_connection_has_two_documents_and_each_change_is_confirmed_once_when_it_is_stored() {
+    let mut desk = Desk::with(2, |_, _| {});
+    let (plan, other, at_bob) = (Writer::new(1), Writer::new(2), Writer::new(3));
+    let at = [(DOC, &plan), (OTHER, &other)];
+    plan.write(0, "offline");
+    let ada = socket(&mut desk);
+    attach(&mut desk, ada, DOC, "ada", &plan);
+    attach(&mut desk, ada, OTHER, "ada", &other);
+    let mut told = listen(&mut desk, ada, &at);
+    told.sort();
+    let once =
+        ["readonly false", "readonly false", "stored true", "stored true", "synced", "synced"];
+    assert_eq!(told, once);
+    desk.slow = true;
+    say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.add("!"))));
+    assert!(listen(&mut desk, ada, &at).is_empty(), "not stored yet");
+    desk.store(&Ok(()));
+    assert_eq!(listen(&mut desk, ada, &at), ["stored true"]);
+    desk.slow = false;
+    let bob = crate::editing::connect(&mut desk, "bob", &at_bob);
+    assert_eq!(at_bob.text(), "offline!");
+    desk.send(bob, &tidings_proto::yjs::sync::update(&at_bob.add(" bob")));
+    listen(&mut desk, ada, &at);
+    assert_eq!(plan.text(), "offline! bob");
+    say(&mut desk, ada, DOC, Message::Close(""));
+    desk.send(bob, &tidings_proto::yjs::sync::update(&at_bob.add(" alone")));
+    listen(&mut desk, ada, &at);
+    assert_eq!(plan.text(), "offline! bob", "it is closed");
+    attach(&mut desk, ada, DOC, "ada", &plan);
+    listen(&mut desk, ada, &at);
+    assert_eq!(plan.text(), "offline! bob alone");
+}
+
+#[test]
+fn each_document_has_a_token_of_its_own() {
+    let mut desk = Desk::new();
+    let (plan, other) = (Writer::new(1), Writer::new(2));
+    let at = [(DOC, &plan), (OTHER, &other)];
+    let eve = socket(&mut desk);
+    attach(&mut desk, eve, DOC, "eve/publish", &plan);
+    attach(&mut desk, eve, OTHER, "eve", &other);
+    let told = listen(&mut desk, eve, &at);
+    assert!(
+        told.contains(&"readonly true".to_owned()) && told.contains(&"readonly false".to_owned())
+    );
+    say(&mut desk, eve, DOC, Message::Sync(Sync::Update(&plan.write(0, "no"))));
+    say(&mut desk, eve, OTHER, Message::Sync(Sync::Update(&other.write(0, "yes"))));
+    let told = listen(&mut desk, eve, &at);
+    assert_eq!(told, ["stored false", "stored true"]);
+    assert_eq!((desk.on_disk(DOC).0, desk.on_disk(OTHER).0), (0, 1));
+    // The application gives her a better one, on the open document.
+    say(&mut desk, eve, DOC, token("eve"));
+    let told = listen(&mut desk, eve, &at);
+    assert!(
+        told.contains(&"readonly false".to_owned()) && told.contains(&"stored true".to_owned())
+    );
+    assert_eq!(desk.on_disk(DOC).0, 1, "she was asked for what was refused");
+    say(&mut desk, eve, OTHER, token("bob"));
+    assert_eq!(listen(&mut desk, eve, &at), ["denied the token is another user's"]);
+    desk.reconfigure(|_, policy| policy.publish = Access::SignedIn);
+    say(&mut desk, eve, DOC, token("eve/subscribe"));
+    assert_eq!(listen(&mut desk, eve, &at), ["denied forbidden"]);
+    assert_eq!(desk.closed(eve), None, "the connection is for others too");
+}
+
+#[test]
+fn what_is_refused_costs_one_document_and_what_passes_costs_the_connection() {
+    let mut desk = Desk::new();
+    let plan = Writer::new(1);
+    let at = [(DOC, &plan)];
+    let ada = socket(&mut desk);
+    say(&mut desk, ada, "nothing:here", token("ada"));
+    say(&mut desk, ada, "chat:lobby", token("ada"));
+    assert_eq!(listen(&mut desk, ada, &at), ["denied not_found", "denied not_found"]);
+    attach(&mut desk, ada, DOC, "ada", &plan);
+    listen(&mut desk, ada, &at);
+    say(&mut desk, ada, DOC, Message::Sync(Sync::Update(b"nonsense")));
+    assert_eq!(listen(&mut desk, ada, &at), ["closed invalid_data"]);
+    say(&mut desk, ada, DOC, Message::BroadcastStateless("psst"));
+    attach(&mut desk, ada, DOC, "ada", &plan);
+    listen(&mut desk, ada, &at);
+    desk.slow = true;
+    say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.write(0, "kept"))));
+    desk.store(&Err(StoreError::Full));
+    assert!(desk.closed(ada).is_some_and(CloseCode::reconnect));
+    let mallory = socket(&mut desk);
+    say(&mut desk, mallory, DOC, token("mallory"));
+    assert_eq!(desk.closed(mallory), Some(CloseCode::TokenRefused));
+    let noise = socket(&mut desk);
+    desk.send(noise, b"\xff\xff\xff");
+    assert_eq!(desk.closed(noise), Some(CloseCode::BadFrame));
+    let twice = socket(&mut desk);
+    say(&mut desk, twice, "doc:plan\0abc", token("ada"));
+    assert!(!desk.got(twice).is_empty() && desk.closed(twice).is_none());
+}
+
+#[test]
+fn a_provider_hears_something_in_time() {
+    let mut desk = Desk::new();
+    let plan = Writer::new(1);
+    let ada = socket(&mut desk);
+    attach(&mut desk, ada, DOC, "ada", &plan);
+    listen(&mut desk, ada, &[(DOC, &plan)]);
+    for _ in 0..3 {
+        desk.pass(25_000);
+        assert!(!desk.got(ada).is_empty());
+    }
+}
