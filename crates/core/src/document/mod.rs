@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
-use yrs::{IdSet, Update};
+use yrs::{ClientID, IdSet, Update};
 
 pub use self::compare::{Compared, TextChange, compare};
 pub use self::edit::{EditFault, PatchOp, TextEdit, Values, edit_text, json_patch};
@@ -348,6 +348,15 @@ impl Document {
     pub fn newcomers(&mut self, prepared: &Prepared) -> usize {
         let Ok(open) = self.open() else { return 0 };
         prepared.structs.client_ids().filter(|client| !open.has_client(*client)).count()
+    }
+
+    /// Whether what this client wrote in it comes right behind what it has written here.
+    pub fn follows(&self, prepared: &Prepared, client: u64) -> bool {
+        let client = ClientID::new(client);
+        let stored = engine::decode_vector(&self.vector());
+        let stored = stored.map_or(0, |vector| vector.get(&client));
+        let written = prepared.structs.get(&client);
+        written.and_then(|range| range.iter().next()).is_none_or(|(first, _)| first.start == stored)
     }
 
     /// Who changed it since the last version, by name; at most [`AUTHORS_NAMED`].
