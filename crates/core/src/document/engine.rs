@@ -39,8 +39,8 @@ pub(super) fn doc(client: u64) -> Doc {
     Doc::with_options(options)
 }
 
-/// Applies an update as one transaction: one that lacks nothing. `Ok(false)`: a part of it cannot be
-/// applied to anything, and is lost.
+/// Applies an update as one transaction: one that lacks nothing. `Ok(false)`: a part of it cannot
+/// be applied to anything, and is lost.
 pub(super) fn apply(doc: &Doc, update: Update) -> Result<bool, Broken> {
     guarded(|| {
         // A transaction commits when it is dropped. In the middle of a panic that would run on what
