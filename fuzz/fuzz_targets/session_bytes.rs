@@ -157,16 +157,22 @@ impl Driver {
             | Effect::Consult { .. }
             | Effect::Drain { .. }
             | Effect::Load { .. }
-            | Effect::Probe { .. } => return Some(effect),
+            | Effect::Probe { .. }
+            | Effect::SendProbing { .. } => return Some(effect),
             Effect::Close { session, .. } => self.open &= session != self.session,
             Effect::Fanout { topic, upto, batch } => {
                 assert!(upto <= self.engine.subscribers(topic).len());
                 assert!(batch.iter().all(|delivery| delivery.text.len() <= 8192));
             }
             Effect::Message { .. } | Effect::Move { .. } => panic!("there is no other shard"),
-            // Here all that has come is handed on.
-            Effect::Notice(_) | Effect::Pause { .. } | Effect::Push(_) | Effect::Resume { .. } => {}
+            // Here all that has come is handed on, and each turn wakes the engine.
+            Effect::Notice(_)
+            | Effect::Pause { .. }
+            | Effect::Push(_)
+            | Effect::Resume { .. }
+            | Effect::Wake { .. } => {}
             Effect::Send { text, .. } => assert!(text.len() <= 64 << 10, "{} bytes", text.len()),
+            Effect::SendBinary { .. } => panic!("the session is no editor"),
         }
         None
     }
@@ -194,7 +200,7 @@ impl Driver {
                 self.engine.advised(self.now, id, verdict);
             }
             Effect::Drain { session } => self.engine.drained(self.now, session),
-            Effect::Probe { session } => {
+            Effect::Probe { session } | Effect::SendProbing { session, .. } => {
                 self.engine.received(self.now, session, 4096, self.appends % 2 == 0);
             }
             Effect::Load { channel } => self.engine.loaded(self.now, &channel, Ok(None)),
@@ -207,6 +213,7 @@ impl Driver {
         self.now.mono_ms += 700;
         self.now.wall_ms += 700;
         self.engine.tick(self.now);
+        self.engine.wake(self.now);
         self.carry_out();
         self.engine.end_turn(self.now);
         self.carry_out();
