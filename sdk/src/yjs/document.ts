@@ -6,7 +6,7 @@ import type { Host } from '../host.js'
 import { Listeners, report, Value } from '../observable.js'
 import type { ChannelStatus, Unsubscribe } from '../types.js'
 import { json, type Frame } from '../wire/frames.js'
-import { fromBase64, joined, toBase64 } from './bytes.js'
+import { fromBase64, Parts, toBase64 } from './bytes.js'
 import { lacks, type Vector } from './lacks.js'
 import { Peers } from './peers.js'
 import type { DocumentAccess, DocumentStatus } from './types.js'
@@ -55,8 +55,8 @@ export class Document {
   #told: Uint8Array[] | null = null
   #stored: Vector = new Map()
   /** The parts so far of the answer, and of an update of somebody else. */
-  #answer: Uint8Array[] = []
-  #parts: Uint8Array[] = []
+  readonly #answer = new Parts()
+  readonly #parts = new Parts()
   /** There was nothing here when the server was asked. */
   #fresh = false
   #timer: unknown = null
@@ -97,6 +97,8 @@ export class Document {
   /** One more who needs it. */
   hold(awareness: Awareness | null | undefined): void {
     if (!this.#holders++ && awareness !== null) {
+      // Who asks for presence is told where everybody is.
+      this.#ends.push(this.#channel.presence.count.subscribe(() => {}))
       this.peers = new Peers(awareness ?? new Awareness(this.doc), !awareness, this.#channel.name, this.#host)
       this.#allow()
     }
@@ -130,7 +132,7 @@ export class Document {
   #pause(): void {
     this.#turn++
     this.#told = null
-    this.#parts = []
+    this.#parts.clear()
     this.#wait()
     this.#hush()
     this.peers?.close()
@@ -158,7 +160,7 @@ export class Document {
 
   #take(frame: Frame): void {
     const { type } = frame
-    if (type === 'document') this.#hear(frame, this.#parts)
+    if (type === 'document') this.#hear(this.#parts.take(frame))
     else if (type === 'awareness') this.peers?.take(frame.states)
     else if (type === 'reset') this.#reset()
     else if (type === 'access') {
@@ -186,7 +188,7 @@ export class Document {
     this.#wait()
     this.#hush()
     this.#told = []
-    this.#answer = []
+    this.#answer.clear()
     this.#fresh = !this.doc.store.clients.size
     if (!this.synced.current) this.#is({ state: 'syncing' })
     this.#host.link.commands.push({
@@ -201,7 +203,8 @@ export class Document {
   #answered(frame: Frame): void {
     this.#epoch = frame.epoch
     this.#stored = decodeStateVector(fromBase64(frame.vector))
-    if (!this.#hear(frame, this.#answer)) return
+    this.#hear(this.#answer.take(frame))
+    if (frame.more) return
     if (!this.#fresh || this.#dirty) this.#dirty = lacks(this.doc, this.#stored, this.#told!)
     this.#told = null
     this.#known = true
@@ -214,18 +217,14 @@ export class Document {
     this.#pump()
   }
 
-  /** Takes a part of an update; with the last, it is applied: several would be tidied up in between. Whether it was the last. */
-  #hear({ update, more }: Frame, parts: Uint8Array[]): boolean {
-    parts.push(fromBase64(update))
-    if (more) return false
-    const whole = joined(parts.splice(0))
-    this.#told?.push(whole)
+  #hear(update: Uint8Array | null): void {
+    if (!update) return
+    this.#told?.push(update)
     try {
-      applyUpdate(this.doc, whole, this)
+      applyUpdate(this.doc, update, this)
     } catch (error) { // Of an observer: the update was applied.
       report(error)
     }
-    return true
   }
 
   #edited(update: Uint8Array): void {

@@ -72,6 +72,11 @@ pub(super) fn deleted(doc: &Doc) -> IdSet {
     doc.transact().snapshot().delete_set
 }
 
+/// Whether there are documents in it. One that yrs has panicked on is locked, and not asked.
+pub(super) fn has_documents(doc: &Doc) -> bool {
+    doc.try_transact().is_ok_and(|txn| txn.subdocs().next().is_some())
+}
+
 pub(super) fn encode_vector(vector: &StateVector) -> Vec<u8> {
     vector.encode_v1()
 }

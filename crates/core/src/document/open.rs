@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use tidings_proto::yjs::{self, EMPTY_UPDATE};
+use tidings_proto::yjs::{self, EMPTY_UPDATE, Fit};
 use yrs::{ClientID, Doc, ID, IdSet, StateVector, Update};
 
 use super::Prepared;
@@ -21,8 +21,8 @@ pub(super) struct Open {
     known: BTreeMap<u64, u32>,
     /// Updates that cannot be applied before others have come.
     waiting: Vec<Waiting>,
-    /// What is deleted, or stored as such and waits, once it has been asked for: to find it takes
-    /// as long as encoding the document.
+    /// What is deleted, once it has been asked for: to find it takes as long as encoding the
+    /// document.
     deleted: Option<IdSet>,
 }
 
@@ -50,41 +50,57 @@ impl Open {
         Ok(open)
     }
 
-    /// Applies an update, and those that have waited for it. `false`: a part of it cannot be
-    /// applied to anything.
+    /// Applies an update as far as that can be done, and what has waited for it. `false`: a part of
+    /// it cannot be applied to anything.
     pub(super) fn apply(&mut self, update: Update, bytes: &Bytes) -> Result<bool, Broken> {
-        let lacking = self.lacking(bytes);
-        if !lacking.is_empty() {
-            let is_new = !self.waiting.iter().any(|waiting| waiting.update == bytes);
-            if is_new {
-                let clients = update.insertions(true).client_ids().map(|id| id.get()).collect();
-                self.waiting.push(Waiting { update: bytes.clone(), lacking, clients });
-            }
-            return Ok(true);
-        }
         let mut come = BTreeSet::new();
-        let whole = self.apply_now(update, &mut come)?;
-        // It ends: each time one waits no longer.
-        while let Some(ready) = self.ready(&come) {
-            let Waiting { update: bytes, .. } = self.waiting.swap_remove(ready);
-            if let Some(update) = engine::decode(&bytes) {
-                self.apply_now(update, &mut come)?;
+        let fit = self.fit(bytes);
+        let whole = if fit.lacking.is_empty() {
+            self.apply_now(update, &mut come)?
+        } else {
+            self.wait(&update, bytes, fit.lacking);
+            engine::decode(&fit.now).map_or(Ok(true), |now| self.apply_now(now, &mut come))?
+        };
+        // It ends: each time one waits no longer, or there is more than before.
+        while let Some((at, fit)) = self.ready(&come) {
+            if fit.lacking.is_empty() {
+                self.waiting.swap_remove(at);
+            } else {
+                self.waiting[at].lacking = fit.lacking;
+            }
+            if let Some(now) = engine::decode(&fit.now) {
+                self.apply_now(now, &mut come)?;
             }
         }
         Ok(whole)
     }
 
-    fn lacking(&self, update: &[u8]) -> Vec<u64> {
-        let known = |client| self.known.get(&client).copied().unwrap_or(0);
-        yjs::lacking(update, known).unwrap_or_default()
+    fn wait(&mut self, update: &Update, bytes: &Bytes, lacking: Vec<u64>) {
+        if !self.waiting.iter().any(|waiting| waiting.update == bytes) {
+            let clients = update.insertions(true).client_ids().map(|id| id.get()).collect();
+            self.waiting.push(Waiting { update: bytes.clone(), lacking, clients });
+        }
     }
 
-    /// One that waits for some of these clients, and need not wait any more.
-    fn ready(&self, come: &BTreeSet<u64>) -> Option<usize> {
-        self.waiting.iter().position(|waiting| {
-            waiting.lacking.iter().any(|client| come.contains(client))
-                && self.lacking(&waiting.update).is_empty()
-        })
+    fn fit(&self, update: &[u8]) -> Fit {
+        let known = |client| self.known.get(&client).copied().unwrap_or(0);
+        // What cannot be read was never stored.
+        let nothing = |_| Fit { now: EMPTY_UPDATE.to_vec(), grows: false, lacking: Vec::new() };
+        yjs::fit(update, known).unwrap_or_else(nothing)
+    }
+
+    /// One that waits for some of these clients, and of which more can be applied by now.
+    fn ready(&mut self, come: &BTreeSet<u64>) -> Option<(usize, Fit)> {
+        for at in 0..self.waiting.len() {
+            let Waiting { update, lacking, .. } = &self.waiting[at];
+            if lacking.iter().any(|client| come.contains(client)) {
+                let fit = self.fit(update);
+                if fit.grows || fit.lacking != *lacking {
+                    return Some((at, fit));
+                }
+            }
+        }
+        None
     }
 
     fn apply_now(&mut self, update: Update, come: &mut BTreeSet<u64>) -> Result<bool, Broken> {
@@ -110,7 +126,7 @@ impl Open {
 
     /// Whether so many wait that this one may not wait as well, and it would.
     pub(super) fn crowds(&self, prepared: &Prepared) -> bool {
-        self.waiting.len() >= WAITING_UPDATES && !self.lacking(&prepared.bytes).is_empty()
+        self.waiting.len() >= WAITING_UPDATES && !self.fit(&prepared.bytes).lacking.is_empty()
     }
 
     /// Updates that wait for others.
@@ -151,6 +167,11 @@ impl Open {
         self.known.keys().chain(waiting).copied().collect()
     }
 
+    #[cfg(test)]
+    pub(super) fn document(&self) -> Doc {
+        self.doc.clone()
+    }
+
     pub(super) fn vector(&self) -> StateVector {
         engine::vector(&self.doc)
     }
@@ -162,6 +183,17 @@ impl Open {
     /// What somebody lacks.
     pub(super) fn missing(&self, vector: &StateVector) -> Result<Bytes, Broken> {
         engine::encode(&self.doc, vector).map(Bytes::from)
+    }
+}
+
+impl Drop for Open {
+    /// A document inside of it holds on to it, and would for ever: it is deleted first.
+    fn drop(&mut self) {
+        if engine::has_documents(&self.doc) {
+            let vector = engine::encode_vector(&self.vector());
+            let erasure = yjs::erasure(&vector).ok().and_then(|all| engine::decode(&all));
+            let _ = erasure.map(|all| engine::apply(&self.doc, all));
+        }
     }
 }
 

@@ -77,6 +77,10 @@ fn editors_and_sessions_write_one_document() {
 fn an_editor_is_told_in_time_that_the_server_is_there() {
     let mut desk = Desk::new();
     let writer = Writer::new(1);
+    let unread = desk.yjs_unread("eve");
+    desk.tick_only();
+    assert!(desk.got(unread).is_empty(), "nothing is said before the document is open");
+    let mut desk = Desk::new();
     let ada = connect(&mut desk, "ada", &writer);
     for _ in 0..4 {
         desk.got(ada);

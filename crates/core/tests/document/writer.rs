@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use tidings_proto::yjs::lacking;
+use tidings_proto::yjs::fit;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, Transact, Update};
@@ -59,7 +59,7 @@ impl Writer {
         let vector = self.doc.transact().state_vector();
         let known = |client| vector.get(&yrs::ClientID::new(client));
         let mut waiting = self.waiting.borrow_mut();
-        let ready = waiting.iter().position(|it| lacking(it, known).unwrap().is_empty())?;
+        let ready = waiting.iter().position(|it| fit(it, known).unwrap().lacking.is_empty())?;
         Some(waiting.remove(ready))
     }
 

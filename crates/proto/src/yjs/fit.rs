@@ -1,33 +1,45 @@
-//! Whether an update can be applied to what a document has, all of it.
+//! How much of an update can be applied to what a document has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Fault;
-use super::walk::{Id, Kind, Of, Struct, Visitor, walk};
+use super::walk::{DEPTH_OF_CHECKED, Id, Kind, Of, Struct, Visitor, walk};
+use super::{Fault, put_var_uint};
 
-/// Of whom more has to come before an update can be applied to a document; nobody: it can be. It
-/// can, if the structs of each client follow those that are there without a gap, and all that they
-/// and the deletions refer to is there, or comes in the same update and in an order that exists.
+/// How an update fits a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fit {
+    /// What can be applied: an update of its own, without gaps, that refers to nothing unknown.
+    pub now: Vec<u8>,
+    /// Whether there are structs in it that are new.
+    pub grows: bool,
+    /// Of whom more has to come before the rest can be applied; nobody: all of it can be.
+    pub lacking: Vec<u64>,
+}
+
+/// How much of an update can be applied to a document: the structs of each client that follow those
+/// that are there without a gap, as far as all that they refer to is there, or comes in the same
+/// update in an order that exists; and deletions of what is there then.
 ///
 /// `known` says for a client where what is there of it ends. Takes time in proportion to the
 /// update's length.
 ///
 /// # Errors
-/// As [`check_update`](super::check_update), without limits.
-pub fn lacking(update: &[u8], known: impl Fn(u64) -> u32) -> Result<Vec<u64>, Fault> {
+/// As [`check_update`](super::check_update), without its limits.
+pub fn fit(update: &[u8], known: impl Fn(u64) -> u32) -> Result<Fit, Fault> {
     let mut parts = Parts::default();
-    walk(update, usize::MAX, &mut parts)?;
-    Ok(parts.lacking(known))
+    walk(update, DEPTH_OF_CHECKED, &mut parts)?;
+    Ok(parts.fit(known))
 }
 
 #[derive(Default)]
-struct Parts {
-    clients: BTreeMap<u64, Vec<Part>>,
-    /// The last that is deleted of each range.
-    deleted: Vec<Id>,
+struct Parts<'a> {
+    clients: BTreeMap<u64, Vec<Part<'a>>>,
+    /// Where each range of deletions begins, and its end.
+    deleted: Vec<(Id, u32)>,
 }
 
-struct Part {
+struct Part<'a> {
+    bytes: &'a [u8],
     clock: u32,
     end: u32,
     /// It is a gap.
@@ -36,11 +48,12 @@ struct Part {
     refers: [Option<Id>; 3],
 }
 
-impl<'a> Visitor<'a> for Parts {
+impl<'a> Visitor<'a> for Parts<'a> {
     fn structure(&mut self, structure: Struct<'a>) -> Result<(), Fault> {
         let Id { client, clock } = structure.id;
         let end = clock.checked_add(structure.len).ok_or(Fault::Number)?;
-        let mut part = Part { clock, end, skips: false, refers: [None; 3] };
+        let bytes = structure.bytes;
+        let mut part = Part { bytes, clock, end, skips: false, refers: [None; 3] };
         match structure.kind {
             Kind::Gc => {}
             Kind::Skip => part.skips = true,
@@ -57,14 +70,13 @@ impl<'a> Visitor<'a> for Parts {
     }
 
     fn deletion(&mut self, from: Id, len: u32) -> Result<(), Fault> {
-        let clock = from.clock.checked_add(len.saturating_sub(1)).ok_or(Fault::Number)?;
-        self.deleted.push(Id { client: from.client, clock });
+        self.deleted.push((from, from.clock.checked_add(len).ok_or(Fault::Number)?));
         Ok(())
     }
 }
 
-impl Parts {
-    fn lacking(&self, known: impl Fn(u64) -> u32) -> Vec<u64> {
+impl Parts<'_> {
+    fn fit(&self, known: impl Fn(u64) -> u32) -> Fit {
         // Where each client is, and which part of it is next.
         let mut states: BTreeMap<_, _> =
             self.clients.keys().map(|client| (*client, (known(*client), 0))).collect();
@@ -102,10 +114,44 @@ impl Parts {
             turns.extend(come.iter().filter_map(|place| waiting.remove(place)).flatten());
         }
         let mut lacking: BTreeSet<_> = waiting.into_keys().map(|(client, _)| client).collect();
-        let ends = |client: u64| states.get(&client).map_or_else(|| known(client), |(end, _)| *end);
-        let deleted = self.deleted.iter().filter(|id| id.clock >= ends(id.client));
-        lacking.extend(deleted.map(|id| id.client));
-        lacking.into_iter().collect()
+        let ends = |client: u64| states.get(&client).map_or_else(|| known(client), |state| state.0);
+        let unknown = self.deleted.iter().filter(|(from, end)| *end > ends(from.client));
+        lacking.extend(unknown.map(|(from, _)| from.client));
+        let new = states.iter().filter(|(client, (end, _))| *end > known(**client));
+        let new: Vec<_> = new.map(|(client, (_, next))| (*client, *next)).collect();
+        let mut now = Vec::new();
+        put_var_uint(&mut now, new.len() as u64);
+        for (client, next) in &new {
+            let behind = known(*client);
+            let parts: Vec<_> =
+                self.clients[client][..*next].iter().filter(|part| part.end > behind).collect();
+            put_var_uint(&mut now, parts.len() as u64);
+            put_var_uint(&mut now, *client);
+            put_var_uint(&mut now, parts.first().map_or(0, |part| u64::from(part.clock)));
+            parts.iter().for_each(|part| now.extend(part.bytes));
+        }
+        self.put_deletions(ends, &mut now);
+        Fit { now, grows: !new.is_empty(), lacking: lacking.into_iter().collect() }
+    }
+
+    /// Those of what is there.
+    fn put_deletions(&self, ends: impl Fn(u64) -> u32, now: &mut Vec<u8>) {
+        let mut clients: BTreeMap<u64, Vec<(u32, u32)>> = BTreeMap::new();
+        for (from, end) in &self.deleted {
+            let end = ends(from.client).min(*end);
+            if end > from.clock {
+                clients.entry(from.client).or_default().push((from.clock, end - from.clock));
+            }
+        }
+        put_var_uint(now, clients.len() as u64);
+        for (client, ranges) in clients {
+            put_var_uint(now, client);
+            put_var_uint(now, ranges.len() as u64);
+            for (clock, len) in ranges {
+                put_var_uint(now, u64::from(clock));
+                put_var_uint(now, u64::from(len));
+            }
+        }
     }
 }
 
@@ -121,7 +167,7 @@ mod tests {
     fn lacks(update: &[u8], known: &[(u64, u32)]) -> Vec<u64> {
         let known =
             |client| known.iter().find(|known| known.0 == client).map_or(0, |known| known.1);
-        lacking(update, known).unwrap()
+        fit(update, known).unwrap().lacking
     }
 
     #[test]
@@ -156,5 +202,22 @@ mod tests {
         assert!(lacks(&skips, &[(1, 4)]).is_empty());
         let itself = [1, 1, 1, 0, 0x84, 1, 0, 1, b'A', 0];
         assert_eq!(lacks(&itself, &[]), [1], "it stands beside itself");
+    }
+
+    #[test]
+    fn what_can_be_applied_is_an_update_of_its_own() {
+        // Behind each other: "A", a gap, and "B"; the deletion of "A" and of what is not there.
+        let update = [
+            &[1, 3, 1, 0][..],
+            &[4, 1, 1, b't', 1, b'A', 10, 2, 4, 1, 1, b't', 1, b'B'],
+            &[1, 1, 2, 0, 1, 2, 4],
+        ];
+        let fitting = fit(&update.concat(), |_| 0).unwrap();
+        let now = [&A[..A.len() - 1], &[1, 1, 1, 0, 1]].concat();
+        assert_eq!(fitting, Fit { now, grows: true, lacking: vec![1] });
+        let fitting = fit(&update.concat(), |_| 3).unwrap();
+        let now = vec![1, 1, 1, 3, 4, 1, 1, b't', 1, b'B', 1, 1, 2, 0, 1, 2, 2];
+        assert_eq!(fitting, Fit { now, grows: true, lacking: vec![1] });
+        assert_eq!(fit(A, |_| 1).unwrap(), Fit { now: vec![0, 0], grows: false, lacking: vec![] });
     }
 }

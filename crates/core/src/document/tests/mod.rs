@@ -373,3 +373,17 @@ fn a_page_of_many_paragraphs_is_not_deep() {
     let all = Document::prepare(&document.encode(), &limits()).unwrap();
     assert_eq!(all.levels, 2);
 }
+
+#[test]
+fn a_document_with_a_document_in_it_is_forgotten_like_any_other() {
+    let (ada, mut document) = (Author::new(1), Document::new());
+    let inner = engine::doc(5);
+    ada.doc.get_or_insert_map("map").insert(&mut ada.doc.transact_mut(), "inner", inner);
+    let update = ada.doc.transact().encode_diff_v1(&StateVector::default());
+    commit(&mut document, "ada", &update);
+    let Body::Open(open) = &document.body else { panic!("it is open") };
+    let held = open.document();
+    document.rest();
+    assert!(!engine::has_documents(&held), "nothing holds it any more");
+    assert_eq!(document.encode().len(), update.len());
+}

@@ -377,7 +377,8 @@ impl Engine {
         for session in keys.collect::<Vec<_>>() {
             let message = match self.dialect(session) {
                 Dialect::Json => None,
-                Dialect::Yjs => Some(nobody.clone()),
+                // Nothing is said to who has not been let in.
+                Dialect::Yjs => self.open_papers(session).next().map(|_| nobody.clone()),
                 Dialect::Hocuspocus => self.nothing_new(session),
             };
             let send = message.map(|message| Effect::SendBinary { session, message });
