@@ -59,7 +59,7 @@ export class Document {
   readonly #parts = new Parts()
   /** There was nothing here when the server was asked. */
   #fresh = false
-  #timer: unknown = null
+  #timer: unknown
   /** Before this moment, what was refused for good is not tried again, behind the next edit. */
   #later = 0
   /** How many were refused in a row. */
@@ -74,7 +74,6 @@ export class Document {
       if (origin !== this) this.#edited(update)
     }
     this.doc.on('update', edited)
-    const { state } = channel.status.current
     channel.raw = true
     channel.plugin = frame => this.#take(frame)
     this.#ends = [
@@ -84,7 +83,7 @@ export class Document {
       () => { channel.plugin = undefined },
     ]
     channel.last = null
-    if (state === 'live') {
+    if (channel.status.current.state === 'live') {
       // Rights and whereabouts were told when somebody else joined. As for the first who asks for presence, the
       // channel is left and joined again.
       channel.presence.told = false
@@ -159,12 +158,11 @@ export class Document {
   }
 
   #take(frame: Frame): void {
-    const { type } = frame
+    const { type, write, awareness } = frame
     if (type === 'document') this.#hear(this.#parts.take(frame))
     else if (type === 'awareness') this.peers?.take(frame.states)
     else if (type === 'reset') this.#reset()
     else if (type === 'access') {
-      const { write, awareness } = frame
       this.access.set({ write, awareness })
       this.#allow()
       if (!write) this.#hush()
@@ -276,7 +274,7 @@ export class Document {
 
   #wait(): void {
     this.#host.runtime.clearTimeout(this.#timer)
-    this.#timer = null
+    this.#timer = undefined
   }
 
   #reset(): void {
