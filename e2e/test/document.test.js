@@ -52,6 +52,10 @@ demo('two write a document at once, and see each other', async ({ guest }) => {
   await has(bob, 'the cursor of ada', bob.carets, ['Ada'])
   await has(ada, 'the cursor of bob', ada.carets, ['Bob'])
   for (const one of [ada, bob]) await has(one, 'the text', one.text, text)
+  await shot(ada, 'cursor-light')
+  await bob.page.emulateMedia({ colorScheme: 'dark' })
+  await shot(bob, 'cursor-dark')
+  await bob.page.emulateMedia({ colorScheme: 'light' })
   assert.equal(await bob.page.locator('.cm-theirs').first().textContent(), 'Plan for Monday')
 
   await ada.add('buy milk')

@@ -252,14 +252,13 @@ export class Document {
   /** A question, or else an update, was not answered as it should be. */
   #failed(error: TidingsError, question = false): void {
     const { code, retryable, retryAfterMs = 0 } = error
-    const { runtime } = this.#host
     if (this.over) return
     this.#dirty ||= !question
     this.#hush()
     if (code === 'document_reset') return this.#reset()
     // After the others a new subscription begins with a question; or there is none.
     if (!/network|closed|subscribed/.test(code)) {
-      this.#later = runtime.now() + Math.max(retryAfterMs, Math.min(RETRY_MAX, RETRY * 2 ** this.#trouble++))
+      this.#later = this.#host.runtime.now() + Math.max(retryAfterMs, Math.min(RETRY_MAX, RETRY * 2 ** this.#trouble++))
       if (!question) this.#is({ state: 'synced', refused: error })
       else if (!retryable) this.#is({ state: 'failed', cause: error })
       if (retryable) this.#again()
