@@ -15,7 +15,12 @@ async function writer(guest, name, options = {}) {
     editor: page.getByRole('textbox', { name: 'Text of the document' }),
     todo: page.getByRole('textbox', { name: 'What is to do' }),
     state: page.locator('.pill'),
-    text: () => page.locator('.cm-line').allTextContents().then(lines => lines.join('\n')),
+    /** Without the names of those who write in it. */
+    text: () => page.locator('.cm-content').evaluate(content => {
+      const copy = content.cloneNode(true)
+      copy.querySelectorAll('.cm-caret').forEach(caret => caret.remove())
+      return [...copy.querySelectorAll('.cm-line')].map(line => line.textContent).join('\n')
+    }),
     todos: () => page.locator('.todos li').allInnerTexts(),
     carets: () => page.locator('.cm-caret-name').allTextContents(),
     async add(what) {
@@ -46,13 +51,11 @@ demo('two write a document at once, and see each other', async ({ guest }) => {
   const text = 'Our Plan for Monday\nFirst coffee. Then the rest.'
   await has(bob, 'the cursor of ada', bob.carets, ['Ada'])
   await has(ada, 'the cursor of bob', ada.carets, ['Bob'])
-  // Without the names of those who write in it.
-  const plain = one => one.page.locator('.cm-content').evaluate(content => {
-    const copy = content.cloneNode(true)
-    copy.querySelectorAll('.cm-caret').forEach(caret => caret.remove())
-    return [...copy.querySelectorAll('.cm-line')].map(line => line.textContent).join('\n')
-  })
-  for (const one of [ada, bob]) await has(one, 'the text', () => plain(one), text)
+  for (const one of [ada, bob]) await has(one, 'the text', one.text, text)
+  await shot(ada, 'cursor-light')
+  await bob.page.emulateMedia({ colorScheme: 'dark' })
+  await shot(bob, 'cursor-dark')
+  await bob.page.emulateMedia({ colorScheme: 'light' })
   assert.equal(await bob.page.locator('.cm-theirs').first().textContent(), 'Plan for Monday')
 
   await ada.add('buy milk')

@@ -59,7 +59,7 @@ export class Document {
   readonly #parts = new Parts()
   /** There was nothing here when the server was asked. */
   #fresh = false
-  #timer: unknown = null
+  #timer: unknown
   /** Before this moment, what was refused for good is not tried again, behind the next edit. */
   #later = 0
   /** How many were refused in a row. */
@@ -74,7 +74,6 @@ export class Document {
       if (origin !== this) this.#edited(update)
     }
     this.doc.on('update', edited)
-    const { state } = channel.status.current
     channel.raw = true
     channel.plugin = frame => this.#take(frame)
     this.#ends = [
@@ -84,7 +83,7 @@ export class Document {
       () => { channel.plugin = undefined },
     ]
     channel.last = null
-    if (state === 'live') {
+    if (channel.status.current.state === 'live') {
       // Rights and whereabouts were told when somebody else joined. As for the first who asks for presence, the
       // channel is left and joined again.
       channel.presence.told = false
@@ -159,12 +158,11 @@ export class Document {
   }
 
   #take(frame: Frame): void {
-    const { type } = frame
+    const { type, write, awareness } = frame
     if (type === 'document') this.#hear(this.#parts.take(frame))
     else if (type === 'awareness') this.peers?.take(frame.states)
     else if (type === 'reset') this.#reset()
     else if (type === 'access') {
-      const { write, awareness } = frame
       this.access.set({ write, awareness })
       this.#allow()
       if (!write) this.#hush()
@@ -254,14 +252,13 @@ export class Document {
   /** A question, or else an update, was not answered as it should be. */
   #failed(error: TidingsError, question = false): void {
     const { code, retryable, retryAfterMs = 0 } = error
-    const { runtime } = this.#host
     if (this.over) return
     this.#dirty ||= !question
     this.#hush()
     if (code === 'document_reset') return this.#reset()
     // After the others a new subscription begins with a question; or there is none.
     if (!/network|closed|subscribed/.test(code)) {
-      this.#later = runtime.now() + Math.max(retryAfterMs, Math.min(RETRY_MAX, RETRY * 2 ** this.#trouble++))
+      this.#later = this.#host.runtime.now() + Math.max(retryAfterMs, Math.min(RETRY_MAX, RETRY * 2 ** this.#trouble++))
       if (!question) this.#is({ state: 'synced', refused: error })
       else if (!retryable) this.#is({ state: 'failed', cause: error })
       if (retryable) this.#again()
@@ -276,7 +273,7 @@ export class Document {
 
   #wait(): void {
     this.#host.runtime.clearTimeout(this.#timer)
-    this.#timer = null
+    this.#timer = undefined
   }
 
   #reset(): void {
