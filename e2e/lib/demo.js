@@ -14,8 +14,8 @@ after(() => browser?.close())
  * Where the demo is: at the server's own address, or, while one works on it, at that of
  * `web/serve.mjs` (in `DEMO`), which is told of the server.
  */
-function addressOf(server, room, transport) {
-  const url = new URL(process.env.DEMO ?? server.origin)
+function addressOf(server, room, transport, path) {
+  const url = new URL(path, process.env.DEMO ?? server.origin)
   if (process.env.DEMO) url.searchParams.set('server', new URL(server.url).origin)
   if (transport) url.searchParams.set('transport', transport)
   url.hash = room
@@ -32,8 +32,8 @@ export function demo(name, run, { config } = {}) {
       browser ??= await launch()
       await run({
         server,
-        /** `token`: whose page it is, else an anonymous user's. `beside`: in the same browser profile. */
-        async guest(name, { room = '', transport, connects = true, token = null, beside, ...options } = {}) {
+        /** `path`: of another page than the chat. `token`: whose page it is, else an anonymous user's. `beside`: in the same browser profile. */
+        async guest(name, { room = '', path = '/', transport, connects = true, token = null, beside, ...options } = {}) {
           const context = beside?.page.context() ?? await browser.newContext({ viewport: WIDE, ...options })
           await context.addInitScript(([name, token]) => {
             if (location.href === 'about:blank') return   // has no storage
@@ -42,7 +42,7 @@ export function demo(name, run, { config } = {}) {
           }, [name, token])
           const guest = new Guest(name, await context.newPage())
           guests.push(guest)
-          await guest.page.goto(addressOf(server, room, transport))
+          await guest.page.goto(addressOf(server, room, transport, path))
           if (connects) await guest.connected()
           return guest
         },

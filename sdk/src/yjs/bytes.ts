@@ -1,3 +1,5 @@
+import type { Frame } from '../wire/frames.js'
+
 /** As `String.fromCharCode` takes them at once. */
 const CHUNK = 0x8000
 
@@ -17,4 +19,17 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length
   }
   return all
+}
+
+/** Updates that come in parts. One is applied as a whole: in between Yjs would tidy up what looks superfluous. */
+export class Parts {
+  #parts: Uint8Array[] = []
+
+  /** The update, with its last part; `null` before. */
+  take({ update, more }: Frame): Uint8Array | null {
+    this.#parts.push(fromBase64(update))
+    return more ? null : joined(this.#parts.splice(0))
+  }
+
+  clear(): void { this.#parts = [] }
 }

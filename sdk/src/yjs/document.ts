@@ -6,7 +6,7 @@ import type { Host } from '../host.js'
 import { Listeners, report, Value } from '../observable.js'
 import type { ChannelStatus, Unsubscribe } from '../types.js'
 import { json, type Frame } from '../wire/frames.js'
-import { fromBase64, joined, toBase64 } from './bytes.js'
+import { fromBase64, Parts, toBase64 } from './bytes.js'
 import { lacks, type Vector } from './lacks.js'
 import { Peers } from './peers.js'
 import type { DocumentAccess, DocumentStatus } from './types.js'
@@ -55,11 +55,11 @@ export class Document {
   #told: Uint8Array[] | null = null
   #stored: Vector = new Map()
   /** The parts so far of the answer, and of an update of somebody else. */
-  #answer: Uint8Array[] = []
-  #parts: Uint8Array[] = []
+  readonly #answer = new Parts()
+  readonly #parts = new Parts()
   /** There was nothing here when the server was asked. */
   #fresh = false
-  #timer: unknown = null
+  #timer: unknown
   /** Before this moment, what was refused for good is not tried again, behind the next edit. */
   #later = 0
   /** How many were refused in a row. */
@@ -74,7 +74,6 @@ export class Document {
       if (origin !== this) this.#edited(update)
     }
     this.doc.on('update', edited)
-    const { state } = channel.status.current
     channel.raw = true
     channel.plugin = frame => this.#take(frame)
     this.#ends = [
@@ -84,7 +83,7 @@ export class Document {
       () => { channel.plugin = undefined },
     ]
     channel.last = null
-    if (state === 'live') {
+    if (channel.status.current.state === 'live') {
       // Rights and whereabouts were told when somebody else joined. As for the first who asks for presence, the
       // channel is left and joined again.
       channel.presence.told = false
@@ -97,6 +96,8 @@ export class Document {
   /** One more who needs it. */
   hold(awareness: Awareness | null | undefined): void {
     if (!this.#holders++ && awareness !== null) {
+      // Who asks for presence is told where everybody is.
+      this.#ends.push(this.#channel.presence.count.subscribe(() => {}))
       this.peers = new Peers(awareness ?? new Awareness(this.doc), !awareness, this.#channel.name, this.#host)
       this.#allow()
     }
@@ -130,7 +131,7 @@ export class Document {
   #pause(): void {
     this.#turn++
     this.#told = null
-    this.#parts = []
+    this.#parts.clear()
     this.#wait()
     this.#hush()
     this.peers?.close()
@@ -157,12 +158,11 @@ export class Document {
   }
 
   #take(frame: Frame): void {
-    const { type } = frame
-    if (type === 'document') this.#hear(frame, this.#parts)
+    const { type, write, awareness } = frame
+    if (type === 'document') this.#hear(this.#parts.take(frame))
     else if (type === 'awareness') this.peers?.take(frame.states)
     else if (type === 'reset') this.#reset()
     else if (type === 'access') {
-      const { write, awareness } = frame
       this.access.set({ write, awareness })
       this.#allow()
       if (!write) this.#hush()
@@ -186,7 +186,7 @@ export class Document {
     this.#wait()
     this.#hush()
     this.#told = []
-    this.#answer = []
+    this.#answer.clear()
     this.#fresh = !this.doc.store.clients.size
     if (!this.synced.current) this.#is({ state: 'syncing' })
     this.#host.link.commands.push({
@@ -201,7 +201,8 @@ export class Document {
   #answered(frame: Frame): void {
     this.#epoch = frame.epoch
     this.#stored = decodeStateVector(fromBase64(frame.vector))
-    if (!this.#hear(frame, this.#answer)) return
+    this.#hear(this.#answer.take(frame))
+    if (frame.more) return
     if (!this.#fresh || this.#dirty) this.#dirty = lacks(this.doc, this.#stored, this.#told!)
     this.#told = null
     this.#known = true
@@ -214,18 +215,14 @@ export class Document {
     this.#pump()
   }
 
-  /** Takes a part of an update; with the last, it is applied: several would be tidied up in between. Whether it was the last. */
-  #hear({ update, more }: Frame, parts: Uint8Array[]): boolean {
-    parts.push(fromBase64(update))
-    if (more) return false
-    const whole = joined(parts.splice(0))
-    this.#told?.push(whole)
+  #hear(update: Uint8Array | null): void {
+    if (!update) return
+    this.#told?.push(update)
     try {
-      applyUpdate(this.doc, whole, this)
+      applyUpdate(this.doc, update, this)
     } catch (error) { // Of an observer: the update was applied.
       report(error)
     }
-    return true
   }
 
   #edited(update: Uint8Array): void {
@@ -255,14 +252,13 @@ export class Document {
   /** A question, or else an update, was not answered as it should be. */
   #failed(error: TidingsError, question = false): void {
     const { code, retryable, retryAfterMs = 0 } = error
-    const { runtime } = this.#host
     if (this.over) return
     this.#dirty ||= !question
     this.#hush()
     if (code === 'document_reset') return this.#reset()
     // After the others a new subscription begins with a question; or there is none.
     if (!/network|closed|subscribed/.test(code)) {
-      this.#later = runtime.now() + Math.max(retryAfterMs, Math.min(RETRY_MAX, RETRY * 2 ** this.#trouble++))
+      this.#later = this.#host.runtime.now() + Math.max(retryAfterMs, Math.min(RETRY_MAX, RETRY * 2 ** this.#trouble++))
       if (!question) this.#is({ state: 'synced', refused: error })
       else if (!retryable) this.#is({ state: 'failed', cause: error })
       if (retryable) this.#again()
@@ -277,7 +273,7 @@ export class Document {
 
   #wait(): void {
     this.#host.runtime.clearTimeout(this.#timer)
-    this.#timer = null
+    this.#timer = undefined
   }
 
   #reset(): void {

@@ -6,7 +6,7 @@ import { fake, settle, type Clock, type Line, type Sent } from './fake.js'
 
 export const PLAN = 'doc:plan'
 
-interface Session { user: string; joined: boolean; parts: Uint8Array[]; write: boolean; awareness: boolean }
+interface Session { user: string; joined: boolean; hears: boolean; parts: Uint8Array[]; write: boolean; awareness: boolean }
 
 export class Server {
   doc = new Y.Doc()
@@ -81,7 +81,7 @@ export class Server {
   }
 
   #hear(line: Line, user: string, frame: Sent): void {
-    const session = this.#sessions.get(line) ?? { user, joined: false, parts: [], ...this.rights }
+    const session = this.#sessions.get(line) ?? { user, joined: false, hears: false, parts: [], ...this.rights }
     if (frame.type === 'hello') this.#sessions.set(line, session)
     const answer = (): void => {
       if (this.#sessions.get(line) !== session) return
@@ -102,6 +102,7 @@ export class Server {
     if (frame.since) return refuse('bad_request')
     if (type === 'subscribe') {
       session.joined = true
+      session.hears = !!frame.presence
       line.tell({ type: 'subscribed', id, channel, epoch: 'e', offset: this.offset, recovered: false })
       this.#access(line, session)
     } else if (type === 'unsubscribe') {
@@ -152,13 +153,13 @@ export class Server {
     if (state) this.#where.set(client, one)
     else this.#where.delete(client)
     line.tell({ type: 'noted', id })
-    for (const [other, { joined, awareness }] of this.#sessions) {
-      if (joined && awareness && other !== line) other.tell({ type: 'awareness', channel, states: [one] })
+    for (const [other, { joined, hears, awareness }] of this.#sessions) {
+      if (joined && hears && awareness && other !== line) other.tell({ type: 'awareness', channel, states: [one] })
     }
   }
 
-  #access(line: Line, { write, awareness }: Session): void {
+  #access(line: Line, { write, awareness, hears }: Session): void {
     line.tell({ type: 'access', channel: PLAN, write, awareness })
-    if (awareness && this.#where.size) line.tell({ type: 'awareness', channel: PLAN, states: [...this.#where.values()] })
+    if (awareness && hears && this.#where.size) line.tell({ type: 'awareness', channel: PLAN, states: [...this.#where.values()] })
   }
 }

@@ -127,8 +127,8 @@ fn container(
 /// JSON Pointer, empty for the root itself.
 ///
 /// # Errors
-/// [`EditFault::Refused`] for the first edit that cannot be made: behind the end of the text, in the
-/// middle of a character, more edits than are made at once.
+/// [`EditFault::Refused`] for the first edit that cannot be made: behind the end of the text, in
+/// the middle of a character, more edits than are made at once.
 pub fn edit_text(
     state: &[u8],
     name: &str,

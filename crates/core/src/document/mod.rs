@@ -85,6 +85,13 @@ impl Prepared {
         self.update.is_empty()
     }
 
+    /// Whose structs are in it, and where they end.
+    fn ends(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.structs.iter().map(|(client, ranges)| {
+            (client.get(), ranges.iter().map(|range| range.end).max().unwrap_or(0))
+        })
+    }
+
     /// Whether there is anything in it but deletions.
     pub fn inserts(&self) -> bool {
         self.structs.client_ids().next().is_some()
@@ -273,7 +280,7 @@ impl Document {
         if vector.is_empty() {
             return Ok(self.encode());
         }
-        let update = self.open().and_then(|open| open.missing(vector));
+        let update = self.open().and_then(|open| open.missing(&vector));
         update.map_err(|Broken| Fault::Invalid)
     }
 
@@ -314,7 +321,7 @@ impl Document {
     /// How many clients have written into it.
     pub fn clients(&self) -> usize {
         match &self.body {
-            Body::Open(open) => open.clients().count(),
+            Body::Open(open) => open.count(),
             Body::Resting { clients, .. } => *clients,
         }
     }
@@ -370,7 +377,7 @@ impl Document {
     /// From here on it is another document, with nothing in it.
     pub fn reset(&mut self, epoch: Epoch) {
         let open = self.open();
-        let buried: BTreeSet<_> = open.map(|open| open.clients().collect()).unwrap_or_default();
+        let buried: BTreeSet<_> = open.map(|open| open.clients()).unwrap_or_default();
         self.buried.retain(|client| !buried.contains(client));
         self.buried.extend(buried);
         let over = self.buried.len().saturating_sub(BURIED_CLIENTS);
@@ -385,7 +392,7 @@ impl Document {
         let Body::Open(open) = &self.body else { return };
         let Ok(state) = open.encode() else { return };
         let vector = engine::encode_vector(&open.vector()).into();
-        let (clients, waiting) = (open.clients().count(), open.waiting());
+        let (clients, waiting) = (open.count(), open.waiting());
         (self.measured, self.grown) = (state.len() + length(&waiting), 0);
         self.replayed = Vec::new();
         self.body = Body::Resting { state, waiting, vector, clients };

@@ -47,7 +47,7 @@ impl Engine {
         self.settle(now);
     }
 
-    fn count_bad_frame(&mut self, key: SessionKey) {
+    pub(super) fn count_bad_frame(&mut self, key: SessionKey) {
         let max = self.config.limits.bad_frames;
         let Some(session) = self.session(key) else { return };
         session.bad_frames += 1;

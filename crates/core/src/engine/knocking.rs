@@ -12,6 +12,7 @@ use tidings_proto::{CloseCode, Command, CommandBody, ErrorCode, Frame};
 use super::Engine;
 use super::consulting::{About, Advice, Occasion, Pending, Verdict};
 use super::counters::CommandKind;
+use super::document::Dialect;
 use super::resuming::{Claim, Legacy};
 use super::types::{Effect, Now, SessionKey};
 use crate::identity::{Identity, TokenError};
@@ -200,10 +201,14 @@ impl Engine {
             return self.refresh_advised(now, key, (id, mark), identity, verdict);
         }
         let when_down = self.config.policy.hooks.connect.map(|rule| rule.when_down);
+        let is_provider = self.dialect(key) == Dialect::Hocuspocus;
         let Some(session) = self.session(key) else { return };
         session.knocks = false;
         let advice = match verdict {
             Verdict::Allow(advice) => advice,
+            Verdict::Deny(_) if matches!(then, Then::Editor) && is_provider => {
+                return self.deny_all(key);
+            }
             Verdict::Deny(denial) => return self.end_session(key, denial.close, None),
             Verdict::Failed if session.identity.is_some() && when_down == Some(WhenDown::Allow) => {
                 Advice::default()

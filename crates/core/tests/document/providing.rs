@@ -1,11 +1,11 @@
 //! Stock providers of Hocuspocus: many documents on one connection.
 
-use tidings_core::engine::Editor;
+use tidings_core::engine::{Advice, Denial, Editor, Verdict};
 use tidings_core::policy::Access;
 use tidings_core::store::StoreError;
-use tidings_proto::CloseCode;
 use tidings_proto::yjs::hocuspocus::{Frame, Message, decode, encode};
 use tidings_proto::yjs::sync::Sync;
+use tidings_proto::{CloseCode, ErrorCode};
 
 use crate::desk::{DOC, Desk, Who};
 use crate::writer::Writer;
@@ -152,8 +152,21 @@ fn what_is_refused_costs_one_document_and_what_passes_costs_the_connection() {
     desk.store(&Err(StoreError::Full));
     assert!(desk.closed(ada).is_some_and(CloseCode::reconnect));
     let mallory = socket(&mut desk);
-    say(&mut desk, mallory, DOC, token("mallory"));
-    assert_eq!(desk.closed(mallory), Some(CloseCode::TokenRefused));
+    attach(&mut desk, mallory, DOC, "mallory", &plan);
+    assert_eq!(listen(&mut desk, mallory, &at), ["denied the token is refused"]);
+    assert_eq!(desk.closed(mallory), None, "it may have another one");
+    attach(&mut desk, mallory, DOC, "ada", &plan);
+    assert!(listen(&mut desk, mallory, &at).contains(&"synced".to_owned()));
+    let guesser = socket(&mut desk);
+    for _ in 0..16 {
+        say(&mut desk, guesser, DOC, token("mallory"));
+    }
+    assert_eq!(desk.closed(guesser), Some(CloseCode::BadFrame));
+    let nobody = socket(&mut desk);
+    say(&mut desk, nobody, DOC, token(""));
+    assert_eq!(listen(&mut desk, nobody, &at), ["denied a token is needed"]);
+    desk.pass(11_000);
+    assert_eq!(desk.closed(nobody), Some(CloseCode::HelloTimeout));
     let noise = socket(&mut desk);
     desk.send(noise, b"\xff\xff\xff");
     assert_eq!(desk.closed(noise), Some(CloseCode::BadFrame));
@@ -173,4 +186,42 @@ fn a_provider_hears_something_in_time() {
         desk.pass(25_000);
         assert!(!desk.got(ada).is_empty());
     }
+}
+
+#[test]
+fn version_2_without_a_token_is_who_its_connection_says() {
+    let mut desk = Desk::with(2, |_, _| {});
+    let plan = Writer::new(1);
+    // One of them is on the document's shard, the other moves there.
+    for _ in 0..2 {
+        let ada = desk.editor("ada", Editor::Hocuspocus);
+        say(&mut desk, ada, DOC, Message::Sync(Sync::Step1(&plan.vector())));
+        let told = listen(&mut desk, ada, &[(DOC, &plan)]);
+        assert_eq!(told, ["readonly false", "synced", "stored true"]);
+        say(&mut desk, ada, DOC, Message::Close(""));
+        say(&mut desk, ada, DOC, Message::Awareness(&[0]));
+        assert!(listen(&mut desk, ada, &[(DOC, &plan)]).is_empty(), "it is closed");
+        desk.leave(ada);
+    }
+    let ada = desk.editor("ada", Editor::Hocuspocus);
+    say(&mut desk, ada, DOC, Message::Sync(Sync::Step1(&plan.vector())));
+    let told = listen(&mut desk, ada, &[(DOC, &plan)]);
+    assert_eq!(told, ["readonly false", "synced", "stored true"]);
+    let mut desk = Desk::ruled(|policy| {
+        policy.anonymous = true;
+        policy.hooks.connect = Some(tidings_core::policy::ConnectRule::default());
+    });
+    desk.reconfigure(|_, policy| {
+        (policy.subscribe, policy.publish) = (Access::Anyone, Access::Anyone);
+    });
+    let nobody = socket(&mut desk);
+    say(&mut desk, nobody, DOC, Message::Sync(Sync::Step1(&plan.vector())));
+    let denial = Denial { code: ErrorCode::Forbidden, close: CloseCode::Forbidden, message: None };
+    desk.advise(Verdict::Deny(denial));
+    let told = listen(&mut desk, nobody, &[(DOC, &plan)]);
+    assert_eq!(told, ["denied the application does not allow this"]);
+    attach(&mut desk, nobody, DOC, "ada", &plan);
+    desk.advise(Verdict::Allow(Advice::default()));
+    let told = listen(&mut desk, nobody, &[(DOC, &plan)]);
+    assert_eq!(told, ["readonly false", "synced", "stored true"]);
 }

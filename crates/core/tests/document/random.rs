@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
+use tidings_core::engine::Editor;
 use tidings_core::store::StoreError;
+use tidings_proto::yjs::hocuspocus::{Frame, Message as Provided, decode, encode};
 use tidings_proto::yjs::sync::{self, Message, Sync};
 use tidings_proto::{Epoch, to_base64};
 use yrs::updates::decoder::Decode;
@@ -26,11 +28,20 @@ impl Chance {
     }
 }
 
+const WAYS: [By; 3] = [By::Hocuspocus, By::Frames, By::Yjs];
+
+/// How somebody is connected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Frames,
+    Hocuspocus,
+    Yjs,
+}
+
 /// Somebody who writes.
 struct Author {
     client: u64,
-    /// By an editor of `y-websocket`, or by frames.
-    edits: bool,
+    by: By,
     writer: Writer,
     who: Option<Who>,
     next: u64,
@@ -38,23 +49,31 @@ struct Author {
     parts: Vec<u8>,
     /// How far its own clock was with each `merge` that is under way.
     under_way: HashMap<u64, u32>,
+    /// How far it was with those of which one was confirmed.
+    confirmed: u32,
     /// How far it was with the newest one that was acknowledged.
     acknowledged: u32,
 }
 
 impl Author {
-    fn new(client: u64, edits: bool) -> Self {
+    fn new(client: u64, by: By) -> Self {
         let (writer, under_way) = (Writer::new(client), HashMap::new());
         Self {
             client,
-            edits,
+            by,
             writer,
             who: None,
             next: 100,
             parts: Vec::new(),
             under_way,
+            confirmed: 0,
             acknowledged: 0,
         }
+    }
+
+    fn forget(&mut self) {
+        self.under_way.clear();
+        self.confirmed = 0;
     }
 
     fn clock(&self) -> u32 {
@@ -75,24 +94,38 @@ impl Author {
 
     fn tell(&mut self, desk: &mut Desk, update: &[u8]) {
         let Some(who) = self.who else { return };
-        if self.edits {
-            desk.send(who, &sync::update(update));
-            return;
-        }
         self.next += 1;
-        self.under_way.insert(self.next, self.clock());
-        desk.say(who, &merge(self.next, update));
+        let id = self.next;
+        match self.by {
+            By::Yjs => desk.send(who, &sync::update(update)),
+            By::Hocuspocus => {
+                self.under_way.insert(id, self.clock());
+                desk.send(who, &encode(DOC, Provided::Sync(Sync::Update(update))));
+            }
+            By::Frames => {
+                self.under_way.insert(id, self.clock());
+                desk.say(who, &merge(id, update));
+            }
+        }
     }
 
     fn come(&mut self, desk: &mut Desk) {
         if self.who.is_some() {
             return;
         }
-        if self.edits {
+        if self.by == By::Yjs {
             let who = desk.yjs("editor");
             self.who = Some(who);
-            desk.send(who, &sync::step1(&self.writer.vector()));
-            return;
+            return desk.send(who, &sync::step1(&self.writer.vector()));
+        }
+        if self.by == By::Hocuspocus {
+            let who = desk.editor_without_token(Editor::Hocuspocus);
+            self.who = Some(who);
+            // What it will be asked for counts from the beginning.
+            self.under_way.insert(0, self.clock());
+            desk.send(who, &encode(DOC, Provided::Token { token: "provider", version: None }));
+            let vector = self.writer.vector();
+            return desk.send(who, &encode(DOC, Provided::Sync(Sync::Step1(&vector))));
         }
         let who = desk.user("session");
         self.who = Some(who);
@@ -105,7 +138,7 @@ impl Author {
         if let Some(who) = self.who.take() {
             self.listen(desk, who);
             desk.leave(who);
-            self.under_way.clear();
+            self.forget();
         }
     }
 
@@ -115,7 +148,7 @@ impl Author {
         let heard = self.listen(desk, who);
         if desk.closed(who).is_some() {
             self.who = None;
-            self.under_way.clear();
+            self.forget();
         }
         heard
     }
@@ -124,6 +157,10 @@ impl Author {
         let mut heard = false;
         for message in desk.got(who) {
             heard = true;
+            if self.by == By::Hocuspocus {
+                self.provided(desk, who, &message);
+                continue;
+            }
             for message in sync::decode(&message) {
                 match message.unwrap() {
                     Message::Sync(Sync::Step1(vector)) => {
@@ -139,6 +176,30 @@ impl Author {
             self.frame(desk, &frame);
         }
         heard
+    }
+
+    fn provided(&mut self, desk: &mut Desk, who: Who, message: &[u8]) {
+        let Ok(Frame::Document(_, word)) = decode(message) else { panic!("{message:?}") };
+        match word {
+            Provided::Sync(Sync::Step1(vector)) => {
+                self.confirmed = self.clock();
+                let update = self.writer.since(vector);
+                desk.send(who, &encode(DOC, Provided::Sync(Sync::Step2(&update))));
+            }
+            Provided::Sync(Sync::Step2(it) | Sync::Update(it)) => self.writer.take(it),
+            // One for each: providers count, and with none left all that they sent is stored.
+            Provided::SyncStatus(stored) => {
+                assert!(stored);
+                let oldest = *self.under_way.keys().min().unwrap();
+                let clock = self.under_way.remove(&oldest).unwrap_or_default();
+                self.confirmed = self.confirmed.max(clock);
+                if self.under_way.is_empty() {
+                    self.acknowledged = self.acknowledged.max(self.confirmed);
+                }
+            }
+            Provided::Denied(why) | Provided::Close(why) => panic!("{why}"),
+            _ => {}
+        }
     }
 
     fn frame(&mut self, desk: &mut Desk, frame: &Value) {
@@ -191,7 +252,8 @@ fn history(seed: u64, steps: u64) {
     let mut desk = Desk::with(shards, |limits, _| {
         limits.channel_idle = tidings_core::Period::secs(2);
     });
-    let mut authors: Vec<_> = (1..=4).map(|client| Author::new(client, client % 2 == 0)).collect();
+    let mut authors: Vec<_> =
+        (1..=4).map(|client| Author::new(client, WAYS[client as usize % 3])).collect();
     for _ in 0..steps {
         let which = usize::try_from(chance.below(4)).unwrap();
         match chance.below(100) {
@@ -209,7 +271,7 @@ fn history(seed: u64, steps: u64) {
                 desk.restart();
                 for author in &mut authors {
                     author.who = None;
-                    author.under_way.clear();
+                    author.forget();
                 }
                 let slow = std::mem::replace(&mut desk.slow, false);
                 check_disk(&mut desk, &authors, seed);
@@ -254,7 +316,8 @@ fn whatever_happens_all_have_the_same_in_the_end_and_nothing_acknowledged_is_los
 #[test]
 fn three_who_write_offline_for_an_hour_have_the_same_when_they_are_back() {
     let (mut desk, mut chance) = (Desk::new(), Chance(7));
-    let mut authors: Vec<_> = (1..=3).map(|client| Author::new(client, client == 2)).collect();
+    let mut authors: Vec<_> =
+        (1..=3).map(|client| Author::new(client, WAYS[client as usize % 3])).collect();
     authors.iter_mut().for_each(|author| author.come(&mut desk));
     authors[0].edit(&mut desk, &mut chance);
     settle(&mut desk, &mut authors);

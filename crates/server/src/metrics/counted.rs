@@ -159,6 +159,8 @@ impl Sample {
         self.counts.subscriptions += other.counts.subscriptions;
         self.counts.lost += other.counts.lost;
         self.counts.questions += other.counts.questions;
+        self.counts.documents += other.counts.documents;
+        self.counts.document_bytes += other.counts.document_bytes;
     }
 }
 

@@ -76,6 +76,8 @@ fn text(node: &Node, sum: &Sample) -> String {
     page.one(&table::SESSIONS, sum.counts.sessions);
     page.one(&table::LOST, sum.counts.lost);
     page.one(&table::CHANNELS, sum.counts.channels);
+    page.one(&table::DOCUMENTS, sum.counts.documents);
+    page.one(&table::DOCUMENT_BYTES, sum.counts.document_bytes);
     page.one(&table::SUBSCRIPTIONS, sum.counts.subscriptions);
     page.one(&table::TRACES, node.traces.load(Relaxed));
     page.each(&table::OPENED, counted::TRANSPORTS.into_iter().zip(sum.opened));
@@ -89,6 +91,8 @@ fn text(node: &Node, sum: &Sample) -> String {
     page.each(&table::PUBLISHED, kept);
     page.one(&table::DUPLICATES, engine.duplicates);
     page.one(&table::NOTIFICATIONS, engine.notifications);
+    page.one(&table::MERGED, engine.merged_bytes);
+    page.one(&table::SYNCED, engine.synced_bytes);
     page.each(&table::DELIVERED, [("history", engine.replayed), ("live", sum.delivered)]);
     page.one(&table::CONFLATED, engine.conflated);
     page.one(&table::BYTES_OUT, sum.bytes_out);

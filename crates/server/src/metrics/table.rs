@@ -64,6 +64,10 @@ metrics! {
         "Sessions whose connection was lost and that still wait for their client, about.";
     CHANNELS: Gauge "tidings_channels" "" []
         "Channels in memory.";
+    DOCUMENTS: Gauge "tidings_documents" "" []
+        "Documents in memory; they are among the channels.";
+    DOCUMENT_BYTES: Gauge "tidings_documents_memory_bytes" "bytes" []
+        "What these take, about. At `limits.documents` on one shard idle ones are put away, and then no more are opened.";
     SUBSCRIPTIONS: Gauge "tidings_subscriptions" "" []
         "Subscriptions of all sessions.";
     TRACES: Gauge "tidings_traces" "" []
@@ -95,6 +99,10 @@ metrics! {
         "Publishes that had been stored before: acknowledged again, and no second event.";
     NOTIFICATIONS: Counter "tidings_notifications_total" "" []
         "Notifications that were made: one for each user who was told.";
+    MERGED: Counter "tidings_documents_merged_bytes_total" "bytes" []
+        "Bytes of updates that became part of documents.";
+    SYNCED: Counter "tidings_documents_synced_bytes_total" "bytes" []
+        "Bytes of documents that were sent to whom they lacked: who opens them, or comes back.";
     DELIVERED: Counter "tidings_deliveries_total" "" ["source"]
         "Events and changes of presence queued for a subscriber: `live`, or out of `history` for one \
          that comes back or rewinds.";

@@ -64,26 +64,8 @@ impl Shard {
                     connection.paused.set(false);
                     connection.wake();
                 }),
-                Effect::Send { session, text } => self.with(session, |connection| {
-                    // An editor's protocol has no such frame; what it must know it is told by the
-                    // close code.
-                    if connection.wire.is_editor() {
-                        return;
-                    }
-                    if self.is_traced() {
-                        self.trace_sent(connection, session, &text);
-                    }
-                    connection.push(self.frame(connection, &text));
-                    self.touch(connection);
-                }),
-                Effect::SendBinary { session, message } => self.with(session, |connection| {
-                    if self.is_traced() {
-                        self.trace_editor(connection, session, ("out", message.len()));
-                    }
-                    connection.allow(message.len());
-                    connection.push(self.frame(connection, &message));
-                    self.touch(connection);
-                }),
+                Effect::Send { session, text } => self.send(session, &text),
+                Effect::SendBinary { session, message } => self.send_binary(session, &message),
                 Effect::SendProbing { session, text } => self.with(session, |connection| {
                     if self.is_traced() {
                         self.trace_sent(connection, session, &text);
@@ -96,6 +78,32 @@ impl Shard {
         }
         self.engine.borrow_mut().recycle(effects);
         self.settle_paces();
+    }
+
+    fn send(&self, session: SessionKey, text: &Bytes) {
+        self.with(session, |connection| {
+            // An editor's protocol has no such frame; what it must know it is told by the close
+            // code.
+            if connection.wire.is_editor() {
+                return;
+            }
+            if self.is_traced() {
+                self.trace_sent(connection, session, text);
+            }
+            connection.push(self.frame(connection, text));
+            self.touch(connection);
+        });
+    }
+
+    fn send_binary(&self, session: SessionKey, message: &Bytes) {
+        self.with(session, |connection| {
+            if self.is_traced() {
+                self.trace_editor(connection, session, ("out", message.len()));
+            }
+            connection.allow(message.len());
+            connection.push(self.frame(connection, message));
+            self.touch(connection);
+        });
     }
 
     pub(super) fn with(&self, session: SessionKey, act: impl FnOnce(&Rc<Connection>)) {

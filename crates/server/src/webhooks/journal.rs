@@ -355,8 +355,8 @@ impl Stream {
     }
 }
 
-/// Whether an event is told nobody: what is stored of it says where a user's browser is, or it is no
-/// event but a change of a document, which is not JSON.
+/// Whether an event is told nobody: what is stored of it says where a user's browser is, or it is
+/// no event but a change of a document, which is not JSON.
 fn is_secret(event: &Bytes) -> bool {
     event.starts_with(b"{\"type\":\"hidden\"") || !event.starts_with(b"{")
 }

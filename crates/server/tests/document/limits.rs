@@ -15,12 +15,12 @@ fn what_is_no_update_ends_the_connection_and_hurts_nobody_else() {
         sync(STEP1, &[0xff, 0xff, 0xff, 0xff, 0x0f, 1]),
         sync(9, &[]),
         vec![],
+        vec![],
         vec![77],
         vec![0],
         vec![0, 2, 200, 1],
         vec![1, 4, 1, 1, 1, 9],
     ] {
-        println!("{bad:02x?}");
         let mut eve = Editor::open(&server, "doc:plan").synced();
         eve.send(&bad).unwrap();
         eve.closed_with(4400);

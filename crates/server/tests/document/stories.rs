@@ -90,7 +90,8 @@ fn a_slow_reader_gets_a_document_that_is_longer_than_its_backlog() {
     let mut bob = Editor::open(&server, "doc:long");
     bob.until("bob has all", |bob| bob.text().len() == ada.text().len());
     assert_eq!(ada.text(), bob.text());
-    assert!(bob.longest < 300_000, "in pieces: {}", bob.longest);
+    // What is written while he opens it comes as it was written.
+    assert!(bob.longest < 450_000, "in pieces: {}", bob.longest);
     assert_eq!(server.metric("tidings_sessions_closed_total{code=\"4513\"}"), 0.0);
 }
 
@@ -121,6 +122,10 @@ fn editors_are_counted_and_listed() {
         (server.metric("tidings_connections{transport=\"editor\"}") < 1.5).then_some(())
     });
     assert_eq!(server.metric("tidings_sessions_opened_total{transport=\"editor\"}"), 2.0);
+    assert_eq!(server.metric("tidings_documents"), 1.0);
+    for metric in ["documents_memory_bytes", "documents_merged_bytes_total"] {
+        assert!(server.metric(&format!("tidings_{metric}")) > 0.0, "{metric}");
+    }
     let info = get(&server, "/info").ok();
     assert_eq!(info["kinds"]["doc"], "document");
     let channel = get(&server, "/channels/doc:plan").ok();

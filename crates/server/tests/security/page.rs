@@ -34,7 +34,7 @@ fn rows(page: &str) -> Vec<(&str, Vec<&str>)> {
     let rows = page.lines().filter_map(|line| {
         let cells: Vec<&str> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
         let number = *cells.first()?;
-        let letter = number.starts_with(['T', 'J', 'M']);
+        let letter = number.starts_with(['T', 'J', 'D', 'M']);
         (letter && number[1..].parse::<u8>().is_ok()).then(|| (number, *cells.last().unwrap()))
     });
     rows.map(|(number, cell)| (number, cell.split('`').skip(1).step_by(2).collect())).collect()
@@ -50,7 +50,7 @@ fn every_row_of_the_page_names_a_test_that_is_there() {
     assert!(all.len() > 300, "{} tests were found", all.len());
     let rows = rows(&page);
     let numbers: BTreeSet<String> = rows.iter().map(|(number, _)| (*number).to_owned()).collect();
-    let expected = [('T', 16), ('J', 11), ('M', 7)];
+    let expected = [('T', 16), ('J', 11), ('D', 7), ('M', 7)];
     let expected = expected.iter().flat_map(|(letter, last)| (1..=*last).map(move |n| (letter, n)));
     for (letter, number) in expected {
         assert!(numbers.contains(&format!("{letter}{number}")), "{letter}{number} has no row");

@@ -119,6 +119,9 @@ impl Engine {
         if !self.is_paper_open(key, &document) {
             return self.keep_early(key, &document, message);
         }
+        if message.is_empty() {
+            return self.editor_refused(key, &document, &malformed());
+        }
         for message in sync::decode(message) {
             let done = message.map_err(|_| malformed()).and_then(|message| match message {
                 Message::Sync(Sync::Step1(vector)) => self.editor_asks(key, &document, vector),
@@ -375,7 +378,8 @@ impl Engine {
         for session in keys.collect::<Vec<_>>() {
             let message = match self.dialect(session) {
                 Dialect::Json => None,
-                Dialect::Yjs => Some(nobody.clone()),
+                // Nothing is said to who has not been let in.
+                Dialect::Yjs => self.open_papers(session).next().map(|_| nobody.clone()),
                 Dialect::Hocuspocus => self.nothing_new(session),
             };
             let send = message.map(|message| Effect::SendBinary { session, message });

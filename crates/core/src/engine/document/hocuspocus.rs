@@ -54,9 +54,23 @@ impl Engine {
         if self.is_paper_open(key, &document) {
             return self.hear_hocuspocus(now, key, &document, word);
         }
-        let asked = self.session(key).and_then(|session| session.editing.as_ref());
-        if asked.is_some_and(|editing| editing.asked.contains(&document)) {
-            self.keep_early(key, &document, message);
+        let Some(editing) = self.session(key).and_then(|session| session.editing.as_ref()) else {
+            return;
+        };
+        // What it goes on to say about a document that was refused is nothing.
+        if editing.refused.contains(&document) {
+            return;
+        }
+        let is_asked = editing.asked.contains(&document);
+        // Behind its good-bye version 2 says once more that nobody is seen.
+        if !is_asked && !matches!(word, Message::Sync(_)) {
+            return;
+        }
+        // In front of what may move the session to another shard: it goes along.
+        self.keep_early(key, &document, message);
+        if !is_asked {
+            // Version 2 shows no token when it has none.
+            self.show_token(now, key, &document, "");
         }
     }
 
@@ -114,29 +128,28 @@ impl Engine {
             }
             editing.asked.push(document.clone());
         }
+        editing.refused.retain(|refused| refused != document);
         if knocks {
             // It is opened when the session is let in.
             return;
         }
         let token = Some(token).filter(|token| !token.is_empty());
-        if !is_open {
-            if rule.is_some() {
-                return self.knock(now, key, token, Then::Editor);
-            }
-            if token.is_some() && !named && !self.authenticate(now, key, token) {
-                return;
-            }
-            // A token of the connection's own has said who it is; the document's is looked at too.
-            if !named {
-                return self.let_editor_in(now, key);
-            }
+        let opaque = rule.is_some_and(|rule| rule.opaque);
+        if !is_open && !named && !opaque && !self.name_editor(now, key, document, token) {
+            return;
+        }
+        if !is_open && rule.is_some() {
+            return self.knock(now, key, token.filter(|_| opaque), Then::Editor);
+        }
+        if !is_open && !named {
+            return self.let_editor_in(now, key);
         }
         if let Some(token) = token
-            && !rule.is_some_and(|rule| rule.opaque)
+            && !opaque
             && let Err(why) = self.take_document_token(now, key, document, token)
         {
             self.shut_document(key, document);
-            return self.deny(key, document, &why);
+            return self.deny(key, document, why);
         }
         if !is_open {
             return self.let_editor_in(now, key);
@@ -151,21 +164,67 @@ impl Engine {
         self.open_asked(now, key, document);
     }
 
+    /// The first token says who the session is; without one it is nobody in particular. `false`: it
+    /// is refused, and another one may follow before the time for the first command is over.
+    fn name_editor(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        document: &Arc<str>,
+        token: Option<&str>,
+    ) -> bool {
+        let identity = match token {
+            Some(token) => match self.verify(now, token) {
+                Ok(identity) => identity,
+                Err(TokenError::Later) => {
+                    self.end_session(key, CloseCode::TokenExpired, None);
+                    return false;
+                }
+                Err(error) => {
+                    self.deny(key, document, refusal(&error));
+                    self.count_bad_frame(key);
+                    return false;
+                }
+            },
+            None if self.config.policy.anonymous => self.anonymous(now, key),
+            None => {
+                self.deny(key, document, "a token is needed");
+                self.count_bad_frame(key);
+                return false;
+            }
+        };
+        if let Some(session) = self.session(key) {
+            session.identity = Some(identity);
+        }
+        true
+    }
+
+    /// The backend does not let an editor in: each of its documents is refused.
+    pub(in crate::engine) fn deny_all(&mut self, key: SessionKey) {
+        let asked = self.session(key).and_then(|session| session.editing.as_ref());
+        let asked = asked.map(|editing| editing.asked.clone()).unwrap_or_default();
+        for document in asked {
+            self.deny(key, &document, "the application does not allow this");
+        }
+        if let Some(session) = self.session(key) {
+            session.identity = None;
+        }
+        self.read_on(key);
+        self.count_bad_frame(key);
+    }
+
     fn take_document_token(
         &mut self,
         now: Now,
         key: SessionKey,
         document: &Arc<str>,
         token: &str,
-    ) -> Result<(), String> {
-        let identity = self.verify(now, token).map_err(|error| match error {
-            TokenError::Refused(_) => "the token is refused".to_owned(),
-            other => other.to_string(),
-        })?;
-        let session = self.session(key).ok_or_else(String::new)?;
+    ) -> Result<(), &'static str> {
+        let identity = self.verify(now, token).map_err(|error| refusal(&error))?;
+        let session = self.session(key).ok_or("the session is over")?;
         let known = session.identity.as_ref().filter(|who| who.user == identity.user);
         let Some(expires) = known.map(|who| who.expires_at_ms) else {
-            return Err("the token is another user's".to_owned());
+            return Err("the token is another user's");
         };
         // The session lives as long as the token that lives longest.
         if expires.is_some_and(|at| identity.expires_at_ms.is_none_or(|new| new > at)) {
@@ -194,7 +253,19 @@ impl Engine {
 
     fn deny(&mut self, key: SessionKey, document: &Arc<str>, why: &str) {
         self.forget_document(key, document);
+        self.note_refused(key, document);
         self.hocuspocus(key, document, Message::Denied(why));
+    }
+
+    fn note_refused(&mut self, key: SessionKey, document: &Arc<str>) {
+        let max = self.config.limits.channels_per_session;
+        let Some(session) = self.session(key) else { return };
+        let Some(editing) = &mut session.editing else { return };
+        if !editing.refused.contains(document) {
+            editing.refused.push(document.clone());
+        }
+        let over = editing.refused.len().saturating_sub(max);
+        editing.refused.drain(..over);
     }
 
     /// A provider does not have a document open any more.
@@ -229,6 +300,7 @@ impl Engine {
         }
         let was_open = self.is_paper_open(key, document);
         self.forget_document(key, document);
+        self.note_refused(key, document);
         if was_open {
             self.hocuspocus(key, document, Message::Close(code.as_str()));
         } else {
@@ -284,5 +356,14 @@ impl Engine {
     pub(super) fn nothing_new(&self, key: SessionKey) -> Option<bytes::Bytes> {
         let document = self.open_papers(key).next()?;
         Some(encode(&document, Message::Awareness(&aware::encode(&[]))).into())
+    }
+}
+
+/// What a provider is told of its token.
+fn refusal(error: &TokenError) -> &'static str {
+    match error {
+        TokenError::Expired => "the token has expired",
+        TokenError::Later => "the token's key is not known yet",
+        TokenError::Refused(_) => "the token is refused",
     }
 }

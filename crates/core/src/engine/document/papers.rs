@@ -20,6 +20,8 @@ pub(crate) struct Editing {
     papers: Vec<Paper>,
     /// The documents that an editor has asked for; with [`Dialect::Yjs`] one.
     pub(super) asked: Vec<Arc<str>>,
+    /// Those of them that were refused.
+    pub(super) refused: Vec<Arc<str>>,
     /// What it has said of them before they were open.
     pub(super) early: Vec<(Arc<str>, Box<[u8]>)>,
     /// Tokens of its documents.

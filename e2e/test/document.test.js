@@ -1,0 +1,138 @@
+// The page /document: two who write at once, one who is away, and one who looks at it on a phone.
+import assert from 'node:assert/strict'
+import { isAccessible } from '../lib/axe.js'
+import { demo } from '../lib/demo.js'
+import { until } from '../lib/story.js'
+
+const SHOTS = process.env.SHOTS
+const shot = (guest, name) => SHOTS && guest.page.screenshot({ path: `${SHOTS}/${name}.png` })
+
+/** Ada's or bob's page with a document. */
+async function writer(guest, name, options = {}) {
+  const one = await guest(name, { connects: false, path: '/document', ...options })
+  const { page } = one
+  return Object.assign(one, {
+    editor: page.getByRole('textbox', { name: 'Text of the document' }),
+    todo: page.getByRole('textbox', { name: 'What is to do' }),
+    state: page.locator('.pill'),
+    /** Without the names of those who write in it. */
+    text: () => page.locator('.cm-content').evaluate(content => {
+      const copy = content.cloneNode(true)
+      copy.querySelectorAll('.cm-caret').forEach(caret => caret.remove())
+      return [...copy.querySelectorAll('.cm-line')].map(line => line.textContent).join('\n')
+    }),
+    todos: () => page.locator('.todos li').allInnerTexts(),
+    carets: () => page.locator('.cm-caret-name').allTextContents(),
+    async add(what) {
+      await this.todo.fill(what)
+      await this.todo.press('Enter')
+    },
+    saved: () => page.getByText('Saved', { exact: true }).waitFor(),
+  })
+}
+const has = (who, what, read, wanted) => until(`${who.name} has ${what}`, read, got => JSON.stringify(got) === JSON.stringify(wanted))
+
+demo('two write a document at once, and see each other', async ({ guest }) => {
+  const ada = await writer(guest, 'Ada')
+  await ada.saved()
+  await isAccessible(ada.page, 'empty')
+  await ada.editor.click()
+  await ada.page.keyboard.type('Plan for Monday\nFirst coffee.')
+  const bob = await writer(guest, 'Bob')
+  await bob.saved()
+  assert.equal(await bob.text(), 'Plan for Monday\nFirst coffee.')
+  await bob.editor.click()
+  await bob.page.keyboard.press('Control+End')
+  await Promise.all([bob.page.keyboard.type(' Then the rest.', { delay: 5 }), (async () => {
+    await ada.page.keyboard.press('Control+Home')
+    await ada.page.keyboard.type('Our ', { delay: 5 })
+  })()])
+  await ada.page.keyboard.press('Shift+End')
+  const text = 'Our Plan for Monday\nFirst coffee. Then the rest.'
+  await has(bob, 'the cursor of ada', bob.carets, ['Ada'])
+  await has(ada, 'the cursor of bob', ada.carets, ['Bob'])
+  for (const one of [ada, bob]) await has(one, 'the text', one.text, text)
+  await shot(ada, 'cursor-light')
+  await bob.page.emulateMedia({ colorScheme: 'dark' })
+  await shot(bob, 'cursor-dark')
+  await bob.page.emulateMedia({ colorScheme: 'light' })
+  assert.equal(await bob.page.locator('.cm-theirs').first().textContent(), 'Plan for Monday')
+
+  await ada.add('buy milk')
+  await ada.add('call Cid')
+  await bob.page.getByRole('checkbox', { name: 'buy milk' }).check()
+  await bob.add('<b>water</b> the plants')
+  await has(ada, 'three', ada.todos, ['buy milk', 'call Cid', '<b>water</b> the plants'])
+  assert.equal(await ada.page.getByRole('checkbox', { name: 'buy milk' }).isChecked(), true)
+  await ada.saved()
+  await isAccessible(ada.page, 'with another')
+  await shot(ada, 'wide-light')
+  await bob.page.emulateMedia({ colorScheme: 'dark' })
+  await shot(bob, 'wide-dark')
+  await isAccessible(bob.page, 'dark')
+
+  // The focus stays where one works.
+  await ada.page.getByRole('button', { name: 'Remove “buy milk”' }).click()
+  assert.equal(await ada.page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Remove “call Cid”')
+  await ada.page.keyboard.press('Enter')
+  await ada.page.keyboard.press('Enter')
+  assert.equal(await ada.page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'What is to do')
+  await has(bob, 'nothing to do', bob.todos, [])
+
+  await bob.page.close()
+  await has(ada, 'nobody beside', ada.carets, [])
+  await until('one', () => ada.page.locator('#here-title').textContent(), found => found === 'Here now: 1')
+})
+
+demo('what is written without a server is kept, also by a page that is loaded again, and saved later', async ({ guest, server }) => {
+  const ada = await writer(guest, 'Ada')
+  const bob = await writer(guest, 'Bob')
+  await ada.editor.click()
+  await ada.page.keyboard.type('Before. ')
+  await has(bob, 'it', bob.text, 'Before. ')
+  await ada.saved()
+  const said = await ada.page.evaluateHandle(() => {
+    const all = []
+    const region = document.querySelector('[role=status].unseen')
+    new MutationObserver(() => all.push(region.textContent)).observe(region, { childList: true, characterData: true, subtree: true })
+    return all
+  })
+  // No way to the server, but to the page, which comes from the same place.
+  const context = ada.page.context()
+  await context.route(/\/(events|poll|send)$/, route => route.abort())
+  await context.routeWebSocket(/\/socket$/, socket => void socket.close())
+  await server.stop()
+  await ada.page.locator('.pill[data-kind=offline]').waitFor()
+  await ada.editor.click()
+  await ada.page.keyboard.type('While away, I write many letters.')
+  await ada.add('tell Bob')
+  assert.match(await ada.state.textContent(), /kept here/)
+  const once = ['Offline. What you write is kept here, and saved when the connection is back.']
+  await has(ada, 'heard it once', () => said.jsonValue(), once)
+  await shot(ada, 'offline')
+  await isAccessible(ada.page, 'offline')
+  await server.start()
+  await bob.page.locator('.pill[data-kind=online]').waitFor()
+  await ada.page.reload()
+  await has(ada, 'what it kept', ada.text, 'Before. While away, I write many letters.')
+  assert.equal(await ada.state.getAttribute('data-unsaved'), 'true')
+  await ada.page.close()
+  const back = await writer(guest, 'Ada', { storageState: await context.storageState({ indexedDB: true }) })
+  await back.saved()
+  await has(bob, 'all of it', bob.text, 'Before. While away, I write many letters.')
+  await has(bob, 'what is to do', bob.todos, ['tell Bob'])
+})
+
+demo('on a phone', async ({ guest }) => {
+  const ada = await writer(guest, 'Ada', { viewport: { width: 390, height: 780 } })
+  await ada.saved()
+  await ada.editor.click()
+  await ada.page.keyboard.type('Small screens have room for a plan, too: lines are wrapped, and nothing is cut off at their end.')
+  await ada.add('buy milk')
+  await ada.saved()
+  assert.ok(await ada.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
+  await isAccessible(ada.page, 'narrow')
+  await shot(ada, 'narrow-light')
+  await ada.page.emulateMedia({ colorScheme: 'dark' })
+  await shot(ada, 'narrow-dark')
+})
