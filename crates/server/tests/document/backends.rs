@@ -191,7 +191,7 @@ fn what_is_asked_wrongly_is_refused_with_a_reason() {
         assert_eq!(get(&server, &format!("{PLAN}?{query}")).problem(why), "bad_request");
     }
     assert_eq!(get(&server, "/documents/chat:lobby").problem(400), "bad_request");
-    assert_eq!(get(&server, "/documents/nothing:here").status, 403);
+    assert_eq!(get(&server, "/documents/nothing:here").problem(404), "not_found");
     for (at, delete) in [(1, 0), (0, 1), (u32::MAX, u32::MAX)] {
         let refused = edit(&server, json!([{"at": at, "delete": delete, "insert": "x"}]));
         assert_eq!(refused.body["path"], "/edits/0");
