@@ -25,6 +25,8 @@ pub(crate) struct Desk {
     pub(crate) pending: usize,
     /// A reset is at the store: what comes behind it would be about the document of before.
     pub(crate) resetting: bool,
+    /// Clients as which backends write, with a change at the store.
+    pub(crate) scribes: Vec<u64>,
 }
 
 /// A record of a document that is at the store.
@@ -37,6 +39,8 @@ pub(crate) struct Merging {
     pub(crate) editor: bool,
     /// When it came: monotonic microseconds.
     pub(crate) began_us: u64,
+    /// The client as which a backend has made it.
+    pub(crate) scribe: Option<u64>,
     pub(crate) what: Change,
 }
 

@@ -1,6 +1,7 @@
 //! Changes to a document by those who have no editor: JSON Patch on maps and lists, and edits of
 //! texts. Each becomes a Yjs update like any other.
 
+use std::cell::Cell;
 use std::fmt;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use super::node::{Kind, Node, Piece, Run, Sequence, Shared, shared};
 use super::restore::{insert, put, root};
 use super::view::{RootKind, any_json, guess, opened};
 use super::{Broken, Fault, engine, plain};
-use crate::limits::{EDITED_BYTES, EDITS_PER_CALL};
+use crate::limits::{DOCUMENT_LEVELS, EDITED_BYTES, EDITS_PER_CALL};
 
 type Txn<'a, 'doc> = &'a mut TransactionMut<'doc>;
 
@@ -97,10 +98,11 @@ pub fn json_patch(
     client: u64,
 ) -> Result<Bytes, EditFault> {
     let mut known = None;
-    edit(state, client, ops, |txn, op| {
+    edit(state, 0, client, ops, |txn, op| {
         let place = match &known {
             Some(place) => place,
-            None => known.insert(container(txn, name, kind)?),
+            None => known
+                .insert(Root { at: container(txn, name, kind)?, left: Cell::new(EDITED_BYTES) }),
         };
         patch(txn, place, values, op)
     })
@@ -125,8 +127,8 @@ fn container(
 /// JSON Pointer, empty for the root itself.
 ///
 /// # Errors
-/// [`EditFault::Refused`] for the first edit that cannot be made: behind the end of the text, in the
-/// middle of a character, more edits than are made at once.
+/// [`EditFault::Refused`] for the first edit that cannot be made: behind the end of the text, in
+/// the middle of a character, more edits than are made at once.
 pub fn edit_text(
     state: &[u8],
     name: &str,
@@ -135,7 +137,8 @@ pub fn edit_text(
     client: u64,
 ) -> Result<Bytes, EditFault> {
     let mut known = None;
-    edit(state, client, edits, |txn, edit| {
+    let inserted = edits.iter().map(|edit| edit.insert.len()).sum();
+    edit(state, inserted, client, edits, |txn, edit| {
         let text = match &known {
             Some(text) => text,
             None => known.insert(text_at(txn, name, path)?),
@@ -164,13 +167,15 @@ fn text_at(txn: Txn<'_, '_>, name: &str, path: &str) -> Result<TextRef, String> 
     }
 }
 
+/// `more`: bytes by which it may have grown when the last edit is made.
 fn edit<T>(
     state: &[u8],
+    more: usize,
     client: u64,
     edits: &[T],
     mut each: impl FnMut(Txn<'_, '_>, &T) -> Result<(), String>,
 ) -> Result<Bytes, EditFault> {
-    let most = EDITS_PER_CALL.min(EDITED_BYTES / (state.len() + 1)).max(1);
+    let most = EDITS_PER_CALL.min(EDITED_BYTES / (state.len() + more + 1)).max(1);
     if edits.len() > most {
         let why = format!("at most {most} are made at once in a document of this length");
         return Err(EditFault::Refused(most, why));
@@ -185,6 +190,25 @@ fn edit<T>(
         Ok(Bytes::from(txn.encode_update_v1()))
     };
     engine::guarded(work).unwrap_or_else(|Broken| Err(EditFault::State(Fault::Invalid)))
+}
+
+/// What a patch works in, and how much it may still read and write: what copies itself doubles.
+struct Root {
+    at: (Kind, BranchPtr),
+    left: Cell<usize>,
+}
+
+impl Root {
+    /// Something is read, or written so many levels below the root.
+    fn spend(&self, node: &Node, levels: usize) -> Result<(), String> {
+        let (bytes, depth) = node.measure();
+        if levels + depth > DOCUMENT_LEVELS {
+            return Err("it would be nested too deep".to_owned());
+        }
+        let left = self.left.get().checked_sub(bytes).ok_or("that is too much for one patch")?;
+        self.left.set(left);
+        Ok(())
+    }
 }
 
 /// Something in a map or a list.
@@ -279,24 +303,21 @@ fn walk<'p>(
     Err("it leads to nothing".to_owned())
 }
 
-fn patch(
-    txn: Txn<'_, '_>,
-    root: &(Kind, BranchPtr),
-    values: Values,
-    op: &PatchOp,
-) -> Result<(), String> {
+fn patch(txn: Txn<'_, '_>, root: &Root, values: Values, op: &PatchOp) -> Result<(), String> {
     match op {
         PatchOp::Add { path, value } => add(txn, root, path, &node(value, values)?),
         PatchOp::Remove { path } => take(txn, root, path).map(drop),
         PatchOp::Replace { path, value } => {
             let names = pointer(path)?;
-            let (held, rest) = walk(txn, root.clone(), &names)?;
+            let (held, rest) = walk(txn, root.at.clone(), &names)?;
             let there = held.get(txn).ok_or_else(|| format!("there is nothing at `{path}`"))?;
             if rest.is_empty() {
-                held.replace(txn, &node(value, values)?);
+                let node = node(value, values)?;
+                root.spend(&node, names.len())?;
+                held.replace(txn, &node);
                 return Ok(());
             }
-            inside(txn, &held, &there, |whole| plain::replace(whole, rest, value.clone()))
+            inside(txn, root, &held, &there, |whole| plain::replace(whole, rest, value.clone()))
         }
         PatchOp::Move { from, path } => {
             if path.starts_with(&format!("{from}/")) {
@@ -316,22 +337,24 @@ fn patch(
     }
 }
 
-fn add(txn: Txn<'_, '_>, root: &(Kind, BranchPtr), path: &str, node: &Node) -> Result<(), String> {
+fn add(txn: Txn<'_, '_>, root: &Root, path: &str, node: &Node) -> Result<(), String> {
     let names = pointer(path)?;
-    let (held, rest) = walk(txn, root.clone(), &names)?;
+    let (held, rest) = walk(txn, root.at.clone(), &names)?;
+    root.spend(node, names.len())?;
     if rest.is_empty() {
         held.add(txn, node);
         return Ok(());
     }
     let there = held.get(txn).ok_or_else(|| format!("there is nothing at `{path}`"))?;
-    inside(txn, &held, &there, |whole| plain::add(whole, rest, node.json()))
+    inside(txn, root, &held, &there, |whole| plain::add(whole, rest, node.json()))
 }
 
-fn find(txn: &impl ReadTxn, root: &(Kind, BranchPtr), path: &str) -> Result<Node, String> {
+fn find(txn: &impl ReadTxn, root: &Root, path: &str) -> Result<Node, String> {
     let names = pointer(path)?;
-    let (held, rest) = walk(txn, root.clone(), &names)?;
+    let (held, rest) = walk(txn, root.at.clone(), &names)?;
     let nothing = || format!("there is nothing at `{path}`");
     let there = Node::read(&held.get(txn).ok_or_else(nothing)?, txn);
+    root.spend(&there, 0)?;
     if rest.is_empty() {
         return Ok(there);
     }
@@ -339,14 +362,14 @@ fn find(txn: &impl ReadTxn, root: &(Kind, BranchPtr), path: &str) -> Result<Node
     plain::find(&whole, rest).and_then(any).map(Node::Value).ok_or_else(nothing)
 }
 
-fn take(txn: Txn<'_, '_>, root: &(Kind, BranchPtr), path: &str) -> Result<Node, String> {
+fn take(txn: Txn<'_, '_>, root: &Root, path: &str) -> Result<Node, String> {
     let node = find(txn, root, path)?;
     let names = pointer(path)?;
-    let (held, rest) = walk(txn, root.clone(), &names)?;
+    let (held, rest) = walk(txn, root.at.clone(), &names)?;
     if rest.is_empty() {
         held.remove(txn);
     } else if let Some(there) = held.get(txn) {
-        inside(txn, &held, &there, |whole| plain::remove(whole, rest))?;
+        inside(txn, root, &held, &there, |whole| plain::remove(whole, rest))?;
     }
     Ok(node)
 }
@@ -354,6 +377,7 @@ fn take(txn: Txn<'_, '_>, root: &(Kind, BranchPtr), path: &str) -> Result<Node, 
 /// Changes a plain value, which is replaced whole.
 fn inside(
     txn: Txn<'_, '_>,
+    root: &Root,
     held: &Held,
     there: &Out,
     change: impl FnOnce(&mut Value) -> Option<()>,
@@ -362,7 +386,9 @@ fn inside(
     let mut whole = any_json(value);
     let changed = change(&mut whole).and_then(|()| any(&whole));
     let changed = changed.ok_or("there is no such place in the value")?;
-    held.replace(txn, &Node::Value(changed));
+    let node = Node::Value(changed);
+    root.spend(&node, 0)?;
+    held.replace(txn, &node);
     Ok(())
 }
 

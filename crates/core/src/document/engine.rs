@@ -39,42 +39,22 @@ pub(super) fn doc(client: u64) -> Doc {
     Doc::with_options(options)
 }
 
-/// What became of an update.
-#[derive(Debug, Default)]
-pub(super) struct Applied {
-    /// A part of it cannot be applied to anything.
-    pub(super) faulty: bool,
-    /// Clients of whom more has to come before all of it can be applied. What could not be is
-    /// forgotten here: the whole update has to come again then.
-    pub(super) waits: Vec<ClientID>,
-}
-
-/// Applies an update as one transaction.
-///
-/// yrs would keep what waits for structs that have not come. But when it joins two of those, it
-/// writes gaps that overlap (`Update::merge_updates`, 0.28.1), which is read as other structs: so it
-/// never has any to keep.
-pub(super) fn apply(doc: &Doc, update: Update) -> Result<Applied, Broken> {
+/// Applies an update as one transaction: one that lacks nothing. `Ok(false)`: a part of it cannot
+/// be applied to anything, and is lost.
+pub(super) fn apply(doc: &Doc, update: Update) -> Result<bool, Broken> {
     guarded(|| {
         // A transaction commits when it is dropped. In the middle of a panic that would run on what
         // is half done, and a second panic there ends the process: so it is given up, and with it
         // the document's memory.
         let mut txn = ManuallyDrop::new(doc.transact_mut());
-        let faulty = txn.apply_update(update).is_err();
-        let mut waits = Vec::new();
-        if txn.has_missing_updates() {
-            let store = txn.store();
-            waits.extend(store.pending_ds().into_iter().flat_map(IdSet::client_ids));
-            let missing = store.pending_update().map(|pending| &pending.missing);
-            waits
-                .extend(missing.into_iter().flat_map(StateVector::iter).map(|(client, _)| *client));
-            waits.sort_unstable();
-            waits.dedup();
+        let applied = txn.apply_update(update).is_ok();
+        let waits = txn.has_missing_updates();
+        if waits {
             txn.prune_pending();
         }
         txn.commit();
         drop(ManuallyDrop::into_inner(txn));
-        Applied { faulty, waits }
+        applied && !waits
     })
 }
 
@@ -90,6 +70,11 @@ pub(super) fn vector(doc: &Doc) -> StateVector {
 /// What is deleted in it: takes as long as encoding it.
 pub(super) fn deleted(doc: &Doc) -> IdSet {
     doc.transact().snapshot().delete_set
+}
+
+/// Whether there are documents in it. One that yrs has panicked on is locked, and not asked.
+pub(super) fn has_documents(doc: &Doc) -> bool {
+    doc.try_transact().is_ok_and(|txn| txn.subdocs().next().is_some())
 }
 
 pub(super) fn encode_vector(vector: &StateVector) -> Vec<u8> {

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
-use yrs::{IdSet, Update};
+use yrs::{ClientID, IdSet, Update};
 
 pub use self::compare::{Compared, TextChange, compare};
 pub use self::edit::{EditFault, PatchOp, TextEdit, Values, edit_text, json_patch};
@@ -83,6 +83,13 @@ impl Prepared {
     /// Whether applying it changes nothing, whatever it is applied to.
     pub fn is_empty(&self) -> bool {
         self.update.is_empty()
+    }
+
+    /// Whose structs are in it, and where they end.
+    fn ends(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.structs.iter().map(|(client, ranges)| {
+            (client.get(), ranges.iter().map(|range| range.end).max().unwrap_or(0))
+        })
     }
 
     /// Whether there is anything in it but deletions.
@@ -273,7 +280,7 @@ impl Document {
         if vector.is_empty() {
             return Ok(self.encode());
         }
-        let update = self.open().and_then(|open| open.missing(vector));
+        let update = self.open().and_then(|open| open.missing(&vector));
         update.map_err(|Broken| Fault::Invalid)
     }
 
@@ -314,7 +321,7 @@ impl Document {
     /// How many clients have written into it.
     pub fn clients(&self) -> usize {
         match &self.body {
-            Body::Open(open) => open.clients().count(),
+            Body::Open(open) => open.count(),
             Body::Resting { clients, .. } => *clients,
         }
     }
@@ -343,6 +350,15 @@ impl Document {
         prepared.structs.client_ids().filter(|client| !open.has_client(*client)).count()
     }
 
+    /// Whether what this client wrote in it comes right behind what it has written here.
+    pub fn follows(&self, prepared: &Prepared, client: u64) -> bool {
+        let client = ClientID::new(client);
+        let stored = engine::decode_vector(&self.vector());
+        let stored = stored.map_or(0, |vector| vector.get(&client));
+        let written = prepared.structs.get(&client);
+        written.and_then(|range| range.iter().next()).is_none_or(|(first, _)| first.start == stored)
+    }
+
     /// Who changed it since the last version, by name; at most [`AUTHORS_NAMED`].
     pub fn authors(&self) -> impl Iterator<Item = &str> {
         self.authors.iter().map(|author| &**author)
@@ -361,7 +377,7 @@ impl Document {
     /// From here on it is another document, with nothing in it.
     pub fn reset(&mut self, epoch: Epoch) {
         let open = self.open();
-        let buried: BTreeSet<_> = open.map(|open| open.clients().collect()).unwrap_or_default();
+        let buried: BTreeSet<_> = open.map(|open| open.clients()).unwrap_or_default();
         self.buried.retain(|client| !buried.contains(client));
         self.buried.extend(buried);
         let over = self.buried.len().saturating_sub(BURIED_CLIENTS);
@@ -376,7 +392,7 @@ impl Document {
         let Body::Open(open) = &self.body else { return };
         let Ok(state) = open.encode() else { return };
         let vector = engine::encode_vector(&open.vector()).into();
-        let (clients, waiting) = (open.clients().count(), open.waiting());
+        let (clients, waiting) = (open.count(), open.waiting());
         (self.measured, self.grown) = (state.len() + length(&waiting), 0);
         self.replayed = Vec::new();
         self.body = Body::Resting { state, waiting, vector, clients };

@@ -107,6 +107,38 @@ impl Node {
         Node::Shared(Shared::read(kind, branch, is_text, txn))
     }
 
+    /// About how many bytes it takes, written, and how many levels deep it is.
+    pub(super) fn measure(&self) -> (usize, usize) {
+        let mut all = (8, 0);
+        match self {
+            Node::Value(any) => return measure_any(any),
+            Node::Document(_) => {}
+            Node::Shared(shared) => {
+                for (key, node) in &shared.keys {
+                    enclose(&mut all, key.len(), node.measure());
+                }
+                match &shared.sequence {
+                    Sequence::List(list) => {
+                        list.iter().for_each(|node| enclose(&mut all, 0, node.measure()));
+                    }
+                    Sequence::Text(runs) => {
+                        for Run { piece, format } in runs {
+                            let piece = match piece {
+                                Piece::Text(text) => (text.len() + 8, 0),
+                                Piece::Embed(node) => node.measure(),
+                            };
+                            enclose(&mut all, 0, piece);
+                            for (name, value) in format {
+                                enclose(&mut all, name.len(), measure_any(value));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        all
+    }
+
     /// The same for equal nodes only.
     pub(super) fn print(&self) -> String {
         let mut out = String::new();
@@ -150,6 +182,26 @@ impl Run {
 /// Whether two values are the same, whatever order their members have.
 pub(super) fn same(a: &Node, b: &Node) -> bool {
     a.print() == b.print()
+}
+
+fn measure_any(any: &Any) -> (usize, usize) {
+    let mut all = (8, 0);
+    match any {
+        Any::Array(list) => list.iter().for_each(|one| enclose(&mut all, 0, measure_any(one))),
+        Any::Map(map) => {
+            map.iter().for_each(|(key, one)| enclose(&mut all, key.len(), measure_any(one)));
+        }
+        Any::String(text) => all.0 += text.len(),
+        Any::Buffer(bytes) => all.0 += bytes.len(),
+        _ => {}
+    }
+    all
+}
+
+/// Something is in something else, by a name of this length.
+fn enclose(all: &mut (usize, usize), name: usize, inner: (usize, usize)) {
+    all.0 += name + inner.0;
+    all.1 = all.1.max(inner.1 + 1);
 }
 
 fn print_any(any: &Any, out: &mut String) {

@@ -3,24 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use tidings_proto::yjs::{self, EMPTY_UPDATE};
+use tidings_proto::yjs::{self, EMPTY_UPDATE, Fit};
 use yrs::{ClientID, Doc, ID, IdSet, StateVector, Update};
 
 use super::Prepared;
 use super::engine::{self, Broken};
 use crate::limits::WAITING_UPDATES;
 
+/// yrs gets only what it can apply at once and wholly. What is ahead of the document waits here:
+/// yrs would keep gaps and what waits for others itself, but what it makes of two of those is
+/// something else (0.28.1, `Update::merge_updates`), and crafted ones make it write where it must
+/// not (`BlockStore::push`).
 #[derive(Debug)]
 pub(super) struct Open {
     doc: Doc,
-    /// All structs that have come, those of updates that wait too.
-    seen: IdSet,
-    /// Whether a client may have sent something whose beginning has not come.
-    gaps: bool,
-    /// Updates that cannot be applied, or not wholly, before others have come.
+    /// Where what is there of each client ends.
+    known: BTreeMap<u64, u32>,
+    /// Updates that cannot be applied before others have come.
     waiting: Vec<Waiting>,
-    /// What is deleted, or stored as such and waits, once it has been asked for: to find it takes
-    /// as long as encoding the document.
+    /// What is deleted, once it has been asked for: to find it takes as long as encoding the
+    /// document.
     deleted: Option<IdSet>,
 }
 
@@ -28,18 +30,15 @@ pub(super) struct Open {
 struct Waiting {
     update: Bytes,
     /// Of whom more has to come.
-    clients: Vec<ClientID>,
+    lacking: Vec<u64>,
+    /// Whose structs it has.
+    clients: Vec<u64>,
 }
 
 impl Open {
     pub(super) fn blank() -> Self {
-        Self {
-            doc: engine::blank(),
-            seen: IdSet::new(),
-            gaps: false,
-            waiting: Vec::new(),
-            deleted: None,
-        }
+        let known = BTreeMap::new();
+        Self { doc: engine::blank(), known, waiting: Vec::new(), deleted: None }
     }
 
     /// What a state was encoded from, and what waited there.
@@ -51,65 +50,83 @@ impl Open {
         Ok(open)
     }
 
-    /// Applies an update, and those that have waited for it. `false`: a part of it cannot be
-    /// applied to anything.
+    /// Applies an update as far as that can be done, and what has waited for it. `false`: a part of
+    /// it cannot be applied to anything.
     pub(super) fn apply(&mut self, update: Update, bytes: &Bytes) -> Result<bool, Broken> {
+        let mut come = BTreeSet::new();
+        let fit = self.fit(bytes);
+        let whole = if fit.lacking.is_empty() {
+            self.apply_now(update, &mut come)?
+        } else {
+            self.wait(&update, bytes, fit.lacking);
+            engine::decode(&fit.now).map_or(Ok(true), |now| self.apply_now(now, &mut come))?
+        };
+        // It ends: each time one waits no longer, or there is more than before.
+        while let Some((at, fit)) = self.ready(&come) {
+            if fit.lacking.is_empty() {
+                self.waiting.swap_remove(at);
+            } else {
+                self.waiting[at].lacking = fit.lacking;
+            }
+            if let Some(now) = engine::decode(&fit.now) {
+                self.apply_now(now, &mut come)?;
+            }
+        }
+        Ok(whole)
+    }
+
+    fn wait(&mut self, update: &Update, bytes: &Bytes, lacking: Vec<u64>) {
+        if !self.waiting.iter().any(|waiting| waiting.update == bytes) {
+            let clients = update.insertions(true).client_ids().map(|id| id.get()).collect();
+            self.waiting.push(Waiting { update: bytes.clone(), lacking, clients });
+        }
+    }
+
+    fn fit(&self, update: &[u8]) -> Fit {
+        let known = |client| self.known.get(&client).copied().unwrap_or(0);
+        // What cannot be read was never stored.
+        let nothing = |_| Fit { now: EMPTY_UPDATE.to_vec(), grows: false, lacking: Vec::new() };
+        yjs::fit(update, known).unwrap_or_else(nothing)
+    }
+
+    /// One that waits for some of these clients, and of which more can be applied by now.
+    fn ready(&mut self, come: &BTreeSet<u64>) -> Option<(usize, Fit)> {
+        for at in 0..self.waiting.len() {
+            let Waiting { update, lacking, .. } = &self.waiting[at];
+            if lacking.iter().any(|client| come.contains(client)) {
+                let fit = self.fit(update);
+                if fit.grows || fit.lacking != *lacking {
+                    return Some((at, fit));
+                }
+            }
+        }
+        None
+    }
+
+    fn apply_now(&mut self, update: Update, come: &mut BTreeSet<u64>) -> Result<bool, Broken> {
         let structs = update.insertions(true);
         let deletions = self.deleted.as_ref().map(|_| update.delete_set().clone());
-        let applied = engine::apply(&self.doc, update)?;
-        self.wait(bytes, applied.waits);
+        let whole = engine::apply(&self.doc, update)?;
         if let (Some(deleted), Some(deletions)) = (&mut self.deleted, deletions) {
             insert_all(deleted, &deletions);
         }
-        insert_all(&mut self.seen, &structs);
-        for client in structs.client_ids() {
-            self.gaps |= self.gap(client).is_some();
+        for (client, ranges) in structs.iter() {
+            let end = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+            let known = self.known.entry(client.get()).or_default();
+            *known = end.max(*known);
+            come.insert(client.get());
         }
-        if !self.waiting.is_empty() {
-            self.release(structs.client_ids().collect())?;
+        if !whole {
+            let vector = self.vector();
+            let all = vector.iter().map(|(client, clock)| (client.get(), *clock));
+            self.known = all.filter(|(_, clock)| *clock > 0).collect();
         }
-        Ok(!applied.faulty)
-    }
-
-    fn wait(&mut self, update: &Bytes, clients: Vec<ClientID>) {
-        if !clients.is_empty() && !self.waiting.iter().any(|waiting| waiting.update == update) {
-            self.waiting.push(Waiting { update: update.clone(), clients });
-        }
-    }
-
-    /// Tries those again that wait for what has come of these clients, and for what comes by that.
-    /// It ends: only what has changed the document is a reason to go on.
-    fn release(&mut self, mut come: BTreeSet<ClientID>) -> Result<(), Broken> {
-        while !come.is_empty() {
-            let is_ready =
-                |waiting: &mut Waiting| waiting.clients.iter().any(|id| come.contains(id));
-            let ready: Vec<_> = self.waiting.extract_if(.., is_ready).collect();
-            come.clear();
-            for Waiting { update: bytes, clients } in ready {
-                let Some(update) = engine::decode(&bytes) else { continue };
-                let structs = update.insertions(true);
-                let applied = engine::apply(&self.doc, update)?;
-                if applied.waits != clients {
-                    come.extend(structs.client_ids());
-                }
-                self.wait(&bytes, applied.waits);
-            }
-        }
-        Ok(())
+        Ok(whole)
     }
 
     /// Whether so many wait that this one may not wait as well, and it would.
     pub(super) fn crowds(&self, prepared: &Prepared) -> bool {
-        if self.waiting.len() < WAITING_UPDATES {
-            return false;
-        }
-        let vector = self.vector();
-        let mut waits = false;
-        let walked = yjs::for_each_reference(&prepared.bytes, |client, clock| {
-            let id = ID::new(ClientID::new(client), clock);
-            waits |= clock >= vector.get(&id.client) && !prepared.structs.contains(&id);
-        });
-        waits || walked.is_err()
+        self.waiting.len() >= WAITING_UPDATES && !self.fit(&prepared.bytes).lacking.is_empty()
     }
 
     /// Updates that wait for others.
@@ -119,7 +136,11 @@ impl Open {
 
     /// Whether any struct or deletion in it is new.
     pub(super) fn adds(&mut self, prepared: &Prepared) -> bool {
-        if !prepared.structs.diff(&self.seen).is_empty() {
+        if self.waiting.iter().any(|waiting| waiting.update == prepared.bytes) {
+            return false;
+        }
+        let is_new = |(client, end)| self.known.get(&client).is_none_or(|known| *known < end);
+        if prepared.ends().any(is_new) {
             return true;
         }
         let deletions = prepared.update.delete_set();
@@ -131,11 +152,24 @@ impl Open {
     }
 
     pub(super) fn has_client(&self, client: ClientID) -> bool {
-        self.seen.get(&client).is_some()
+        let client = client.get();
+        let waits = |waiting: &Waiting| waiting.clients.contains(&client);
+        self.known.contains_key(&client) || self.waiting.iter().any(waits)
     }
 
-    pub(super) fn clients(&self) -> impl Iterator<Item = u64> {
-        self.seen.client_ids().map(|client| client.get())
+    /// How many have written, those of whom everything waits too.
+    pub(super) fn count(&self) -> usize {
+        if self.waiting.is_empty() { self.known.len() } else { self.clients().len() }
+    }
+
+    pub(super) fn clients(&self) -> BTreeSet<u64> {
+        let waiting = self.waiting.iter().flat_map(|waiting| &waiting.clients);
+        self.known.keys().chain(waiting).copied().collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn document(&self) -> Doc {
+        self.doc.clone()
     }
 
     pub(super) fn vector(&self) -> StateVector {
@@ -147,37 +181,18 @@ impl Open {
     }
 
     /// What somebody lacks.
-    pub(super) fn missing(&mut self, vector: StateVector) -> Result<Bytes, Broken> {
-        let vector = if self.gaps { self.before_gaps(&vector) } else { vector };
-        engine::encode(&self.doc, &vector).map(Bytes::from)
+    pub(super) fn missing(&self, vector: &StateVector) -> Result<Bytes, Broken> {
+        engine::encode(&self.doc, vector).map(Bytes::from)
     }
+}
 
-    /// yrs takes who has all in front of a gap to have all there is of that client, although it has
-    /// what is behind. So they are taken to have a little less.
-    fn before_gaps(&mut self, vector: &StateVector) -> StateVector {
-        self.gaps = false;
-        let mut lowered = Vec::new();
-        for client in self.seen.client_ids() {
-            let Some(start) = self.gap(client) else { continue };
-            self.gaps = true;
-            if vector.get(&client) >= start {
-                lowered.push((client, start.saturating_sub(1)));
-            }
-        }
-        let kept = vector.iter().map(|(client, clock)| (*client, *clock));
-        let lowered: BTreeMap<_, _> = kept.chain(lowered).collect();
-        // Without the clock 0: who has nothing of a client does not name it.
-        lowered.into_iter().filter(|(_, clock)| *clock > 0).collect()
-    }
-
-    /// Where a client's first struct is missing in front of others.
-    fn gap(&self, client: ClientID) -> Option<u32> {
-        let mut ranges = self.seen.get(&client)?.iter().map(|(range, ())| range);
-        let first = ranges.next()?;
-        match (first.start, ranges.next()) {
-            (1.., _) => Some(0),
-            (0, Some(_)) => Some(first.end),
-            (0, None) => None,
+impl Drop for Open {
+    /// A document inside of it holds on to it, and would for ever: it is deleted first.
+    fn drop(&mut self) {
+        if engine::has_documents(&self.doc) {
+            let vector = engine::encode_vector(&self.vector());
+            let erasure = yjs::erasure(&vector).ok().and_then(|all| engine::decode(&all));
+            let _ = erasure.map(|all| engine::apply(&self.doc, all));
         }
     }
 }

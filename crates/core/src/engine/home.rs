@@ -27,6 +27,8 @@ pub(super) struct Scene<'a> {
     pub(super) push: Option<&'a Arc<dyn PushService + Send + Sync>>,
     pub(super) now: Now,
     pub(super) steady_ms: u64,
+    /// See [`Config::seed`](super::Config::seed).
+    pub(super) seed: u64,
 }
 
 impl Engine {
@@ -43,6 +45,7 @@ impl Engine {
             push,
             now,
             steady_ms,
+            seed: self.config.seed,
         }
     }
 

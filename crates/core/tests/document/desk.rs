@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tidings_core::engine::{
-    Config, Crowd, Editor, Engine, Message, Now, SessionKey, ShardId, Verdict,
+    Config, Crowd, Editor, Effect, Engine, Message, Now, SessionKey, ShardId, Verdict,
 };
 use tidings_core::identity::{Action, Authority, Grant, Identity, TokenError};
 use tidings_core::policy::{
@@ -381,6 +381,15 @@ impl Desk {
             self.engines[shard].wake(self.now);
         }
         self.run();
+    }
+
+    /// A tick of which nothing else is carried out yet.
+    pub(crate) fn tick_only(&mut self) {
+        for engine in &mut self.engines {
+            engine.tick(self.now);
+            let spoken = engine.effects().into_iter();
+            assert_eq!(spoken.filter(|it| matches!(it, Effect::SendBinary { .. })).count(), 0);
+        }
     }
 
     fn move_clock(&mut self, ms: u64) {

@@ -77,6 +77,10 @@ fn editors_and_sessions_write_one_document() {
 fn an_editor_is_told_in_time_that_the_server_is_there() {
     let mut desk = Desk::new();
     let writer = Writer::new(1);
+    let unread = desk.yjs_unread("eve");
+    desk.tick_only();
+    assert!(desk.got(unread).is_empty(), "nothing is said before the document is open");
+    let mut desk = Desk::new();
     let ada = connect(&mut desk, "ada", &writer);
     for _ in 0..4 {
         desk.got(ada);
@@ -198,4 +202,33 @@ fn cursors_of_editors_are_their_own_and_echoes_are_nothing() {
     let heard = desk.heard(carl);
     let last = heard.iter().rfind(|frame| frame["type"] == "awareness").unwrap();
     assert_eq!(last["states"][0]["state"], json!(null));
+}
+
+#[test]
+fn what_waits_for_others_is_told_to_who_comes_and_all_of_it_is_confirmed() {
+    let mut desk = Desk::new();
+    let (at_ada, at_bob, at_carl) = (Writer::new(1), Writer::new(2), Writer::new(3));
+    let ada = desk.reader("ada");
+    let first = at_ada.write(0, "one ");
+    let second = at_ada.add("two");
+    assert_eq!(desk.merge(ada, &second)["type"], "merged", "it is stored");
+    let bob = connect(&mut desk, "bob", &at_bob);
+    let carl = desk.reader("carl");
+    desk.heard(carl);
+    desk.say(carl, &json!({ "type": "sync", "id": 8, "channel": DOC }));
+    let heard = desk.heard(carl);
+    let kinds: Vec<_> = heard.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["document", "synced"], "the answer is whole with its last frame");
+    heard.iter().for_each(|frame| at_carl.take(&bytes_of(&frame["update"])));
+    assert_eq!((at_bob.text(), at_carl.text()), (String::new(), String::new()));
+    // Bob is told by the last message that he has all there is.
+    desk.send(bob, &sync::step1(&[0]));
+    let last = desk.got(bob).pop().unwrap();
+    let Some(Ok(Message::Sync(Sync::Step2(_)))) = sync::decode(&last).next() else {
+        panic!("{last:?}")
+    };
+    desk.merge(ada, &first);
+    listen(&mut desk, bob, &at_bob);
+    at_carl.take(&first);
+    assert_eq!((at_bob.text(), at_carl.text()), ("one two".to_owned(), "one two".to_owned()));
 }

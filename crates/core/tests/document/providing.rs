@@ -190,8 +190,19 @@ fn a_provider_hears_something_in_time() {
 
 #[test]
 fn version_2_without_a_token_is_who_its_connection_says() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::with(2, |_, _| {});
     let plan = Writer::new(1);
+    // One of them is on the document's shard, the other moves there.
+    for _ in 0..2 {
+        let ada = desk.editor("ada", Editor::Hocuspocus);
+        say(&mut desk, ada, DOC, Message::Sync(Sync::Step1(&plan.vector())));
+        let told = listen(&mut desk, ada, &[(DOC, &plan)]);
+        assert_eq!(told, ["readonly false", "synced", "stored true"]);
+        say(&mut desk, ada, DOC, Message::Close(""));
+        say(&mut desk, ada, DOC, Message::Awareness(&[0]));
+        assert!(listen(&mut desk, ada, &[(DOC, &plan)]).is_empty(), "it is closed");
+        desk.leave(ada);
+    }
     let ada = desk.editor("ada", Editor::Hocuspocus);
     say(&mut desk, ada, DOC, Message::Sync(Sync::Step1(&plan.vector())));
     let told = listen(&mut desk, ada, &[(DOC, &plan)]);

@@ -97,7 +97,7 @@ impl Author {
         self.next += 1;
         let id = self.next;
         match self.by {
-            By::Yjs => return desk.send(who, &sync::update(update)),
+            By::Yjs => desk.send(who, &sync::update(update)),
             By::Hocuspocus => {
                 self.under_way.insert(id, self.clock());
                 desk.send(who, &encode(DOC, Provided::Sync(Sync::Update(update))));

@@ -1,18 +1,24 @@
 //! Somebody who writes: a Yjs document of their own.
 
+use std::cell::RefCell;
+
+use tidings_proto::yjs::fit;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, Transact, Update};
 
 pub(crate) struct Writer {
     pub(crate) doc: Doc,
+    /// Updates that came before others that they need. Yjs keeps them by itself; yrs does too, and
+    /// makes something else of them.
+    waiting: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Writer {
     pub(crate) fn new(client: u64) -> Self {
         let mut options = Options::with_guid_and_client_id("".into(), yrs::ClientID::new(client));
         options.offset_kind = OffsetKind::Utf16;
-        Self { doc: Doc::with_options(options) }
+        Self { doc: Doc::with_options(options), waiting: RefCell::default() }
     }
 
     /// Inserts; the update.
@@ -42,8 +48,19 @@ impl Writer {
     }
 
     pub(crate) fn take(&self, update: &[u8]) {
-        let update = Update::decode_v1(update).unwrap();
-        self.doc.transact_mut().apply_update(update).unwrap();
+        self.waiting.borrow_mut().push(update.to_vec());
+        while let Some(update) = self.next_to_take() {
+            let update = Update::decode_v1(&update).unwrap();
+            self.doc.transact_mut().apply_update(update).unwrap();
+        }
+    }
+
+    fn next_to_take(&self) -> Option<Vec<u8>> {
+        let vector = self.doc.transact().state_vector();
+        let known = |client| vector.get(&yrs::ClientID::new(client));
+        let mut waiting = self.waiting.borrow_mut();
+        let ready = waiting.iter().position(|it| fit(it, known).unwrap().lacking.is_empty())?;
+        Some(waiting.remove(ready))
     }
 
     pub(crate) fn vector(&self) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! How deep the types of an update stand in each other.
 
 use super::Fault;
-use super::walk::{Content, Id, Item, Kind, Of, Struct, Visitor, walk};
+use super::walk::{Content, DEPTH_OF_CHECKED, Id, Item, Kind, Of, Struct, Visitor, walk};
 
 /// How many levels of types an update puts into each other, as far as it says itself: what it
 /// refers to and does not hold is taken to be at the top. To delete the outermost one is a
@@ -11,7 +11,7 @@ use super::walk::{Content, Id, Item, Kind, Of, Struct, Visitor, walk};
 /// As [`check_update`](super::check_update), without limits.
 pub fn levels(update: &[u8]) -> Result<usize, Fault> {
     let mut levels = Levels::default();
-    walk(update, usize::MAX, &mut levels)?;
+    walk(update, DEPTH_OF_CHECKED, &mut levels)?;
     Ok(levels.deepest())
 }
 

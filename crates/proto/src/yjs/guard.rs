@@ -1,7 +1,7 @@
 //! Whether an update or a vector of a stranger may be given to a decoder.
 
 use super::depth::Nest;
-use super::walk::{Content, DEPTH_OF_CHECKED, Id, Item, Kind, Of, Parent, Struct, Visitor, walk};
+use super::walk::{Content, DEPTH_OF_CHECKED, Id, Item, Kind, Parent, Struct, Visitor, walk};
 use super::{Fault, MAX_CLOCK, MAX_NUMBER, Reader, put_var_uint};
 
 /// How much an update may ask for.
@@ -150,36 +150,6 @@ pub fn for_each_client(update: &[u8], each: impl FnMut(u64, u32, u32)) -> Result
     walk(update, DEPTH_OF_CHECKED, &mut extents)?;
     extents.say();
     Ok(())
-}
-
-/// Says of each item in an update what it refers to, `(client, clock)`: its neighbours, or what it
-/// is in; and of deletions the last that is deleted. Things of the update itself are among them.
-///
-/// # Errors
-/// As [`check_update`], without limits.
-pub fn for_each_reference(update: &[u8], each: impl FnMut(u64, u32)) -> Result<(), Fault> {
-    walk(update, usize::MAX, &mut References(each))
-}
-
-struct References<F>(F);
-
-impl<'a, F: FnMut(u64, u32)> Visitor<'a> for References<F> {
-    fn structure(&mut self, structure: Struct<'a>) -> Result<(), Fault> {
-        if let Kind::Item(item) = structure.kind {
-            let parent = item.parent.and_then(|parent| match parent.of {
-                Of::Item(id) => Some(id),
-                Of::Root(_) => None,
-            });
-            let all = item.origin.into_iter().chain(item.right_origin).chain(parent);
-            all.for_each(|id| (self.0)(id.client, id.clock));
-        }
-        Ok(())
-    }
-
-    fn deletion(&mut self, from: Id, len: u32) -> Result<(), Fault> {
-        (self.0)(from.client, from.clock + len.saturating_sub(1));
-        Ok(())
-    }
 }
 
 struct Extents<F> {

@@ -10,6 +10,7 @@
 
 pub mod aware;
 mod depth;
+mod fit;
 mod guard;
 pub mod hocuspocus;
 mod lib0;
@@ -20,9 +21,8 @@ mod walk;
 use std::fmt;
 
 pub use depth::levels;
-pub use guard::{
-    Shape, UpdateLimits, check_update, check_vector, erasure, for_each_client, for_each_reference,
-};
+pub use fit::{Fit, fit};
+pub use guard::{Shape, UpdateLimits, check_update, check_vector, erasure, for_each_client};
 pub use lib0::{Reader, put_bytes, put_string, put_var_uint};
 pub use split::split;
 

@@ -11,7 +11,7 @@ use hyper::header::{self, HeaderValue};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tidings_core::engine::{Inquiry, Whom};
+use tidings_core::engine::{Contribution, Inquiry, Whom};
 use tidings_proto::{CommandBody, ServerFrame};
 
 use super::endpoints::MANY;
@@ -89,6 +89,25 @@ impl Call<'_> {
         command: CommandBody<'_>,
     ) -> Result<T, Problem> {
         read(self.shard.serve(author, command).await)
+    }
+
+    /// Reads all of the document that the path names.
+    pub(super) async fn read_document<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        read(self.shard.read_document(self.name()).await)
+    }
+
+    /// Changes it.
+    pub(super) async fn contribute<T: DeserializeOwned>(
+        &self,
+        author: &Arc<str>,
+        change: Contribution,
+    ) -> Result<T, Problem> {
+        read(self.shard.contribute(author, self.name(), change).await)
+    }
+
+    /// Makes it another one.
+    pub(super) async fn reset_document<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        read(self.shard.reset_document(&self.key.name, self.name()).await)
     }
 
     /// Carries out a question about inboxes and reads its answer.

@@ -3,6 +3,7 @@
 use hyper::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::document_types::{Changed, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody};
 use super::inbox_types::{
     Cursors, FollowBody, Followed, Followers, Inbox, MarkBody, Marked, Notified, NotifyBody,
 };
@@ -25,6 +26,11 @@ pub(super) enum Operation {
     Connections,
     Cursors,
     Disconnect,
+    Document,
+    DocumentPatch,
+    DocumentReset,
+    DocumentText,
+    DocumentUpdate,
     Follow,
     Followers,
     Delete,
@@ -62,6 +68,8 @@ pub(super) enum Kind {
     Path,
     /// A text of the query.
     Text,
+    /// One of these words in the query.
+    OneOf(&'static [&'static str]),
     /// A whole number of the query, at least this and at most that.
     Number(u64, u64),
 }
@@ -157,6 +165,25 @@ const FOLLOWERS: [Parameter; 3] = [
     Parameter { name: "limit", about: "How many of them at most", kind: Kind::Number(1, 1000) },
 ];
 
+const DOCUMENT: [Parameter; 4] = [
+    CHANNEL,
+    Parameter {
+        name: "as",
+        about: "What it is told as; `json` if not given",
+        kind: Kind::OneOf(&["json", "text", "update"]),
+    },
+    Parameter {
+        name: "root",
+        about: "Only this root: the name that editors give to `getText` or `getMap`",
+        kind: Kind::Text,
+    },
+    Parameter {
+        name: "type",
+        about: "What the root is, where that cannot be seen: an empty list looks like an empty text",
+        kind: Kind::OneOf(&["text", "map", "array", "xml"]),
+    },
+];
+
 const TRACE: [Parameter; 4] = [
     Parameter { name: "channel", about: "What is said about this channel", kind: Kind::Text },
     Parameter { name: "user", about: "Or all that this user's sessions do", kind: Kind::Text },
@@ -192,8 +219,20 @@ const fn get(
     Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
 }
 
+const fn edit(
+    operation: Operation,
+    (id, path): (&'static str, &'static str),
+    summary: &'static str,
+    body: MakeSchema,
+) -> Endpoint {
+    let (scope, answer) = (Scope::Publish, Said::Json(schema::<Changed>));
+    let (method, parameters, body) = (Method::POST, &[CHANNEL], Some(body));
+    let errors = &[404, 409, 413, 422, 429, 500, 503];
+    Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
+}
+
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 28] = [
+pub(super) static ENDPOINTS: [Endpoint; 33] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -327,6 +366,44 @@ pub(super) static ENDPOINTS: [Endpoint; 28] = [
         (schema::<RemoveBody>, schema::<Written>),
         &[404, 409, 413, 422, 429, 503],
     ),
+    get(
+        Operation::Document,
+        ("getDocument", "/documents/{channel}", Scope::History),
+        "Read a document that several edit at once: as JSON, as plain text, or as a Yjs update",
+        &DOCUMENT,
+        schema::<Document>,
+        &[404, 413, 429, 500, 503],
+    ),
+    edit(
+        Operation::DocumentUpdate,
+        ("updateDocument", "/documents/{channel}/update"),
+        "Merge a Yjs update into a document; answered when it is stored",
+        schema::<MergeUpdateBody>,
+    ),
+    edit(
+        Operation::DocumentText,
+        ("editDocument", "/documents/{channel}/text"),
+        "Edit a text of a document, beside those who are writing there",
+        schema::<EditTextBody>,
+    ),
+    edit(
+        Operation::DocumentPatch,
+        ("patchDocument", "/documents/{channel}/patch"),
+        "Change a map or a list of a document: JSON Patch (RFC 6902)",
+        schema::<PatchDocumentBody>,
+    ),
+    Endpoint {
+        operation: Operation::DocumentReset,
+        id: "resetDocument",
+        method: Method::DELETE,
+        path: "/documents/{channel}",
+        scope: Scope::Publish,
+        summary: "Throw away all of a document, for its editors too: from then on it is another one",
+        parameters: &[CHANNEL],
+        body: None,
+        answer: Said::Json(schema::<Changed>),
+        errors: &[404, 409, 429, 503],
+    },
     get(
         Operation::Presence,
         ("getPresence", "/channels/{channel}/presence", Scope::Presence),

@@ -6,6 +6,8 @@
 
 mod call;
 mod channels;
+mod document_types;
+mod documents;
 mod endpoints;
 mod events;
 mod inbox;
@@ -156,6 +158,11 @@ async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Prob
         Operation::Connections => users::connections(call).await,
         Operation::Cursors => inbox::cursors(call).await,
         Operation::Disconnect => users::disconnect(call).await,
+        Operation::Document => documents::get(call).await,
+        Operation::DocumentPatch => documents::patch(call).await,
+        Operation::DocumentReset => documents::reset(call).await,
+        Operation::DocumentText => documents::text(call).await,
+        Operation::DocumentUpdate => documents::update(call).await,
         Operation::Follow => inbox::follow(call).await,
         Operation::Followers => inbox::followers(call).await,
         Operation::Delete => events::delete(call).await,

@@ -89,6 +89,7 @@ fn parameter(parameter: &Parameter) -> Value {
     let (place, schema) = match parameter.kind {
         Kind::Path => ("path", json!({ "type": "string", "minLength": 1, "maxLength": 255 })),
         Kind::Text => ("query", json!({ "type": "string" })),
+        Kind::OneOf(words) => ("query", json!({ "type": "string", "enum": words })),
         Kind::Number(least, most) => {
             ("query", json!({ "type": "integer", "minimum": least, "maximum": most }))
         }

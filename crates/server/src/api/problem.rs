@@ -27,7 +27,7 @@ pub(crate) struct Problem {
     code: &'static str,
     /// Whether the same request may succeed later.
     retryable: bool,
-    /// `invalid_data`: where in `data`, as a JSON Pointer.
+    /// `invalid_data`: where in `data`, or in the body of an edit, as a JSON Pointer.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<Box<str>>,
     /// `too_large`, `limit_exceeded`: which limit.
@@ -53,6 +53,11 @@ impl Problem {
             limit: None,
             version: None,
         }
+    }
+
+    /// Where in the body it is, as a JSON Pointer.
+    pub(crate) fn at(self, path: &str) -> Self {
+        Self { path: Some(path.into()), ..self }
     }
 
     /// What kind of problem it is.

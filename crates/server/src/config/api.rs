@@ -56,7 +56,7 @@ impl Default for ApiKey {
 pub enum Scope {
     /// List channels and look at one.
     Channels,
-    /// Read history, and what live data holds.
+    /// Read history, what live data holds, and documents.
     History,
     /// Read inboxes, how far users have read, and who follows topics.
     Inbox,
@@ -66,7 +66,7 @@ pub enum Scope {
     Notify,
     /// See who is present.
     Presence,
-    /// Publish, change what was published, and write live data.
+    /// Publish, change what was published, and write live data and documents.
     Publish,
     /// See what the server holds and has counted.
     Stats,

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_core::engine::{Engine, Inquiry, Now};
+use tidings_core::engine::{Contribution, Engine, Inquiry, Now};
 use tidings_proto::{Command, CommandBody, ServerFrame};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::Shard;
 
 /// Commands of the API under way on one shard.
 const UNDER_WAY: usize = 1024;
+
+/// Documents that the API has open at once on one shard.
+const DOCUMENTS: usize = 2;
 
 /// How long an answer may take: a store that hangs.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
@@ -26,12 +29,15 @@ pub(super) struct Service {
     waiting: RefCell<HashMap<u64, oneshot::Sender<Bytes>>>,
     /// Places for those that come in thousands.
     many: Semaphore,
+    /// Places for those that open a whole document, which takes some ten times its bytes.
+    documents: Semaphore,
 }
 
 impl Default for Service {
     fn default() -> Self {
         let (last, waiting) = Default::default();
-        Self { last, waiting, many: Semaphore::new(UNDER_WAY / 2) }
+        let (many, documents) = (Semaphore::new(UNDER_WAY / 2), Semaphore::new(DOCUMENTS));
+        Self { last, waiting, many, documents }
     }
 }
 
@@ -67,6 +73,36 @@ impl Shard {
     ) -> Option<Bytes> {
         let _turn = self.service.many.acquire().await.ok()?;
         self.inquire(inquiry).await
+    }
+
+    /// A turn to open a document whole. `None`: too many want to.
+    pub(crate) async fn document_turn(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = self.service.documents.acquire();
+        tokio::time::timeout(ANSWERED_WITHIN, turn).await.ok()?.ok()
+    }
+
+    /// Reads all of a document.
+    pub(crate) async fn read_document(self: &Rc<Self>, channel: &str) -> Option<Bytes> {
+        self.serve_with(|engine, now, id| engine.read_document(now, id, channel)).await
+    }
+
+    /// Changes a document.
+    pub(crate) async fn contribute(
+        self: &Rc<Self>,
+        author: &Arc<str>,
+        channel: &str,
+        change: Contribution,
+    ) -> Option<Bytes> {
+        self.serve_with(|engine, now, id| engine.contribute(now, author, id, channel, change)).await
+    }
+
+    /// Makes a document another one, with nothing in it.
+    pub(crate) async fn reset_document(
+        self: &Rc<Self>,
+        author: &Arc<str>,
+        channel: &str,
+    ) -> Option<Bytes> {
+        self.serve_with(|engine, now, id| engine.reset_document(now, author, id, channel)).await
     }
 
     async fn serve_with(self: &Rc<Self>, act: impl FnOnce(&mut Engine, Now, u64)) -> Option<Bytes> {

@@ -8,6 +8,7 @@ mod common;
 #[expect(dead_code, reason = "it has a configuration of its own")]
 mod http;
 
+mod backends;
 mod crash;
 mod editor;
 mod hooks;
@@ -19,7 +20,7 @@ use common::Setup;
 
 /// `doc` is open to anyone; in `draft` whoever has a token reads, and who has one that says so
 /// writes.
-const DOCUMENTS: &str = "
+pub(crate) const DOCUMENTS: &str = "
 [[api.key]]
 name = \"backend\"
 secret = \"an-api-key-of-tests-with-32-bytes-and-more\"

@@ -8,12 +8,11 @@ use tidings_proto::{
 };
 
 use super::home::no_document;
-use super::{Ask, Merge};
+use super::{Ask, Merge, Terms};
 use crate::channel::aware::Told;
 use crate::engine::Engine;
 use crate::engine::commands::{Target, check_size};
-use crate::engine::service::SERVICE;
-use crate::engine::types::{Address, Effect, Message, Now, Request, RequestBody, SessionKey, own};
+use crate::engine::types::{Now, RequestBody, SessionKey, own};
 use crate::identity::Action;
 use crate::policy::Kind;
 use crate::reject::Reject;
@@ -81,8 +80,8 @@ impl Engine {
         check_update(change.update.len(), self.config.limits.update)?;
         let Some(user) = self.user_of(key) else { return Ok(()) };
         let (epoch, update) = (change.epoch, change.update.into());
-        let merge =
-            Merge { user, epoch, update, editor: false, allowed: true, began_us: now.mono_us };
+        let (editor, began_us, terms) = (false, now.mono_us, Terms::default());
+        let merge = Merge { user, epoch, update, editor, allowed: true, began_us, terms };
         self.ask_inside(key, id, target, RequestBody::Document(Box::new(Ask::Merge(merge))))
     }
 
@@ -118,27 +117,6 @@ impl Engine {
         self.note_told(key, &target.channel);
         let ask = Ask::Aware { user, told, editor: false };
         self.ask_inside(key, id, target, RequestBody::Document(Box::new(ask)))
-    }
-
-    /// Makes a document another one, with nothing in it. Whoever holds the old one is told to throw
-    /// it away; editors, which cannot, are closed. Its [`Effect::Answer`] is `merged`, or an
-    /// `error`, with this `id`.
-    pub fn reset_document(&mut self, now: Now, author: &Arc<str>, id: u64, channel: &str) {
-        match self.find_target(channel) {
-            Ok(target) if target.namespace.policy.kind == Kind::Document => {
-                let from = Address { shard: self.config.shard, session: SERVICE };
-                let body = RequestBody::Document(Box::new(Ask::Reset { user: author.clone() }));
-                let home = self.home_of(&target.channel);
-                let channel = target.channel;
-                self.out.post(home, Message::Request(Request { from, id, channel, body }));
-            }
-            outcome => {
-                let reject = outcome.err().unwrap_or_else(no_document);
-                let text = reject.encode(Some(id), None);
-                self.out.effects.push(Effect::Answer { text });
-            }
-        }
-        self.settle(now);
     }
 
     pub(super) fn user_of(&mut self, key: SessionKey) -> Option<Arc<str>> {

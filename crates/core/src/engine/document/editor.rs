@@ -11,7 +11,7 @@ use tidings_proto::yjs::{Fault, check_vector, hocuspocus};
 use tidings_proto::{CloseCode, ErrorCode};
 
 use super::wording::{Word, say};
-use super::{Ask, Dialect, Edited, Editing, Editor, Merge};
+use super::{Ask, Dialect, Edited, Editing, Editor, Merge, Terms};
 use crate::channel::aware::Told;
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
@@ -224,7 +224,8 @@ impl Engine {
         self.throttle(now, key, CommandKind::Merge);
         let Some(user) = self.user_of(key) else { return Ok(()) };
         let (update, began_us) = (Bytes::copy_from_slice(update), now.mono_us);
-        let merge = Merge { user, epoch: None, update, editor: true, allowed, began_us };
+        let (editor, terms) = (true, Terms::default());
+        let merge = Merge { user, epoch: None, update, editor, allowed, began_us, terms };
         self.ask(key, 0, target.channel, RequestBody::Document(Box::new(Ask::Merge(merge))));
         Ok(())
     }
@@ -377,7 +378,8 @@ impl Engine {
         for session in keys.collect::<Vec<_>>() {
             let message = match self.dialect(session) {
                 Dialect::Json => None,
-                Dialect::Yjs => Some(nobody.clone()),
+                // Nothing is said to who has not been let in.
+                Dialect::Yjs => self.open_papers(session).next().map(|_| nobody.clone()),
                 Dialect::Hocuspocus => self.nothing_new(session),
             };
             let send = message.map(|message| Effect::SendBinary { session, message });

@@ -61,20 +61,16 @@ impl Engine {
         if editing.refused.contains(&document) {
             return;
         }
-        if !editing.asked.contains(&document) {
+        let is_asked = editing.asked.contains(&document);
+        // Behind its good-bye version 2 says once more that nobody is seen.
+        if !is_asked && !matches!(word, Message::Sync(_)) {
+            return;
+        }
+        // In front of what may move the session to another shard: it goes along.
+        self.keep_early(key, &document, message);
+        if !is_asked {
             // Version 2 shows no token when it has none.
             self.show_token(now, key, &document, "");
-        }
-        if self.is_paper_open(key, &document) {
-            return self.hear_hocuspocus(now, key, &document, word);
-        }
-        self.keep_early_if_asked(key, &document, message);
-    }
-
-    fn keep_early_if_asked(&mut self, key: SessionKey, document: &Arc<str>, message: &[u8]) {
-        let editing = self.session(key).and_then(|session| session.editing.as_ref());
-        if editing.is_some_and(|editing| editing.asked.contains(document)) {
-            self.keep_early(key, document, message);
         }
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{Epoch, ErrorCode, Frame};
 
+use super::service::outrun;
 use super::wording::{Word, parts, pieces, raw, say};
 use super::{Ask, Edited, Lacks, Merge, Synced};
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
@@ -34,6 +35,7 @@ impl Scene<'_> {
                 }
             }
             Ask::Quit => self.quit(from),
+            Ask::Read { slot } => self.read_document(from, id, slot),
             Ask::Reset { user } => {
                 if let Err(reject) = self.reset_document(from, id, user) {
                     self.refuse_change(from, id, false, &reject);
@@ -78,12 +80,14 @@ impl Scene<'_> {
     }
 
     fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
-        let Merge { user, epoch, update, editor, allowed, began_us } = merge;
+        let Merge { user, epoch, update, editor, allowed, began_us, terms } = merge;
         let (limits, failing) = (self.document_limits(), self.channel.failing);
-        let (document, desk) = self.document()?;
+        let (document, _) = self.document()?;
         if epoch.is_some_and(|epoch| epoch != document.epoch()) {
             return Err(was_reset());
         }
+        self.check_offset(terms)?;
+        let (document, desk) = self.document()?;
         let prepared = Document::prepare(&update, &limits);
         let prepared = prepared.map_err(|fault| reject_of(fault, &limits))?;
         if document.buries(&prepared) {
@@ -92,8 +96,16 @@ impl Scene<'_> {
         if failing || desk.resetting {
             return Err(Reject::unavailable());
         }
-        let merging =
-            |what| Box::new(Merging { from, id, user: user.clone(), editor, began_us, what });
+        let scribe = terms.scribe.filter(|_| prepared.inserts());
+        if let Some(client) = scribe
+            && (desk.scribes.contains(&client) || !document.follows(&prepared, client))
+        {
+            return Err(outrun());
+        }
+        let merging = |what| {
+            let user = user.clone();
+            Box::new(Merging { from, id, user, editor, began_us, scribe, what })
+        };
         if !document.adds(&prepared) {
             let offset = self.channel.last;
             self.answer_change(&merging(DocumentChange::Update(prepared)), offset);
@@ -108,6 +120,7 @@ impl Scene<'_> {
             return Err(Reject::limit(why, "document_levels", DOCUMENT_LEVELS));
         }
         desk.pending += update.len();
+        desk.scribes.extend(scribe);
         let record = Record { user: &user, what: What::Update(&update) }.encode();
         self.append_change(record, merging(DocumentChange::Update(prepared)));
         Ok(())
@@ -127,10 +140,8 @@ impl Scene<'_> {
         let epoch = Epoch(mix(document.epoch().0 ^ offset));
         let record = Record { user: &user, what: What::Reset(epoch) }.encode();
         let what = DocumentChange::Reset(epoch);
-        self.append_change(
-            record,
-            Box::new(Merging { from, id, user, editor: false, began_us, what }),
-        );
+        let merging = Merging { from, id, user, editor: false, began_us, scribe: None, what };
+        self.append_change(record, Box::new(merging));
         Ok(())
     }
 
@@ -171,7 +182,8 @@ impl Scene<'_> {
         };
         desk.touched_ms = now_ms;
         desk.whole = None;
-        let Merging { from, id, user, editor, began_us, what } = merging;
+        let Merging { from, id, user, editor, began_us, scribe, what } = merging;
+        desk.scribes.retain(|client| Some(*client) != scribe);
         match what {
             DocumentChange::Update(prepared) => {
                 let update = prepared.bytes().clone();
@@ -201,8 +213,9 @@ impl Scene<'_> {
 
     /// A change could not be stored: it is as if it had never come.
     pub(in crate::engine) fn fail_change(&mut self, merging: Merging) {
-        let Merging { from, id, editor, what, .. } = merging;
+        let Merging { from, id, editor, scribe, what, .. } = merging;
         if let Some(desk) = &mut self.channel.desk {
+            desk.scribes.retain(|client| Some(*client) != scribe);
             match what {
                 DocumentChange::Update(prepared) => {
                     desk.pending = desk.pending.saturating_sub(prepared.bytes().len());
@@ -378,6 +391,7 @@ pub(in crate::engine) fn refuse(out: &mut Out, request: &Request, ask: &Ask, why
     match ask {
         Ask::Merge(merge) => refuse_change(out, (*from, *id, merge.editor), channel, why),
         Ask::Reset { .. } => refuse_change(out, (*from, *id, false), channel, why),
+        Ask::Read { .. } => out.refuse(CommandKind::Sync, *from, (*id, channel), why),
         Ask::Sync { .. } => {
             out.counters.command(CommandKind::Sync, Some(why.code));
             let (to, id, channel) = (from.session, *id, channel.clone());

@@ -3,7 +3,8 @@
 //! `commands.rs` is the side of sessions, with `uploads.rs` (updates in parts), `syncing.rs` (what
 //! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there) and
 //! `editor.rs` (connections that speak a protocol of Yjs instead of JSON). `home.rs` and `aware.rs`
-//! are a document's home, `memory.rs` is about how much all of them take.
+//! are a document's home, `service.rs` is what backends ask of it, `memory.rs` is about how much all
+//! of them take.
 
 mod aware;
 mod commands;
@@ -13,6 +14,7 @@ mod hocuspocus;
 mod home;
 mod memory;
 mod papers;
+mod service;
 mod syncing;
 mod uploads;
 mod wording;
@@ -25,6 +27,7 @@ use tidings_proto::Epoch;
 
 pub(super) use home::refuse;
 pub(crate) use papers::{Editing, Opened};
+pub use service::Contribution;
 
 use super::Engine;
 use super::counters::CommandKind;
@@ -75,6 +78,10 @@ pub(crate) enum Ask {
     },
     /// The session is not to be seen any more. Nobody waits for an answer.
     Quit,
+    /// All of it, for a backend, which may write as the client of this slot.
+    Read {
+        slot: u64,
+    },
     /// All who are seen there, in this dialect; and what is stored, so that the editor sends what
     /// is not.
     Seen {
@@ -102,6 +109,16 @@ pub(crate) struct Merge {
     pub(crate) allowed: bool,
     /// When it came: monotonic microseconds.
     pub(crate) began_us: u64,
+    pub(crate) terms: Terms,
+}
+
+/// What a backend's change depends on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// Only if nothing has changed since this offset.
+    pub(crate) if_offset: Option<u64>,
+    /// Only if this client has not written since: the change was made as it.
+    pub(crate) scribe: Option<u64>,
 }
 
 impl Desks {
@@ -131,7 +148,7 @@ impl Ask {
         match self {
             Ask::Aware { .. } => Action::Presence,
             Ask::Merge(_) | Ask::Reset { .. } => Action::Publish,
-            Ask::Quit | Ask::Seen { .. } | Ask::Sync { .. } => Action::Subscribe,
+            Ask::Quit | Ask::Read { .. } | Ask::Seen { .. } | Ask::Sync { .. } => Action::Subscribe,
         }
     }
 
@@ -141,7 +158,7 @@ impl Ask {
             Ask::Aware { editor: true, .. } | Ask::Quit | Ask::Seen { .. } => None,
             Ask::Aware { .. } => Some(CommandKind::Awareness),
             Ask::Merge(_) | Ask::Reset { .. } => Some(CommandKind::Merge),
-            Ask::Sync { .. } => Some(CommandKind::Sync),
+            Ask::Read { .. } | Ask::Sync { .. } => Some(CommandKind::Sync),
         }
     }
 }

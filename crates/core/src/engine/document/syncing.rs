@@ -164,7 +164,7 @@ impl Engine {
         (*at_ms, *sent) = (now.mono_ms, *sent + 1);
         self.out.counters.synced_bytes += update.len() as u64;
         let more = *sent < lacks.pieces.len();
-        let is_long = weight(lacks) > 0;
+        let goes_on = more || weight(lacks) > 0;
         if dialect == Dialect::Json {
             let Lacks { epoch, vector, offset, waiting, .. } = lacks;
             let (id, epoch, offset) = (*id, *epoch, *offset);
@@ -189,7 +189,7 @@ impl Engine {
                 self.settled(key);
             }
         }
-        if is_long {
+        if goes_on {
             // It counts until the last piece has been written.
             self.out.effects.push(Effect::Drain { session: key });
         } else {
