@@ -85,7 +85,7 @@ demo('two write a document at once, and see each other', async ({ guest }) => {
 })
 
 demo('what is written without a server is kept, also by a page that is loaded again, and saved later', async ({ guest, server }) => {
-  const ada = await writer(guest, 'Ada')
+  const ada = await writer(guest, 'Ada', { transport: 'websocket' })
   const bob = await writer(guest, 'Bob')
   await ada.editor.click()
   await ada.page.keyboard.type('Before. ')
@@ -99,7 +99,6 @@ demo('what is written without a server is kept, also by a page that is loaded ag
   })
   // No way to the server, but to the page, which comes from the same place.
   const context = ada.page.context()
-  await context.route(/\/(events|poll|send)$/, route => route.abort())
   await context.routeWebSocket(/\/socket$/, socket => void socket.close())
   await server.stop()
   await ada.page.locator('.pill[data-kind=offline]').waitFor()

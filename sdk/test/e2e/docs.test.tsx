@@ -12,6 +12,7 @@ import { createClient, TidingsError, type Client } from 'tidings'
 import * as channels from '../../../examples/guide/channels.js'
 import * as connection from '../../../examples/guide/connection.js'
 import * as chat from '../../../examples/guide/chat.js'
+import * as documents from '../../../examples/guide/document.js'
 import * as notes from '../../../examples/guide/inbox.js'
 import { connectTo } from '../../../examples/guide/node.js'
 import * as outbox from '../../../examples/guide/outbox.js'
@@ -162,6 +163,17 @@ example('channels: a gap, a refusal, and who is typing', async ({ connect }) => 
   const { user } = bob.status.current as { user: string }
   await heard.shows(`${user} is typing`)
   assert.equal(heard.lines.length, 1, 'not to herself')
+})
+
+example('documents: open, edit, follow', async ({ connect }) => {
+  const { show, shows } = screen()
+  const [ada, bob] = [documents.open(connect(), () => {}), documents.open(connect(), show)]
+  documents.follow(ada, show)
+  await shows('Buy milk. Buy milk. ')
+  ada.doc.getText('text').insert(0, '!')
+  await shows('Saving…')
+  await shows('Saved')
+  for (const one of [ada, bob]) one.destroy()
 })
 
 example('live data: watch, write, compare and set', async ({ connect }) => {
@@ -365,6 +377,22 @@ example('React: the bell, the count of a room, and messages that change', async 
   await shows('(deleted)')
   root.unmount()
 }, USERS)
+
+example('documents in React', async ({ connect }) => {
+  installDocument()
+  const { createRoot } = await import('react-dom/client')
+  const { TidingsProvider } = await import('tidings/react')
+  const { Plan } = await import('../../../examples/react/document.js')
+  const page = document.createElement('div')
+  const root = createRoot(page)
+  ;(globalThis as any).IS_REACT_ACT_ENVIRONMENT = false
+  root.render(<TidingsProvider client={connect()}><Plan name="doc:plan" me="Ada" /></TidingsProvider>)
+  await until(() => /Saved.*Ada/.test(page.textContent!), () => page.innerHTML)
+  page.querySelector('button')!.click()
+  await until(() => /Saved/.test(page.textContent!), () => page.innerHTML)
+  root.unmount()
+  await until(() => !page.textContent, 'it is gone')
+})
 
 test('docs: a client is made in one line, and connects', async () => {
   for (const client of [connection.create(), (await import('../../../examples/react/client.js')).client]) {
