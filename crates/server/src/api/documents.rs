@@ -135,7 +135,7 @@ async fn edit(
         }
         let (make, scribe, state) = (make.clone(), whole.scribe, state(&whole.update)?);
         let update = aside(move || make(&state, scribe)).await?;
-        let update = update.map_err(|fault| refused(fault, list))?;
+        let update = update.map_err(|fault| refused(&fault, list))?;
         let (epoch, if_offset) = (Some(epoch), terms.if_offset);
         let change = Contribution { epoch, if_offset, scribe: Some(scribe), update };
         match contribute(call, &terms.author, change).await {
@@ -202,7 +202,7 @@ fn kind_of(text: &str) -> Result<RootKind, Problem> {
     }
 }
 
-fn refused(fault: EditFault, list: &str) -> Problem {
+fn refused(fault: &EditFault, list: &str) -> Problem {
     match fault {
         EditFault::State(_) => unreadable(),
         EditFault::Refused(number, _) => {

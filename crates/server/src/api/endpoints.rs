@@ -179,7 +179,7 @@ const DOCUMENT: [Parameter; 4] = [
     },
     Parameter {
         name: "type",
-        about: "What the root is, where that cannot be seen: an empty list looks like an empty text",
+        about: "What the root is, where that cannot be seen: an empty list is like an empty text",
         kind: Kind::OneOf(&["text", "map", "array", "xml"]),
     },
 ];
@@ -398,7 +398,7 @@ pub(super) static ENDPOINTS: [Endpoint; 33] = [
         method: Method::DELETE,
         path: "/documents/{channel}",
         scope: Scope::Publish,
-        summary: "Throw away all of a document, for its editors too: from then on it is another one",
+        summary: "Throw a document away, for its editors too: from then on it is another one",
         parameters: &[CHANNEL],
         body: None,
         answer: Said::Json(schema::<Changed>),

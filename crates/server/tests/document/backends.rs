@@ -183,7 +183,7 @@ fn what_a_backend_was_answered_is_there_after_kill_9() {
 #[test]
 fn what_is_asked_wrongly_is_refused_with_a_reason() {
     let more = format!(
-        "{DOCUMENTS}[namespace.chat]\n[[api.key]]\nname = \"reader\"\nsecret = \"{READER}\"\n\
+        "{DOCUMENTS}[[api.key]]\nname = \"reader\"\nsecret = \"{READER}\"\n\
          scopes = [\"history\"]\nchannels = [\"doc:*\"]\n"
     );
     let server = Server::start(&Setup { more: &more, ..setup() });

@@ -3,8 +3,8 @@
 //! `commands.rs` is the side of sessions, with `uploads.rs` (updates in parts), `syncing.rs` (what
 //! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there) and
 //! `editor.rs` (connections that speak a protocol of Yjs instead of JSON). `home.rs` and `aware.rs`
-//! are a document's home, `service.rs` is what backends ask of it, `memory.rs` is about how much all
-//! of them take.
+//! are a document's home, `service.rs` is what backends ask of it, `memory.rs` is about how much
+//! all of them take.
 
 mod aware;
 mod commands;
