@@ -25,7 +25,8 @@ pub(super) struct Document {
     /// `as=text`: what people read of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<String>,
-    /// `as=update`: all of it as a Yjs update, in base64.
+    /// `as=update`: all of it as a Yjs update, in base64, but for what waits for updates that have
+    /// not come yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) update: Option<String>,
 }
@@ -170,6 +171,19 @@ impl From<PatchOperation> for PatchOp {
             PatchOperation::Test { path, value } => Self::Test { path, value },
         }
     }
+}
+
+/// Where to copy a document to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CopyDocumentBody {
+    /// The channel of the copy. What is in it already goes.
+    #[schemars(example = &"doc:copy", length(min = 1, max = 255))]
+    pub(super) to: String,
+    /// The user that the change is from, instead of the API key's name.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) user: Option<String>,
 }
 
 /// The change is stored.

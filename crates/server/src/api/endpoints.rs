@@ -3,7 +3,9 @@
 use hyper::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::document_types::{Changed, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody};
+use super::document_types::{
+    Changed, CopyDocumentBody, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody,
+};
 use super::inbox_types::{
     Cursors, FollowBody, Followed, Followers, Inbox, MarkBody, Marked, Notified, NotifyBody,
 };
@@ -27,6 +29,7 @@ pub(super) enum Operation {
     Cursors,
     Disconnect,
     Document,
+    DocumentCopy,
     DocumentPatch,
     DocumentReset,
     DocumentText,
@@ -232,7 +235,7 @@ const fn edit(
 }
 
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 33] = [
+pub(super) static ENDPOINTS: [Endpoint; 34] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -391,6 +394,12 @@ pub(super) static ENDPOINTS: [Endpoint; 33] = [
         ("patchDocument", "/documents/{channel}/patch"),
         "Change a map or a list of a document: JSON Patch (RFC 6902)",
         schema::<PatchDocumentBody>,
+    ),
+    edit(
+        Operation::DocumentCopy,
+        ("copyDocument", "/documents/{channel}/copy"),
+        "Have another document hold what this one holds; needs the scope `history`, too",
+        schema::<CopyDocumentBody>,
     ),
     Endpoint {
         operation: Operation::DocumentReset,
