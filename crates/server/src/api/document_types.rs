@@ -5,6 +5,32 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidings_core::document::{self, PatchOp, RootKind};
 
+use super::endpoints::{Kind, Parameter};
+
+/// How a document is asked for; the first one is its channel.
+pub(super) const DOCUMENT: [Parameter; 4] = [
+    Parameter {
+        name: "channel",
+        about: "The document's channel, percent-encoded",
+        kind: Kind::PathAs("doc:plan"),
+    },
+    Parameter {
+        name: "as",
+        about: "What it is told as; `json` if not given",
+        kind: Kind::OneOf(&["json", "text", "update"]),
+    },
+    Parameter {
+        name: "root",
+        about: "Only this root: the name that editors give to `getText` or `getMap`",
+        kind: Kind::Text,
+    },
+    Parameter {
+        name: "type",
+        about: "What the root is, where that cannot be seen: an empty list is like an empty text",
+        kind: Kind::OneOf(&["text", "map", "array", "xml"]),
+    },
+];
+
 /// A document, all as of one offset.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Document {
