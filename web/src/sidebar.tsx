@@ -1,7 +1,7 @@
 // The rooms, and who one is.
 import { useState, type RefObject } from 'react'
 import { Avatar } from './avatar.tsx'
-import { Chart, Close, Code, Hash, Key, Logo, Plus } from './icons.tsx'
+import { Chart, Close, Code, Hash, Key, Logo, Pencil, Plus } from './icons.tsx'
 import { NameField } from './name-field.tsx'
 import { hrefOf, TICKER } from './rooms.ts'
 
@@ -40,6 +40,12 @@ export function Sidebar(props: SidebarProps) {
             <a href={TICKER} aria-current={props.current === null ? 'page' : undefined}>
               <Chart size={15} /><span className="label">Ticker</span>
             </a>
+          </li>
+        </ul>
+        <h2 id="documents-title">Documents</h2>
+        <ul className="rooms" aria-labelledby="documents-title">
+          <li>
+            <a href="/document"><Pencil size={15} /><span className="label">Plan</span></a>
           </li>
         </ul>
       </nav>

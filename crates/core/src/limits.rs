@@ -102,7 +102,7 @@ pub struct DocumentLimits {
 
 impl Default for DocumentLimits {
     fn default() -> Self {
-        Self { update: 1 << 20, document: 10 << 20, clients: 10_000 }
+        Self { update: 4 << 20, document: 10 << 20, clients: 10_000 }
     }
 }
 
@@ -233,7 +233,7 @@ impl Default for Limits {
             state_key: 128,
             producer: 64,
             token: 8 << 10,
-            update: 1 << 20,
+            update: 4 << 20,
             awareness: 4 << 10,
             awareness_clients: 10,
             documents: 512 << 20,

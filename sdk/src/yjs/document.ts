@@ -168,7 +168,7 @@ export class Document {
       if (!write) this.#hush()
       else if (this.synced.current && !this.#live && !this.#told) this.#ask()
       this.#changed()
-    } else {
+    } else if (type === 'subscribed' || type === 'gap') {
       // No position is asked for again: a document knows by itself what it lacks.
       queueMicrotask(() => { this.#channel.last = null })
       this.#ask()
