@@ -81,7 +81,10 @@ impl Scene<'_> {
 
     fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
         let Merge { user, epoch, update, editor, allowed, began_us, terms } = merge;
-        let (limits, failing) = (self.document_limits(), self.channel.failing);
+        let (mut limits, failing) = (self.document_limits(), self.channel.failing);
+        if terms.whole {
+            limits.update = limits.update.max(limits.document);
+        }
         let (document, _) = self.document()?;
         if epoch.is_some_and(|epoch| epoch != document.epoch()) {
             return Err(was_reset());
