@@ -132,6 +132,40 @@ fn each_document_has_a_token_of_its_own() {
 }
 
 #[test]
+fn a_token_that_lives_longer_does_not_become_that_of_another_document() {
+    for with_header in [false, true] {
+        let mut desk = Desk::new();
+        let (plan, other) = (Writer::new(1), Writer::new(2));
+        let at = [(DOC, &plan), (OTHER, &other)];
+        let first = "ada;doc:plan;100";
+        let ada =
+            if with_header { desk.editor(first, Editor::Hocuspocus) } else { socket(&mut desk) };
+        attach(&mut desk, ada, DOC, if with_header { "" } else { first }, &plan);
+        attach(&mut desk, ada, OTHER, "ada;doc:other;300", &other);
+        listen(&mut desk, ada, &at);
+        say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.write(0, "mine"))));
+        say(&mut desk, ada, OTHER, Message::Sync(Sync::Update(&other.write(0, "too"))));
+        assert_eq!(listen(&mut desk, ada, &at), ["stored true", "stored true"]);
+        // A better token for the one is none for the other.
+        say(&mut desk, ada, DOC, token("ada/publish;doc:plan;100"));
+        say(&mut desk, ada, OTHER, token("ada;*;400"));
+        assert_eq!(
+            listen(&mut desk, ada, &at),
+            ["readonly true", "readonly true", "readonly false"]
+        );
+        say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.add("!"))));
+        assert_eq!(listen(&mut desk, ada, &at), ["stored false"]);
+        desk.pass(80_000);
+        assert_eq!(listen(&mut desk, ada, &at), ["token?"], "the first one is asked for as well");
+        desk.pass(30_000);
+        assert_eq!(listen(&mut desk, ada, &at), ["denied the token has expired"]);
+        say(&mut desk, ada, OTHER, Message::Sync(Sync::Update(&other.add("!"))));
+        assert_eq!(listen(&mut desk, ada, &at), ["stored true"]);
+        assert_eq!((desk.on_disk(DOC).0, desk.on_disk(OTHER).0), (1, 2));
+    }
+}
+
+#[test]
 fn what_is_refused_costs_one_document_and_what_passes_costs_the_connection() {
     let mut desk = Desk::new();
     let plan = Writer::new(1);
