@@ -1,6 +1,7 @@
 //! Stock providers of Hocuspocus: many documents on one connection.
 
 use tidings_core::engine::{Advice, Denial, Editor, Verdict};
+use tidings_core::identity::{Action, Grant};
 use tidings_core::policy::Access;
 use tidings_core::store::StoreError;
 use tidings_proto::yjs::hocuspocus::{Frame, Message, decode, encode};
@@ -163,6 +164,34 @@ fn a_token_that_lives_longer_does_not_become_that_of_another_document() {
         assert_eq!(listen(&mut desk, ada, &at), ["stored true"]);
         assert_eq!((desk.on_disk(DOC).0, desk.on_disk(OTHER).0), (1, 2));
     }
+}
+
+#[test]
+fn whom_the_backend_has_made_a_reader_stays_one_with_the_same_token_again() {
+    let mut desk = Desk::ruled(|policy| {
+        policy.hooks.connect = Some(tidings_core::policy::ConnectRule::default());
+    });
+    let (plan, other) = (Writer::new(1), Writer::new(2));
+    let at = [(DOC, &plan), (OTHER, &other)];
+    let eve = socket(&mut desk);
+    attach(&mut desk, eve, DOC, "eve;*;60", &plan);
+    let read = Grant { pattern: "doc:*".into(), actions: [Action::Subscribe].into() };
+    let (user, grants) = (Some("guest".into()), Some([read].into()));
+    desk.advise(Verdict::Allow(Advice { user, grants, ..Advice::default() }));
+    assert!(listen(&mut desk, eve, &at).contains(&"readonly true".to_owned()));
+    say(&mut desk, eve, DOC, token("eve;*;600"));
+    assert_eq!(listen(&mut desk, eve, &at), ["readonly true"]);
+    attach(&mut desk, eve, OTHER, "eve;*;600", &other);
+    assert!(listen(&mut desk, eve, &at).contains(&"readonly true".to_owned()));
+    for (name, writer) in at {
+        say(&mut desk, eve, name, Message::Sync(Sync::Update(&writer.write(0, "no"))));
+    }
+    assert_eq!(listen(&mut desk, eve, &at), ["stored false", "stored false"]);
+    assert_eq!((desk.on_disk(DOC).0, desk.on_disk(OTHER).0), (0, 0));
+    say(&mut desk, eve, OTHER, token("guest"));
+    assert_eq!(listen(&mut desk, eve, &at), ["denied the token is another user's"]);
+    desk.pass(61_000);
+    assert_eq!(desk.closed(eve), Some(CloseCode::TokenExpired), "the backend is asked again");
 }
 
 #[test]

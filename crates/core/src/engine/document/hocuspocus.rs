@@ -12,7 +12,7 @@ use super::Editing;
 use super::editor::close_code;
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
-use crate::engine::knocking::Then;
+use crate::engine::knocking::{Then, mark_of};
 use crate::engine::types::{Effect, Now, SessionKey};
 use crate::identity::{Action, Identity, TokenError};
 use crate::reject::Reject;
@@ -243,12 +243,25 @@ impl Engine {
         document: &Arc<str>,
         token: &str,
     ) -> Result<(), &'static str> {
-        let identity = self.verify(now, token).map_err(|error| refusal(&error))?;
+        let mut identity = self.verify(now, token).map_err(|error| refusal(&error))?;
+        let hooked = self.config.policy.hooks.connect.is_some();
         let session = self.session(key).ok_or("the session is over")?;
-        let known = session.identity.as_ref().filter(|who| who.user == identity.user);
-        let Some(expires) = known.map(|who| who.expires_at_ms) else {
+        let mark = session.mark;
+        let known = session.identity.as_ref().filter(|who| match mark {
+            0 => who.user == identity.user,
+            mark => mark == mark_of(&identity.user),
+        });
+        let Some(known) = known else {
             return Err("the token is another user's");
         };
+        let expires = known.expires_at_ms.filter(|_| !hooked);
+        if hooked {
+            // What the backend made of the first token stands, also how long: then it is asked
+            // again, by a new connection.
+            identity.user = known.user.clone();
+            identity.anonymous = known.anonymous;
+            identity.grants = known.grants.clone();
+        }
         // The session lives as long as the token that lives longest.
         if expires.is_some_and(|at| identity.expires_at_ms.is_none_or(|new| new > at)) {
             let before = session.identity.replace(identity.clone());
