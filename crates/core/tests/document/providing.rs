@@ -239,6 +239,32 @@ fn what_is_refused_costs_one_document_and_what_passes_costs_the_connection() {
 }
 
 #[test]
+fn a_provider_whose_changes_all_wait_for_one_that_was_lost_comes_back_with_all_of_them() {
+    let mut desk = Desk::new();
+    let plan = Writer::new(1);
+    let at = [(DOC, &plan)];
+    let ada = socket(&mut desk);
+    attach(&mut desk, ada, DOC, "ada", &plan);
+    listen(&mut desk, ada, &at);
+    plan.write(0, "lost");
+    let mut typed = 0;
+    while desk.closed(ada).is_none() {
+        say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.add("x"))));
+        let told = listen(&mut desk, ada, &at);
+        assert!(told.iter().all(|it| it == "stored true"), "{told:?}");
+        (typed, desk.now.mono_ms) = (typed + 1, desk.now.mono_ms + 1000);
+        assert!(typed < 1000);
+    }
+    assert!(desk.closed(ada).is_some_and(CloseCode::reconnect));
+    let ada = socket(&mut desk);
+    attach(&mut desk, ada, DOC, "ada", &plan);
+    assert!(listen(&mut desk, ada, &at).contains(&"stored true".to_owned()));
+    let late = Writer::new(2);
+    crate::editing::connect(&mut desk, "bob", &late);
+    assert_eq!((late.text().len(), late.text()), (4 + typed, plan.text()));
+}
+
+#[test]
 fn a_provider_hears_something_in_time() {
     let mut desk = Desk::new();
     let plan = Writer::new(1);

@@ -116,6 +116,10 @@ impl Scene<'_> {
         }
         check_room(document, desk.pending, &prepared, &limits)?;
         if !document.admits(&prepared) {
+            if !document.is_too_deep(&prepared) {
+                // Who comes back with all there is need not wait for others.
+                return Err(Reject::later("too many updates are under way; try again"));
+            }
             let why = "too many shared types in each other";
             return Err(Reject::limit(why, "document_levels", DOCUMENT_LEVELS));
         }
