@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "stories, told briefly")]
 
+mod attacks;
 mod desk;
 mod editing;
 mod lasting;

@@ -54,6 +54,10 @@ impl Engine {
             Ok(Frame::Document(address, word)) => (address, word),
             Err(_) => return self.end_session(key, CloseCode::BadFrame, None),
         };
+        if address.name().len() > self.config.limits.channel_name {
+            // It is kept while it is asked for, and told again in what refuses it.
+            return self.end_session(key, CloseCode::BadFrame, None);
+        }
         if address.session().is_some() {
             // Two providers of one document on one connection would get everything twice.
             if let Message::Token { .. } = word {
@@ -101,14 +105,14 @@ impl Engine {
     ) {
         let done = match word {
             Message::Sync(sync) | Message::SyncReply(sync) => match sync {
-                Sync::Step1(vector) => self.editor_asks(key, document, vector),
+                Sync::Step1(vector) => self.editor_asks(now, key, document, vector),
                 Sync::Step2(update) | Sync::Update(update) => {
                     self.editor_merges(now, key, document, update)
                 }
             },
             Message::Awareness(update) => self.editor_tells(now, key, document, update),
             Message::QueryAwareness => {
-                self.ask_seen(key, document, false);
+                self.editor_asks_who(now, key, document);
                 Ok(())
             }
             Message::Close(_) => {
