@@ -328,7 +328,12 @@ impl Engine {
             }
             return;
         }
-        self.end_session(key, close_code(why.code), why.retry_after);
+        let code = match why.limit {
+            // It would come back with the same for ever.
+            Some("document_clients" | "document_levels") => CloseCode::TooLarge,
+            _ => close_code(why.code),
+        };
+        self.end_session(key, code, why.retry_after);
     }
 
     /// A subscription of an editor was refused, or has ended.
