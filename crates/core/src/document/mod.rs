@@ -21,6 +21,7 @@ mod restore;
 #[cfg(test)]
 mod tests;
 mod view;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

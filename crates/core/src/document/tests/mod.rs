@@ -409,3 +409,20 @@ fn a_document_that_yrs_fails_on_is_not_told_as_an_empty_one() {
     drop(lock);
     assert_eq!(text(&mut reopened(&document, 100)), "a year of work");
 }
+
+#[test]
+fn what_waits_is_bounded_in_bytes_too_and_a_long_one_waits_alone() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    let first = ada.types(0, "a");
+    let long = [ada.types(1, &"b".repeat(1 << 20)), ada.types(1, "c")];
+    let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
+    let [alone, more] = long.each_ref().map(|update| prepare(update));
+    assert!(document.admits(&alone), "who was away sends a long one");
+    document.commit("ada", alone).unwrap();
+    assert!(!document.admits(&more));
+    assert!(document.admits(&prepare(&first)));
+    commit(&mut document, "ada", &first);
+    assert!(document.admits(&more) && document.waiting().is_empty());
+    commit(&mut document, "ada", &long[1]);
+    assert_eq!(text(&mut document), ada.text());
+}
