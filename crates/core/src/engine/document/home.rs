@@ -10,7 +10,7 @@ use super::service::outrun;
 use super::wording::{Word, parts, pieces, raw, say};
 use super::{Ask, Edited, Lacks, Merge, Synced};
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
-use crate::document::{Document, Fault, Prepared, Record, What};
+use crate::document::{Broken, Document, Fault, Prepared, Record, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
@@ -308,7 +308,7 @@ impl Scene<'_> {
         let all = vector.is_empty() || *vector == [0];
         let update = match &desk.whole {
             Some(whole) if all => whole.clone(),
-            _ if all => document.encode(),
+            _ if all => document.encode().map_err(|Broken| Reject::unavailable())?,
             _ => {
                 // Who was one client too many knows of more of them: that is no reason not to read.
                 let any = DocumentLimits { clients: vector.len(), ..limits };
@@ -351,7 +351,7 @@ fn check_room(
     }
     let over = |document: &Document| document.bytes() + pending + len > limits.document;
     if over(document) && document.has_grown() {
-        document.encode();
+        document.encode().map_err(|Broken| Reject::unavailable())?;
     }
     if over(document) {
         return Err(Reject::too_large("the document", "document", limits.document));
@@ -364,6 +364,7 @@ fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
         Fault::Invalid => {
             Reject::new(ErrorCode::InvalidData, "no Yjs update, or state vector, of version 1")
         }
+        Fault::Broken => Reject::unavailable(),
         Fault::Deep => Reject::new(ErrorCode::InvalidData, "its values are nested too deep"),
         Fault::TooLarge => Reject::too_large("the update", "update", limits.update),
         Fault::Clients => Reject::limit("too many clients", "document_clients", limits.clients),

@@ -13,6 +13,7 @@ use tidings_proto::{Epoch, ErrorCode, to_base64};
 use super::commands::check_update;
 use super::home::no_document;
 use super::{Ask, Merge, Terms};
+use crate::document::Broken;
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
@@ -145,7 +146,7 @@ impl Scene<'_> {
         let (document, desk) = self.document()?;
         let update = match &desk.whole {
             Some(whole) => whole.clone(),
-            None => document.encode(),
+            None => document.encode().map_err(|Broken| Reject::unavailable())?,
         };
         desk.whole = Some(update.clone());
         // New ones at each start: a document that was brought back from a copy of the disk would
