@@ -183,19 +183,45 @@ test('what others store while the server is asked is not sent back to it', async
   const { server, a, ada } = await both()
   a.drop()
   server.hold.add('sync')
+  server.early = true
   a.client.retryNow()
   const line = await a.up()
   type(ada, ' mine')
   await told(ada)
+  assert.equal(line.of('sync').length, 1)
   // Told before the answer, which is of a moment before it.
-  const asked = line.last('sync')
+  server.edit(doc => {
+    doc.getText('text').delete(0, 1)
+    doc.getText('text').insert(0, 'theirs ')
+  })
+  assert.equal((await told(ada))[0], 'syncing')
+  assert.equal(text(ada).toString(), 'theirs lan mine')
   server.go()
-  server.edit(doc => doc.getText('text').delete(0, 1))
   assert.deepEqual(await told(ada), ['synced', false])
-  assert.ok(asked)
+  assert.equal(line.of('merge').length, 1)
   const sent = server.log.at(-1)!
-  assert.equal(Y.decodeUpdate(sent).structs.length, 1, 'only what ada wrote')
+  const { structs } = Y.decodeUpdate(sent)
+  assert.deepEqual(structs.map(({ id }) => id.client), [ada.doc.clientID], 'only what ada wrote')
   assert.equal(text(ada).toString(), server.text)
+})
+
+test('who has nothing of their own sends nothing, though others store while the server is asked', async () => {
+  const { server, a, ada } = await both()
+  a.drop()
+  server.hold.add('sync')
+  server.early = true
+  a.client.retryNow()
+  const line = await a.up()
+  await told(ada)
+  server.edit(doc => {
+    doc.getText('text').delete(0, 1)
+    doc.getText('text').insert(0, 'theirs ')
+  })
+  await told(ada)
+  server.go()
+  assert.deepEqual(await told(ada), ['synced', false])
+  assert.equal(line.of('merge').length, 0)
+  assert.equal(text(ada).toString(), 'theirs lan')
 })
 
 test('who may not write keeps what they write, and sends it when they may', async () => {
@@ -446,6 +472,9 @@ test('after logout the document goes on with whoever signs in next', async () =>
   assert.equal((await told(ada))[0], 'connecting')
   assert.equal(ada.access.current, null)
   assert.equal(ada.awareness!.getLocalState(), null, 'nobody is there')
+  a.drop()
+  await told(bob)
+  assert.equal(bob.awareness!.getStates().size, 1)
   a.client.connect()
   await a.up({ user: 'eve' })
   assert.deepEqual(await told(ada), ['synced', false])

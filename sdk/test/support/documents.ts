@@ -16,6 +16,8 @@ export class Server {
   readonly log: Uint8Array[] = []
   /** Answers to these commands wait until `go()`. */
   readonly hold = new Set<string>()
+  /** A `sync` that waits is answered with what there was when it was asked. */
+  early = false
   /** The next of this command are refused with these. */
   readonly refusals: { type: string; frame: Sent }[] = []
   /** `synced` and `document` come in so many parts. */
@@ -95,7 +97,11 @@ export class Server {
       session.parts = []
       line.tell({ type: 'error', id: frame.id, message: 'no', retryable: false, ...refusal!.frame })
     }
-    if (this.hold.has(frame.type)) this.#held.push(answer)
+    if (this.hold.has(frame.type) && this.early && frame.type === 'sync') {
+      // What it answers is of now; others tell of theirs before it is there.
+      const parts = this.#synced(frame)
+      this.#held.push(() => parts.forEach(part => line.tell(part)))
+    } else if (this.hold.has(frame.type)) this.#held.push(answer)
     else queueMicrotask(answer)
   }
 
@@ -114,15 +120,15 @@ export class Server {
       line.tell({ type: 'unsubscribed', id, channel })
     } else if (!session.joined) refuse('not_subscribed')
     else if (frame.epoch && frame.epoch !== this.epoch) refuse('document_reset')
-    else if (type === 'sync') this.#sync(line, frame)
+    else if (type === 'sync') this.#synced(frame).forEach(part => line.tell(part))
     else if (type === 'merge') this.#merge(line, session, frame, refuse)
     else if (type === 'awareness') this.#aware(line, session, frame, refuse)
   }
 
-  #sync(line: Line, { id, channel, vector }: Sent): void {
+  #synced({ id, channel, vector }: Sent): Sent[] {
     const parts = this.#parts(Y.encodeStateAsUpdate(this.doc, fromBase64(vector)))
     const stored = toBase64(Y.encodeStateVector(this.doc))
-    for (const part of parts) line.tell({ type: 'synced', id, channel, epoch: this.epoch, vector: stored, ...part })
+    return parts.map(part => ({ type: 'synced', id, channel, epoch: this.epoch, vector: stored, ...part }))
   }
 
   #parts(update: Uint8Array): Sent[] {
