@@ -1,6 +1,6 @@
 //! One collaborative document: what its log makes, the only part that knows yrs.
 //!
-//! A document is a fold. Each update is a record of the channel's log ([`record`]), proved
+//! A document is a fold. Each update is a record of the channel's log (`record.rs`), proved
 //! ([`Document::prepare`]) before it is appended and applied ([`Document::commit`]) when it is
 //! stored: so its vector tells only what is stored. The same log always makes the same document:
 //! this copy writes nothing by itself.
@@ -374,7 +374,7 @@ impl Document {
         written.and_then(|range| range.iter().next()).is_none_or(|(first, _)| first.start == stored)
     }
 
-    /// Who changed it since the last version, by name; at most [`AUTHORS_NAMED`].
+    /// Who changed it since the last version, by name; at most a hundred.
     pub fn authors(&self) -> impl Iterator<Item = &str> {
         self.authors.iter().map(|author| &**author)
     }

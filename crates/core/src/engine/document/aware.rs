@@ -20,7 +20,7 @@ use crate::limits::{AWARENESS_BYTES, AWARENESS_MS, DOCUMENT_PIECE};
 use crate::reject::Reject;
 
 impl Engine {
-    /// An [`Effect::Wake`](crate::Effect::Wake) is due.
+    /// An [`Effect::Wake`] is due.
     pub fn wake(&mut self, now: Now) {
         self.tell_awareness(now);
         self.settle(now);
