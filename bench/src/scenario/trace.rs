@@ -72,7 +72,7 @@ impl TraceArgs {
         let bytes: usize = updates.iter().map(Vec::len).sum();
         outcome.figure("bytes of an update", bytes as f64 / updates.len().max(1) as f64, "B");
         let mut document = apply(&updates, &mut outcome)?;
-        let state = document.encode();
+        let state = document.encode().map_err(|_| Error::server("breaks a document"))?;
         outcome.figure("encoded", state.len() as f64 / 1024.0, "KiB");
         let found = read(&state)?;
         outcome.figure("characters at the end", found.chars().count() as f64, "");
@@ -105,7 +105,7 @@ fn apply(updates: &[Vec<u8>], outcome: &mut Outcome) -> Result<Document> {
 
 /// How long it takes until a document that was compacted can be read, and written into.
 fn open(document: &Document, outcome: &mut Outcome) -> Result<()> {
-    let pages = document.pages(PAGE);
+    let pages = document.pages(PAGE).map_err(|_| Error::server("breaks a document"))?;
     let mut opened = Vec::new();
     let mut answered = Vec::new();
     for _ in 0..ROUNDS {

@@ -89,6 +89,9 @@ pub(crate) const DOCUMENT_LEVELS: usize = 200;
 /// next one is refused comes back and sends all there is.
 pub(crate) const WAITING_UPDATES: usize = 256;
 
+/// Bytes of them, the first one aside.
+pub(crate) const WAITING_BYTES: usize = 1 << 20;
+
 /// Operations of one patch, or edits of one text, that are made at once.
 pub(crate) const EDITS_PER_CALL: usize = 1000;
 

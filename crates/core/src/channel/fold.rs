@@ -116,14 +116,15 @@ impl Fold {
         }
     }
 
-    /// All of it in pages of some `max` bytes, for [`take_page`](Self::take_page).
-    pub(crate) fn pages(&self, max: usize) -> Vec<Bytes> {
+    /// All of it in pages of some `max` bytes, for [`take_page`](Self::take_page). `None`: what is
+    /// in memory is of no use, and has to be read again.
+    pub(crate) fn pages(&self, max: usize) -> Option<Vec<Bytes>> {
         match self {
-            Fold::Events => Vec::new(),
-            Fold::Document(document) => document.pages(max),
-            Fold::State(state) => state.pages(max),
-            Fold::Inbox(inbox) => inbox.pages(max),
-            Fold::Topic(topic) => topic.pages(max),
+            Fold::Events => Some(Vec::new()),
+            Fold::Document(document) => document.pages(max).ok(),
+            Fold::State(state) => Some(state.pages(max)),
+            Fold::Inbox(inbox) => Some(inbox.pages(max)),
+            Fold::Topic(topic) => Some(topic.pages(max)),
         }
     }
 

@@ -58,9 +58,10 @@ pub(super) fn apply(doc: &Doc, update: Update) -> Result<bool, Broken> {
     })
 }
 
-/// What somebody lacks who has this vector, as one update.
+/// What somebody lacks who has this vector, as one update. A document that is locked is one that
+/// yrs has panicked on: to wait for it would be to wait for ever.
 pub(super) fn encode(doc: &Doc, since: &StateVector) -> Result<Vec<u8>, Broken> {
-    guarded(|| doc.transact().encode_diff_v1(since))
+    guarded(|| doc.try_transact().map(|txn| txn.encode_diff_v1(since)).map_err(|_| Broken))?
 }
 
 pub(super) fn vector(doc: &Doc) -> StateVector {

@@ -21,6 +21,7 @@ mod restore;
 #[cfg(test)]
 mod tests;
 mod view;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub enum Fault {
     Clients,
     /// Shared types, or values, are nested in it deeper than anything needs.
     Deep,
+    /// Nothing of what was sent: yrs has failed on the document.
+    Broken,
 }
 
 impl From<yjs::Fault> for Fault {
@@ -192,9 +195,10 @@ impl Document {
             all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
         };
         if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
-            let waiting = self.waiting();
-            let all = std::iter::once(self.encode()).chain(waiting);
-            let stored = all.map(|update| yjs::levels(&update)).sum::<Result<_, _>>().ok();
+            let stored = self.encode().ok().and_then(|state| {
+                let all = std::iter::once(state).chain(self.waiting());
+                all.map(|update| yjs::levels(&update)).sum::<Result<_, _>>().ok()
+            });
             self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
         }
         let admitted = fits(&self.depth);
@@ -286,10 +290,10 @@ impl Document {
         yjs::check_vector(vector, limits.clients)?;
         let vector = engine::decode_vector(vector).ok_or(Fault::Invalid)?;
         if vector.is_empty() {
-            return Ok(self.encode());
+            return self.encode().map_err(|Broken| Fault::Broken);
         }
         let update = self.open().and_then(|open| open.missing(&vector));
-        update.map_err(|Broken| Fault::Invalid)
+        update.map_err(|Broken| Fault::Broken)
     }
 
     /// Updates that were stored and wait for others, which have not come yet. Whoever gets what is
@@ -302,16 +306,19 @@ impl Document {
     }
 
     /// All of it as one update, but for [`waiting`](Self::waiting).
-    pub fn encode(&mut self) -> Bytes {
-        let state = self.state();
+    ///
+    /// # Errors
+    /// yrs has failed on it: that it cannot be told does not make it empty.
+    pub fn encode(&mut self) -> Result<Bytes, Broken> {
+        let state = self.state()?;
         (self.measured, self.grown) = (state.len() + length(&self.waiting()), 0);
-        state
+        Ok(state)
     }
 
-    fn state(&self) -> Bytes {
+    fn state(&self) -> Result<Bytes, Broken> {
         match &self.body {
-            Body::Resting { state, .. } => state.clone(),
-            Body::Open(open) => open.encode().unwrap_or(Bytes::from_static(EMPTY_UPDATE)),
+            Body::Resting { state, .. } => Ok(state.clone()),
+            Body::Open(open) => open.encode(),
         }
     }
 

@@ -8,7 +8,7 @@ use yrs::{ClientID, Doc, ID, IdSet, StateVector, Update};
 
 use super::Prepared;
 use super::engine::{self, Broken};
-use crate::limits::WAITING_UPDATES;
+use super::waiting::Waiting;
 
 /// yrs gets only what it can apply at once and wholly. What is ahead of the document waits here:
 /// yrs would keep gaps and what waits for others itself, but what it makes of two of those is
@@ -20,25 +20,16 @@ pub(super) struct Open {
     /// Where what is there of each client ends.
     known: BTreeMap<u64, u32>,
     /// Updates that cannot be applied before others have come.
-    waiting: Vec<Waiting>,
+    waiting: Waiting,
     /// What is deleted, once it has been asked for: to find it takes as long as encoding the
     /// document.
     deleted: Option<IdSet>,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    update: Bytes,
-    /// Of whom more has to come.
-    lacking: Vec<u64>,
-    /// Whose structs it has.
-    clients: Vec<u64>,
-}
-
 impl Open {
     pub(super) fn blank() -> Self {
-        let known = BTreeMap::new();
-        Self { doc: engine::blank(), known, waiting: Vec::new(), deleted: None }
+        let (known, waiting) = (BTreeMap::new(), Waiting::default());
+        Self { doc: engine::blank(), known, waiting, deleted: None }
     }
 
     /// What a state was encoded from, and what waited there.
@@ -53,32 +44,30 @@ impl Open {
     /// Applies an update as far as that can be done, and what has waited for it. `false`: a part of
     /// it cannot be applied to anything.
     pub(super) fn apply(&mut self, update: Update, bytes: &Bytes) -> Result<bool, Broken> {
-        let mut come = BTreeSet::new();
+        let mut due = BTreeSet::new();
         let fit = self.fit(bytes);
         let whole = if fit.lacking.is_empty() {
-            self.apply_now(update, &mut come)?
+            self.apply_now(update, &mut due)?
         } else {
             self.wait(&update, bytes, fit.lacking);
-            engine::decode(&fit.now).map_or(Ok(true), |now| self.apply_now(now, &mut come))?
+            engine::decode(&fit.now).map_or(Ok(true), |now| self.apply_now(now, &mut due))?
         };
-        // It ends: each time one waits no longer, or there is more than before.
-        while let Some((at, fit)) = self.ready(&come) {
-            if fit.lacking.is_empty() {
-                self.waiting.swap_remove(at);
-            } else {
-                self.waiting[at].lacking = fit.lacking;
-            }
+        // It ends: what is there is not waited for again.
+        while let Some(id) = due.pop_first() {
+            let Some(bytes) = self.waiting.get(id) else { continue };
+            let fit = self.fit(&bytes);
+            self.waiting.settle(id, fit.lacking);
             if let Some(now) = engine::decode(&fit.now) {
-                self.apply_now(now, &mut come)?;
+                self.apply_now(now, &mut due)?;
             }
         }
         Ok(whole)
     }
 
-    fn wait(&mut self, update: &Update, bytes: &Bytes, lacking: Vec<u64>) {
-        if !self.waiting.iter().any(|waiting| waiting.update == bytes) {
+    fn wait(&mut self, update: &Update, bytes: &Bytes, lacking: Vec<(u64, u32)>) {
+        if !self.waiting.contains(bytes) {
             let clients = update.insertions(true).client_ids().map(|id| id.get()).collect();
-            self.waiting.push(Waiting { update: bytes.clone(), lacking, clients });
+            self.waiting.insert(bytes.clone(), clients, lacking);
         }
     }
 
@@ -89,21 +78,8 @@ impl Open {
         yjs::fit(update, known).unwrap_or_else(nothing)
     }
 
-    /// One that waits for some of these clients, and of which more can be applied by now.
-    fn ready(&mut self, come: &BTreeSet<u64>) -> Option<(usize, Fit)> {
-        for at in 0..self.waiting.len() {
-            let Waiting { update, lacking, .. } = &self.waiting[at];
-            if lacking.iter().any(|client| come.contains(client)) {
-                let fit = self.fit(update);
-                if fit.grows || fit.lacking != *lacking {
-                    return Some((at, fit));
-                }
-            }
-        }
-        None
-    }
-
-    fn apply_now(&mut self, update: Update, come: &mut BTreeSet<u64>) -> Result<bool, Broken> {
+    /// `due`: those that wait for what is in it, too.
+    fn apply_now(&mut self, update: Update, due: &mut BTreeSet<u64>) -> Result<bool, Broken> {
         let structs = update.insertions(true);
         let deletions = self.deleted.as_ref().map(|_| update.delete_set().clone());
         let whole = engine::apply(&self.doc, update)?;
@@ -114,7 +90,7 @@ impl Open {
             let end = ranges.iter().map(|range| range.end).max().unwrap_or(0);
             let known = self.known.entry(client.get()).or_default();
             *known = end.max(*known);
-            come.insert(client.get());
+            due.extend(self.waiting.woken(client.get(), *known));
         }
         if !whole {
             let vector = self.vector();
@@ -126,17 +102,17 @@ impl Open {
 
     /// Whether so many wait that this one may not wait as well, and it would.
     pub(super) fn crowds(&self, prepared: &Prepared) -> bool {
-        self.waiting.len() >= WAITING_UPDATES && !self.fit(&prepared.bytes).lacking.is_empty()
+        self.waiting.is_full(prepared.bytes.len()) && !self.fit(&prepared.bytes).lacking.is_empty()
     }
 
     /// Updates that wait for others.
     pub(super) fn waiting(&self) -> Vec<Bytes> {
-        self.waiting.iter().map(|waiting| waiting.update.clone()).collect()
+        self.waiting.updates().cloned().collect()
     }
 
     /// Whether any struct or deletion in it is new.
     pub(super) fn adds(&mut self, prepared: &Prepared) -> bool {
-        if self.waiting.iter().any(|waiting| waiting.update == prepared.bytes) {
+        if self.waiting.contains(&prepared.bytes) {
             return false;
         }
         let is_new = |(client, end)| self.known.get(&client).is_none_or(|known| *known < end);
@@ -153,8 +129,7 @@ impl Open {
 
     pub(super) fn has_client(&self, client: ClientID) -> bool {
         let client = client.get();
-        let waits = |waiting: &Waiting| waiting.clients.contains(&client);
-        self.known.contains_key(&client) || self.waiting.iter().any(waits)
+        self.known.contains_key(&client) || self.waiting.clients().any(|waits| *waits == client)
     }
 
     /// How many have written, those of whom everything waits too.
@@ -163,8 +138,7 @@ impl Open {
     }
 
     pub(super) fn clients(&self) -> BTreeSet<u64> {
-        let waiting = self.waiting.iter().flat_map(|waiting| &waiting.clients);
-        self.known.keys().chain(waiting).copied().collect()
+        self.known.keys().chain(self.waiting.clients()).copied().collect()
     }
 
     #[cfg(test)]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidings_proto::yjs::{EMPTY_UPDATE, Reader, put_bytes, put_string, put_var_uint};
 
 use super::open::Open;
-use super::{Body, Document, length};
+use super::{Body, Broken, Document, length};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS};
 use crate::store::Epoch;
 
@@ -18,7 +18,11 @@ const HEAD: usize = 1 + 8;
 
 impl Document {
     /// All of it in pages of at most `max` bytes.
-    pub fn pages(&self, max: usize) -> Vec<Bytes> {
+    ///
+    /// # Errors
+    /// yrs has failed on it: nothing may take the place of what is stored.
+    pub fn pages(&self, max: usize) -> Result<Vec<Bytes>, Broken> {
+        let state = self.state()?;
         let mut rest = Vec::new();
         rest.extend(self.epoch.0.to_le_bytes());
         put_var_uint(&mut rest, self.authors.len() as u64);
@@ -28,7 +32,6 @@ impl Document {
         let waiting = self.waiting();
         put_var_uint(&mut rest, waiting.len() as u64);
         waiting.iter().for_each(|update| put_bytes(&mut rest, update));
-        let state = self.state();
         let mut whole = Vec::with_capacity(HEAD + rest.len() + state.len());
         whole.push(VERSION);
         whole.extend(((rest.len() + state.len()) as u64).to_le_bytes());
@@ -36,7 +39,7 @@ impl Document {
         whole.extend(&state);
         let whole = Bytes::from(whole);
         let starts = (0..whole.len()).step_by(max.max(1));
-        starts.map(|at| whole.slice(at..whole.len().min(at + max))).collect()
+        Ok(starts.map(|at| whole.slice(at..whole.len().min(at + max))).collect())
     }
 
     /// Takes a page back in, in their order. With the last one it is what it was; before, nothing.

@@ -83,7 +83,11 @@ impl Scene<'_> {
         if channel.estranged || !channel.fold.is_settled(channel.pending.is_empty()) {
             return false;
         }
-        let pages = channel.fold.pages(self.limits.page_bytes);
+        // Without pages the log would be cut behind nothing.
+        let Some(pages) = channel.fold.pages(self.limits.page_bytes) else {
+            channel.estranged = true;
+            return false;
+        };
         let upto = Position { epoch: channel.epoch, offset: channel.last };
         for append in checkpoints.write(&channel.name, upto, &pages, self.steady_ms) {
             self.out.effects.push(Effect::Append(append));

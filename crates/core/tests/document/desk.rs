@@ -79,6 +79,8 @@ pub(crate) struct Desk {
     /// Appends that the store has not taken yet, while `slow`.
     pub(crate) queue: VecDeque<(usize, Append)>,
     pub(crate) slow: bool,
+    /// To backends.
+    pub(crate) answers: Vec<Value>,
     mail: VecDeque<(usize, Message)>,
     people: Vec<Person>,
     limits: Limits,
@@ -118,6 +120,7 @@ impl Desk {
             disk: HashMap::new(),
             queue: VecDeque::new(),
             slow: false,
+            answers: Vec::new(),
             mail: VecDeque::new(),
             people: Vec::new(),
             limits,
@@ -337,6 +340,7 @@ impl Desk {
     pub(crate) fn reset(&mut self, channel: &str) {
         self.engines[0].reset_document(self.now, &"api".into(), 1, channel);
         self.run();
+        assert!(self.answers.drain(..).all(|answer| answer["type"] == "merged"));
     }
 
     /// A binary message of an editor.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "stories, told briefly")]
 
 mod attacks;
+mod backends;
 mod desk;
 mod editing;
 mod lasting;

@@ -12,8 +12,9 @@ pub struct Fit {
     pub now: Vec<u8>,
     /// Whether there are structs in it that are new.
     pub grows: bool,
-    /// Of whom more has to come before the rest can be applied; nobody: all of it can be.
-    pub lacking: Vec<u64>,
+    /// Places (client and clock), in order, that have to come before more of it can be applied:
+    /// before any of them is there, nothing has changed. None: all of it can be.
+    pub lacking: Vec<(u64, u32)>,
 }
 
 /// How much of an update can be applied to a document: the structs of each client that follow those
@@ -94,7 +95,8 @@ impl Parts<'_> {
             let mut stuck = None;
             while let Some(part) = parts.get(next) {
                 if part.end > state {
-                    let gap = (part.skips || part.clock > state).then_some((client, part.end));
+                    let first = if part.skips { part.end } else { part.clock };
+                    let gap = (first > state).then(|| (client, first - 1));
                     let mut refers = part.refers.iter().flatten();
                     let refers = refers.find(|id| !there(id, state));
                     stuck = gap.or(refers.map(|id| (id.client, id.clock)));
@@ -113,10 +115,12 @@ impl Parts<'_> {
                 waiting.range((client, 0)..(client, state)).map(|at| *at.0).collect();
             turns.extend(come.iter().filter_map(|place| waiting.remove(place)).flatten());
         }
-        let mut lacking: BTreeSet<_> = waiting.into_keys().map(|(client, _)| client).collect();
+        let mut lacking: BTreeSet<_> = waiting.into_keys().collect();
         let ends = |client: u64| states.get(&client).map_or_else(|| known(client), |state| state.0);
+        // Of each client the last one that is unknown: the others come before it.
         let unknown = self.deleted.iter().filter(|(from, end)| *end > ends(from.client));
-        lacking.extend(unknown.map(|(from, _)| from.client));
+        let last: BTreeMap<_, _> = unknown.map(|(from, end)| (from.client, end - 1)).collect();
+        lacking.extend(last);
         let new = states.iter().filter(|(client, (end, _))| *end > known(**client));
         let new: Vec<_> = new.map(|(client, (_, next))| (*client, *next)).collect();
         let mut now = Vec::new();
@@ -164,7 +168,7 @@ mod tests {
     /// "B" behind it, of client 2.
     const B: &[u8] = &[1, 1, 2, 0, 0x84, 1, 0, 1, b'B', 0];
 
-    fn lacks(update: &[u8], known: &[(u64, u32)]) -> Vec<u64> {
+    fn lacks(update: &[u8], known: &[(u64, u32)]) -> Vec<(u64, u32)> {
         let known =
             |client| known.iter().find(|known| known.0 == client).map_or(0, |known| known.1);
         fit(update, known).unwrap().lacking
@@ -174,9 +178,9 @@ mod tests {
     fn what_refers_to_nothing_unknown_lacks_nothing() {
         assert!(lacks(A, &[]).is_empty());
         assert!(lacks(A, &[(1, 1)]).is_empty());
-        assert_eq!(lacks(B, &[]), [1]);
+        assert_eq!(lacks(B, &[]), [(1, 0)]);
         assert!(lacks(B, &[(1, 1)]).is_empty());
-        assert_eq!(lacks(&[0, 1, 3, 1, 4, 2], &[(3, 5)]), [3], "the last deletion is unknown");
+        assert_eq!(lacks(&[0, 1, 3, 1, 4, 2], &[(3, 5)]), [(3, 5)], "the last deletion is unknown");
         assert!(lacks(&[0, 1, 3, 1, 4, 2], &[(3, 6)]).is_empty());
     }
 
@@ -189,19 +193,19 @@ mod tests {
         assert!(lacks(&both(B, A), &[]).is_empty());
         // "A" behind "B" behind "A".
         let circle = [1, 1, 1, 0, 0x84, 2, 0, 1, b'A', 0];
-        assert_eq!(lacks(&both(&circle, B), &[]), [1, 2]);
+        assert_eq!(lacks(&both(&circle, B), &[]), [(1, 0), (2, 0)]);
     }
 
     #[test]
     fn a_gap_waits_for_its_own_client() {
         let late = [1, 1, 1, 4, 4, 1, 1, b't', 1, b'A', 0];
-        assert_eq!(lacks(&late, &[(1, 3)]), [1]);
+        assert_eq!(lacks(&late, &[(1, 3)]), [(1, 3)]);
         assert!(lacks(&late, &[(1, 4)]).is_empty());
         let skips = [1, 2, 1, 0, 10, 4, 4, 1, 1, b't', 1, b'A', 0];
-        assert_eq!(lacks(&skips, &[(1, 3)]), [1]);
+        assert_eq!(lacks(&skips, &[(1, 3)]), [(1, 3)]);
         assert!(lacks(&skips, &[(1, 4)]).is_empty());
         let itself = [1, 1, 1, 0, 0x84, 1, 0, 1, b'A', 0];
-        assert_eq!(lacks(&itself, &[]), [1], "it stands beside itself");
+        assert_eq!(lacks(&itself, &[]), [(1, 0)], "it stands beside itself");
     }
 
     #[test]
@@ -214,10 +218,10 @@ mod tests {
         ];
         let fitting = fit(&update.concat(), |_| 0).unwrap();
         let now = [&A[..A.len() - 1], &[1, 1, 1, 0, 1]].concat();
-        assert_eq!(fitting, Fit { now, grows: true, lacking: vec![1] });
+        assert_eq!(fitting, Fit { now, grows: true, lacking: vec![(1, 2), (1, 5)] });
         let fitting = fit(&update.concat(), |_| 3).unwrap();
         let now = vec![1, 1, 1, 3, 4, 1, 1, b't', 1, b'B', 1, 1, 2, 0, 1, 2, 2];
-        assert_eq!(fitting, Fit { now, grows: true, lacking: vec![1] });
+        assert_eq!(fitting, Fit { now, grows: true, lacking: vec![(1, 5)] });
         assert_eq!(fit(A, |_| 1).unwrap(), Fit { now: vec![0, 0], grows: false, lacking: vec![] });
     }
 }

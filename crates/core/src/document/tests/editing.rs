@@ -13,13 +13,13 @@ fn ops(ops: &Value) -> Vec<PatchOp> {
 /// Applies a patch to the root "map".
 fn patches(document: &mut Document, values: Values, patch: &Value) -> Result<(), EditFault> {
     let client = CLIENT + document.clients() as u64;
-    let update = json_patch(&document.encode(), "map", None, values, &ops(patch), client)?;
+    let update = json_patch(&document.encode().unwrap(), "map", None, values, &ops(patch), client)?;
     commit(document, "", &update);
     Ok(())
 }
 
 fn map(document: &mut Document) -> Value {
-    json(&document.encode(), &[("map", RootKind::Map)]).unwrap()["map"].clone()
+    json(&document.encode().unwrap(), &[("map", RootKind::Map)]).unwrap()["map"].clone()
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_patch_makes_maps_and_lists_that_others_can_write_into() {
         {"op": "copy", "from": "/todos/0/by", "path": "/todos/1/by"},
     ]);
     patches(&mut document, Values::Shared, &patch).unwrap();
-    ada.hears(&document.encode());
+    ada.hears(&document.encode().unwrap());
     let todos = ada.doc.get_or_insert_map("map").get(&ada.doc.transact(), "todos");
     let todos: yrs::ArrayRef = todos.unwrap().cast().unwrap();
     let first: MapRef = todos.get(&ada.doc.transact(), 0).unwrap().cast().unwrap();
@@ -107,7 +107,7 @@ fn a_text_is_edited_where_editors_count_and_what_others_type_is_kept() {
     commit(&mut document, "ada", &ada.types(0, "Hi 🙂, all"));
     let edits = json!([{"at": 3, "delete": 2, "insert": "dear"}, {"at": 9, "insert": "to "}]);
     let edits: Vec<TextEdit> = serde_json::from_value(edits).unwrap();
-    let update = edit_text(&document.encode(), "body", "", &edits, CLIENT).unwrap();
+    let update = edit_text(&document.encode().unwrap(), "body", "", &edits, CLIENT).unwrap();
     let meanwhile = ada.types(0, "> ");
     commit(&mut document, "", &update);
     commit(&mut document, "ada", &meanwhile);

@@ -78,7 +78,7 @@ fn text(document: &mut Document) -> String {
 
 fn reopened(document: &Document, max: usize) -> Document {
     let mut again = Document::new();
-    document.pages(max).iter().for_each(|page| again.take_page(page));
+    document.pages(max).unwrap().iter().for_each(|page| again.take_page(page));
     assert_eq!((again.skipped(), again.epoch()), (0, document.epoch()));
     again
 }
@@ -115,7 +115,7 @@ fn a_log_makes_the_document_again_and_so_do_its_pages() {
         assert_eq!(text(document), "two one ");
     }
     assert_eq!(live.vector(), paged.vector());
-    assert_eq!(live.encode(), paged.encode());
+    assert_eq!(live.encode().unwrap(), paged.encode().unwrap());
     assert_eq!(paged.authors().collect::<Vec<_>>(), ["ada"]);
 }
 
@@ -127,7 +127,7 @@ fn a_document_that_rests_is_the_same_when_it_is_touched() {
     document.rest();
     assert!(document.is_resting());
     assert_eq!((document.vector(), document.clients()), (vector, clients));
-    assert_eq!(document.pages(1 << 20).len(), 1);
+    assert_eq!(document.pages(1 << 20).unwrap().len(), 1);
     assert!(document.is_resting(), "none of this has woken it");
     commit(&mut document, "ada", &ada.types(10, "tence"));
     assert!(!document.is_resting());
@@ -152,7 +152,7 @@ fn what_came_too_early_waits_through_a_restart_and_is_told_meanwhile() {
     carol.hears(&first);
     assert_eq!((text(&mut document).as_str(), carol.text().as_str()), ("abcdef", "abcdef"));
     let mut deaf = Author::new(4);
-    deaf.hears(&document.encode());
+    deaf.hears(&document.encode().unwrap());
     assert_eq!(deaf.text(), "abcdef");
 }
 
@@ -219,7 +219,7 @@ fn deleted_text_leaves_and_its_length_is_measured_anew() {
     let full = document.bytes();
     commit(&mut document, "ada", &ada.deletes(0, 5000));
     assert!(document.bytes() >= full);
-    document.encode();
+    document.encode().unwrap();
     assert!(document.bytes() < 100, "{}", document.bytes());
 }
 
@@ -236,7 +236,10 @@ fn a_copy_writes_nothing_by_itself_whatever_is_formatted() {
     commit(&mut document, "ada", &ada.changes());
     commit(&mut document, "ada", &ada.deletes(0, 4));
     assert_eq!(document.clients(), 1);
-    assert_eq!(document.encode(), ada.doc.transact().encode_diff_v1(&StateVector::default()));
+    assert_eq!(
+        document.encode().unwrap(),
+        ada.doc.transact().encode_diff_v1(&StateVector::default())
+    );
 }
 
 #[test]
@@ -279,7 +282,7 @@ fn what_is_behind_a_gap_waits_for_what_is_in_it_and_is_told_meanwhile() {
     };
     commit(&mut document, "ada", &sent[0]);
     let mut bob = Author::new(2);
-    bob.hears(&document.encode());
+    bob.hears(&document.encode().unwrap());
     commit(&mut document, "ada", &sent[2]);
     assert_eq!(document.vector(), bob.vector(), "what is behind it is not counted");
     let again = Document::prepare(&sent[2], &limits()).unwrap();
@@ -370,7 +373,7 @@ fn a_page_of_many_paragraphs_is_not_deep() {
         assert!(document.admits(&update));
         document.commit("ada", update).unwrap();
     }
-    let all = Document::prepare(&document.encode(), &limits()).unwrap();
+    let all = Document::prepare(&document.encode().unwrap(), &limits()).unwrap();
     assert_eq!(all.levels, 2);
 }
 
@@ -385,5 +388,41 @@ fn a_document_with_a_document_in_it_is_forgotten_like_any_other() {
     let held = open.document();
     document.rest();
     assert!(!engine::has_documents(&held), "nothing holds it any more");
-    assert_eq!(document.encode().len(), update.len());
+    assert_eq!(document.encode().unwrap().len(), update.len());
+}
+
+#[test]
+fn a_document_that_yrs_fails_on_is_not_told_as_an_empty_one() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    commit(&mut document, "ada", &ada.types(0, "a year of work"));
+    let Body::Open(open) = &document.body else { panic!("it is open") };
+    let held = open.document();
+    // A panic of yrs leaves it locked.
+    let lock = held.transact_mut();
+    assert_eq!(document.encode(), Err(Broken));
+    assert_eq!(document.pages(100), Err(Broken), "nothing is stored in its log's place");
+    assert_eq!(document.missing(&[0], &limits()), Err(Fault::Broken));
+    let nested = Document::prepare(&nested(2, b"\x01\x01r", 1), &limits()).unwrap();
+    assert!(!document.admits(&nested), "how deep it is cannot be told");
+    document.rest();
+    assert!(!document.is_resting());
+    drop(lock);
+    assert_eq!(text(&mut reopened(&document, 100)), "a year of work");
+}
+
+#[test]
+fn what_waits_is_bounded_in_bytes_too_and_a_long_one_waits_alone() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    let first = ada.types(0, "a");
+    let long = [ada.types(1, &"b".repeat(1 << 20)), ada.types(1, "c")];
+    let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
+    let [alone, more] = long.each_ref().map(|update| prepare(update));
+    assert!(document.admits(&alone), "who was away sends a long one");
+    document.commit("ada", alone).unwrap();
+    assert!(!document.admits(&more));
+    assert!(document.admits(&prepare(&first)));
+    commit(&mut document, "ada", &first);
+    assert!(document.admits(&more) && document.waiting().is_empty());
+    commit(&mut document, "ada", &long[1]);
+    assert_eq!(text(&mut document), ada.text());
 }

@@ -77,7 +77,7 @@ fn content(doc: &Doc) -> String {
 
 fn read(document: &mut Document) -> Doc {
     let mut reader = Author::new(99);
-    reader.hears(&document.encode());
+    reader.hears(&document.encode().unwrap());
     reader.doc
 }
 
@@ -110,7 +110,7 @@ fn run(seed: u64) {
                 assert_eq!(document.vector(), vector);
             }
         }
-        let state = document.encode();
+        let state = document.encode().unwrap();
         yjs::check_update(&state, &UpdateLimits::default()).unwrap();
         let parts = yjs::split(&state, 200);
         assert!(parts.iter().all(|part| Document::prepare(part, &limits()).is_ok()));

@@ -77,14 +77,14 @@ fn whatever_was_written_since_the_content_is_what_it_was() {
             commit(document, "ada", &all(ada));
         };
         write(&mut ada, &mut rng, &mut document);
-        let then = document.encode();
+        let then = document.encode().unwrap();
         write(&mut ada, &mut rng, &mut document);
-        let update = restore(&document.encode(), &then, 1000 + seed).unwrap();
+        let update = restore(&document.encode().unwrap(), &then, 1000 + seed).unwrap();
         let prepared = Document::prepare(&update, &limits()).unwrap();
         assert!(document.admits(&prepared));
         document.commit("ada", prepared).unwrap();
-        assert_eq!(print(&document.encode()), print(&then), "seed {seed}");
-        let again = restore(&document.encode(), &then, 5).unwrap();
+        assert_eq!(print(&document.encode().unwrap()), print(&then), "seed {seed}");
+        let again = restore(&document.encode().unwrap(), &then, 5).unwrap();
         assert_eq!(again, EMPTY_UPDATE, "seed {seed}: there is nothing left to do");
     }
 }
@@ -93,12 +93,12 @@ fn whatever_was_written_since_the_content_is_what_it_was() {
 fn what_others_write_meanwhile_survives_and_deleted_text_is_not_theirs() {
     let (mut ada, mut bob, mut document) = (Author::new(1), Author::new(2), Document::new());
     commit(&mut document, "ada", &ada.types(0, "The first line.\nThe second line.\n"));
-    let then = document.encode();
+    let then = document.encode().unwrap();
     commit(&mut document, "ada", &ada.types(4, "very "));
     commit(&mut document, "ada", &ada.deletes(21, 11));
-    bob.hears(&document.encode());
+    bob.hears(&document.encode().unwrap());
     let meanwhile = bob.types(0, "Bob was here. ");
-    let update = restore(&document.encode(), &then, 9).unwrap();
+    let update = restore(&document.encode().unwrap(), &then, 9).unwrap();
     commit(&mut document, "ada", &update);
     commit(&mut document, "bob", &meanwhile);
     assert_eq!(text(&mut document), "Bob was here. The first line.\nThe second line.\n");
@@ -118,7 +118,7 @@ fn somebody_who_writes_into_a_paragraph_finds_it_changed_and_not_replaced() {
     }
     drop(txn);
     commit(&mut document, "ada", &ada.changes());
-    let then = document.encode();
+    let then = document.encode().unwrap();
     let second = |author: &Author, work: &dyn Fn(yrs::XmlTextRef, &mut yrs::TransactionMut<'_>)| {
         let page = author.doc.get_or_insert_xml_fragment("page");
         let mut txn = author.doc.transact_mut();
@@ -128,13 +128,16 @@ fn somebody_who_writes_into_a_paragraph_finds_it_changed_and_not_replaced() {
     };
     second(&ada, &|text, txn| text.insert(txn, 3, " and a half"));
     commit(&mut document, "ada", &ada.changes());
-    bob.hears(&document.encode());
+    bob.hears(&document.encode().unwrap());
     second(&bob, &|text, txn| text.insert(txn, 0, "Bob's "));
     let meanwhile = bob.changes();
-    let update = restore(&document.encode(), &then, 9).unwrap();
+    let update = restore(&document.encode().unwrap(), &then, 9).unwrap();
     commit(&mut document, "ada", &update);
     commit(&mut document, "bob", &meanwhile);
-    assert_eq!(plain_text(&document.encode(), Some("page")).unwrap(), "one\nBob's two\nthree");
+    assert_eq!(
+        plain_text(&document.encode().unwrap(), Some("page")).unwrap(),
+        "one\nBob's two\nthree"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::service::outrun;
 use super::wording::{Word, parts, pieces, raw, say};
 use super::{Ask, Edited, Lacks, Merge, Synced};
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
-use crate::document::{Document, Fault, Prepared, Record, What};
+use crate::document::{Broken, Document, Fault, Prepared, Record, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
@@ -81,7 +81,10 @@ impl Scene<'_> {
 
     fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
         let Merge { user, epoch, update, editor, allowed, began_us, terms } = merge;
-        let (limits, failing) = (self.document_limits(), self.channel.failing);
+        let (mut limits, failing) = (self.document_limits(), self.channel.failing);
+        if terms.whole {
+            limits.update = limits.update.max(limits.document);
+        }
         let (document, _) = self.document()?;
         if epoch.is_some_and(|epoch| epoch != document.epoch()) {
             return Err(was_reset());
@@ -306,7 +309,7 @@ impl Scene<'_> {
         let all = vector.is_empty() || *vector == [0];
         let update = match &desk.whole {
             Some(whole) if all => whole.clone(),
-            _ if all => document.encode(),
+            _ if all => document.encode().map_err(|Broken| Reject::unavailable())?,
             _ => {
                 // Who was one client too many knows of more of them: that is no reason not to read.
                 let any = DocumentLimits { clients: vector.len(), ..limits };
@@ -349,7 +352,7 @@ fn check_room(
     }
     let over = |document: &Document| document.bytes() + pending + len > limits.document;
     if over(document) && document.has_grown() {
-        document.encode();
+        document.encode().map_err(|Broken| Reject::unavailable())?;
     }
     if over(document) {
         return Err(Reject::too_large("the document", "document", limits.document));
@@ -362,6 +365,7 @@ fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
         Fault::Invalid => {
             Reject::new(ErrorCode::InvalidData, "no Yjs update, or state vector, of version 1")
         }
+        Fault::Broken => Reject::unavailable(),
         Fault::Deep => Reject::new(ErrorCode::InvalidData, "its values are nested too deep"),
         Fault::TooLarge => Reject::too_large("the update", "update", limits.update),
         Fault::Clients => Reject::limit("too many clients", "document_clients", limits.clients),

@@ -13,6 +13,7 @@ use tidings_proto::{Epoch, ErrorCode, to_base64};
 use super::commands::check_update;
 use super::home::no_document;
 use super::{Ask, Merge, Terms};
+use crate::document::Broken;
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
@@ -39,6 +40,8 @@ pub struct Contribution {
     /// It was made as this client, which [`Engine::read_document`] has named: only if it has
     /// written nothing since.
     pub scribe: Option<u64>,
+    /// It makes a whole document, and may be as long as one.
+    pub whole: bool,
     /// The Yjs update.
     pub update: Bytes,
 }
@@ -78,8 +81,9 @@ impl Engine {
         channel: &str,
         contribution: Contribution,
     ) {
-        let Contribution { epoch, if_offset, scribe, update } = contribution;
-        let room = check_update(update.len(), self.config.limits.update);
+        let Contribution { epoch, if_offset, scribe, whole, update } = contribution;
+        let limit = if whole { usize::MAX } else { self.config.limits.update };
+        let room = check_update(update.len(), limit);
         let ask = room.map(|()| {
             Ask::Merge(Merge {
                 user: author.clone(),
@@ -88,7 +92,7 @@ impl Engine {
                 editor: false,
                 allowed: true,
                 began_us: now.mono_us,
-                terms: Terms { if_offset, scribe },
+                terms: Terms { if_offset, scribe, whole },
             })
         });
         self.ask_document(now, id, channel, ask);
@@ -142,7 +146,7 @@ impl Scene<'_> {
         let (document, desk) = self.document()?;
         let update = match &desk.whole {
             Some(whole) => whole.clone(),
-            None => document.encode(),
+            None => document.encode().map_err(|Broken| Reject::unavailable())?,
         };
         desk.whole = Some(update.clone());
         // New ones at each start: a document that was brought back from a copy of the disk would
