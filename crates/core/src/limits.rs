@@ -69,6 +69,10 @@ pub(crate) const REST_AFTER_MS: u64 = 5000;
 pub(crate) const EARLY_BYTES: usize = 64 << 10;
 pub(crate) const EARLY_MESSAGES: usize = 64;
 
+/// Changes of an editor, of those that were refused, that are confirmed one by one when all of them
+/// are stored.
+pub(crate) const EDITS_OWED: u64 = 4096;
+
 /// How often an editor hears something, in milliseconds: `y-websocket` takes 30 s of silence for
 /// the end.
 pub(crate) const EDITOR_ALIVE_MS: u64 = 20_000;

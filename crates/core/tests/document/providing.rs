@@ -264,6 +264,39 @@ fn a_provider_whose_changes_all_wait_for_one_that_was_lost_comes_back_with_all_o
     assert_eq!((late.text().len(), late.text()), (4 + typed, plan.text()));
 }
 
+/// What the npm package still takes for unsaved, of so many.
+fn unsaved(told: &[String], of: usize) -> isize {
+    let saved = told.iter().filter(|it| *it == "stored true").count();
+    isize::try_from(of).unwrap() - isize::try_from(saved).unwrap()
+}
+
+#[test]
+fn what_was_refused_is_saved_when_it_may_be_and_each_change_is_confirmed_once() {
+    for refused in [0, 1, 3] {
+        let mut desk = Desk::new();
+        let plan = Writer::new(1);
+        let at = [(DOC, &plan)];
+        let eve = socket(&mut desk);
+        attach(&mut desk, eve, DOC, "eve", &plan);
+        assert_eq!(unsaved(&listen(&mut desk, eve, &at), 1), 0);
+        say(&mut desk, eve, DOC, token("eve/publish"));
+        for _ in 0..refused {
+            say(&mut desk, eve, DOC, Message::Sync(Sync::Update(&plan.add("x"))));
+        }
+        assert_eq!(unsaved(&listen(&mut desk, eve, &at), refused), refused.cast_signed());
+        desk.slow = true;
+        say(&mut desk, eve, DOC, token("eve"));
+        listen(&mut desk, eve, &at);
+        say(&mut desk, eve, DOC, Message::Sync(Sync::Update(&plan.add("y"))));
+        assert_eq!(unsaved(&listen(&mut desk, eve, &at), 1), 1, "it is not stored yet");
+        desk.store(&Ok(()));
+        assert_eq!(unsaved(&listen(&mut desk, eve, &at), refused + 1), 0);
+        // A question of its own has it count anew.
+        say(&mut desk, eve, DOC, Message::Sync(Sync::Step1(&plan.vector())));
+        assert_eq!(unsaved(&listen(&mut desk, eve, &at), 1), 0);
+    }
+}
+
 #[test]
 fn a_provider_hears_something_in_time() {
     let mut desk = Desk::new();

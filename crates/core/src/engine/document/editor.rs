@@ -129,7 +129,7 @@ impl Engine {
             let done = message.map_err(|_| malformed()).and_then(|message| match message {
                 Message::Sync(Sync::Step1(vector)) => self.editor_asks(now, key, &document, vector),
                 Message::Sync(Sync::Step2(update) | Sync::Update(update)) => {
-                    self.editor_merges(now, key, &document, update)
+                    self.editor_merges(now, key, &document, update, 0)
                 }
                 Message::Awareness(update) => self.editor_tells(now, key, &document, update),
                 Message::QueryAwareness => {
@@ -217,15 +217,17 @@ impl Engine {
         Ok(())
     }
 
+    /// `edits`: how many changes the editor takes it for.
     pub(super) fn editor_merges(
         &mut self,
         now: Now,
         key: SessionKey,
         document: &Arc<str>,
         update: &[u8],
+        edits: u64,
     ) -> Result<(), Reject> {
         if *update == *NOTHING {
-            self.editor_told(key, document, true);
+            self.editor_told(key, document, edits);
             return Ok(());
         }
         let target = self.open_document(key, document, Action::Subscribe)?;
@@ -236,7 +238,7 @@ impl Engine {
         let (update, began_us) = (Bytes::copy_from_slice(update), now.mono_us);
         let (editor, terms) = (true, Terms::default());
         let merge = Merge { user, epoch: None, update, editor, allowed, began_us, terms };
-        self.ask(key, 0, target.channel, RequestBody::Document(Box::new(Ask::Merge(merge))));
+        self.ask(key, edits, target.channel, RequestBody::Document(Box::new(Ask::Merge(merge))));
         Ok(())
     }
 
@@ -289,18 +291,23 @@ impl Engine {
 
     /// What an editor's change came to.
     pub(in crate::engine) fn edited(&mut self, edited: Edited) {
-        let Edited { to, channel, outcome } = edited;
+        let Edited { to, edits, channel, outcome } = edited;
         self.settled(to);
         match outcome {
-            Ok(()) => self.editor_told(to, &channel, true),
-            Err(reject) => self.editor_refused(to, &channel, &reject),
+            Ok(()) => self.editor_told(to, &channel, edits),
+            Err(reject) => {
+                self.owe(to, &channel, |owed| owed + edits);
+                self.editor_refused(to, &channel, &reject);
+            }
         }
     }
 
-    /// Whether a change is stored, for editors that want to know.
-    fn editor_told(&mut self, key: SessionKey, document: &Arc<str>, stored: bool) {
+    /// So many changes are stored, for editors that want to know.
+    fn editor_told(&mut self, key: SessionKey, document: &Arc<str>, edits: u64) {
         if self.dialect(key) == Dialect::Hocuspocus && self.is_paper_open(key, document) {
-            self.hocuspocus(key, document, hocuspocus::Message::SyncStatus(stored));
+            for _ in 0..edits {
+                self.hocuspocus(key, document, hocuspocus::Message::SyncStatus(true));
+            }
         }
     }
 

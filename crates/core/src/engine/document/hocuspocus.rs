@@ -103,11 +103,24 @@ impl Engine {
         document: &Arc<str>,
         word: Message<'_>,
     ) {
+        let mut edits = 0;
         let done = match word {
             Message::Sync(sync) | Message::SyncReply(sync) => match sync {
-                Sync::Step1(vector) => self.editor_asks(now, key, document, vector),
-                Sync::Step2(update) | Sync::Update(update) => {
-                    self.editor_merges(now, key, document, update)
+                Sync::Step1(vector) => {
+                    // It begins to count anew.
+                    self.owe(key, document, |_| 1);
+                    self.editor_asks(now, key, document, vector)
+                }
+                Sync::Step2(update) => {
+                    self.owe(key, document, |owed| {
+                        edits = owed;
+                        0
+                    });
+                    self.editor_merges(now, key, document, update, edits)
+                }
+                Sync::Update(update) => {
+                    edits = 1;
+                    self.editor_merges(now, key, document, update, edits)
                 }
             },
             Message::Awareness(update) => self.editor_tells(now, key, document, update),
@@ -128,6 +141,7 @@ impl Engine {
             | Message::SyncStatus(_) => Ok(()),
         };
         if let Err(reject) = done {
+            self.owe(key, document, |owed| owed + edits);
             self.editor_refused(key, document, &reject);
         }
     }

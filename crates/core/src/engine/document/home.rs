@@ -278,7 +278,8 @@ impl Scene<'_> {
         let channel = &self.channel.name;
         if editor {
             self.out.counters.command(CommandKind::Merge, None);
-            let edited = Edited { to: from.session, channel: channel.clone(), outcome: Ok(()) };
+            let (to, channel) = (from.session, channel.clone());
+            let edited = Edited { to, edits: id, channel, outcome: Ok(()) };
             return self.out.post(from.shard, Message::Edited(Box::new(edited)));
         }
         let text = Frame::Merged { id, channel, offset: Some(offset), more: false }.encode();
@@ -391,7 +392,7 @@ fn refuse_change(
     }
     out.counters.command(CommandKind::Merge, Some(why.code));
     let (to, channel) = (from.session, channel.clone());
-    let edited = Edited { to, channel, outcome: Err(why.clone()) };
+    let edited = Edited { to, edits: id, channel, outcome: Err(why.clone()) };
     out.post(from.shard, Message::Edited(Box::new(edited)));
 }
 

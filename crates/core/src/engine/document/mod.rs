@@ -191,6 +191,8 @@ pub(crate) struct Lacks {
 #[derive(Debug)]
 pub struct Edited {
     pub(crate) to: SessionKey,
+    /// How many changes it is for the editor.
+    pub(crate) edits: u64,
     pub(crate) channel: Arc<str>,
     pub(crate) outcome: Result<(), Reject>,
 }

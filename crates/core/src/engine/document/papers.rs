@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::engine::session::Stage;
 use crate::engine::types::{Effect, Now, RequestBody, SessionKey, Subscribe, TopicKey};
 use crate::identity::{Action, Identity};
+use crate::limits::EDITS_OWED;
 
 /// What a session has to do with documents.
 #[derive(Debug, Default)]
@@ -54,6 +55,8 @@ struct Paper {
     told: bool,
     write: bool,
     aware: bool,
+    /// See [`Engine::owe`].
+    owed: u64,
 }
 
 /// What comes behind the answer to a subscription.
@@ -72,7 +75,8 @@ impl Engine {
         let index = papers.iter().position(|paper| paper.topic == topic);
         let index = index.unwrap_or_else(|| {
             let (is_open, hears, told) = (false, false, false);
-            papers.push(Paper { topic, is_open, hears, told, write: false, aware: false });
+            let (write, aware, owed) = (false, false, 0);
+            papers.push(Paper { topic, is_open, hears, told, write, aware, owed });
             papers.len() - 1
         });
         papers.get_mut(index)
@@ -95,6 +99,16 @@ impl Engine {
         let topic = self.topics.find(channel);
         if let Some(paper) = topic.and_then(|topic| self.paper(key, topic)) {
             paper.told = true;
+        }
+    }
+
+    /// How many of its changes a provider of Hocuspocus takes for unsaved that are said to be saved
+    /// when it has sent all it has: its question counts as one, each refused change as another. At
+    /// most [`EDITS_OWED`]: beyond that it takes them for unsaved until it comes back.
+    pub(super) fn owe(&mut self, key: SessionKey, channel: &str, owe: impl FnOnce(u64) -> u64) {
+        let topic = self.topics.find(channel).filter(|_| self.is_paper_open(key, channel));
+        if let Some(paper) = topic.and_then(|topic| self.paper(key, topic)) {
+            paper.owed = owe(paper.owed).min(EDITS_OWED);
         }
     }
 
