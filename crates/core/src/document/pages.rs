@@ -76,6 +76,7 @@ impl Document {
         let state = whole.slice_ref(reader.rest());
         (self.measured, self.grown) = (state.len() + length(&waiting), 0);
         self.depth.stored = None;
+        self.crowd = self.crowd.unknown();
         self.body = Body::blank();
         if state != EMPTY_UPDATE || !waiting.is_empty() {
             self.body = Body::Open(Open::decode(&state, &waiting).ok()?);

@@ -426,3 +426,51 @@ fn what_waits_is_bounded_in_bytes_too_and_a_long_one_waits_alone() {
     commit(&mut document, "ada", &long[1]);
     assert_eq!(text(&mut document), ada.text());
 }
+
+/// Letters of a client, all of which want to be the first one.
+fn crowding(client: u8, clock: u64, count: u64) -> Vec<u8> {
+    let mut update = vec![1];
+    yjs::put_var_uint(&mut update, count);
+    update.push(client);
+    yjs::put_var_uint(&mut update, clock);
+    (0..count).for_each(|_| update.extend(b"\x04\x01\x04body\x01a"));
+    update.push(0);
+    update
+}
+
+#[test]
+fn many_updates_together_put_no_more_into_one_place_than_one_may() {
+    let (mut ada, mut document) = (Author::new(9), Document::new());
+    let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
+    for at in 0..2 {
+        let update = prepare(&crowding(1, at * 1000, 1000));
+        assert!(document.admits(&update), "{at}");
+        document.commit("eve", update).unwrap();
+    }
+    let more = crowding(2, 0, 1000);
+    assert!(!document.admits(&prepare(&more)), "each would be compared with 2,000");
+    let mut document = reopened(&document, 10_000);
+    assert!(!document.admits(&prepare(&more)), "nor after a restart");
+    let typed = prepare(&ada.types(0, "Hello"));
+    assert!(document.admits(&typed), "who types is not kept from it");
+    document.commit("ada", typed).unwrap();
+    commit(&mut document, "ada", &[0, 1, 1, 1, 0, 0xd0, 0x0f]);
+    assert!(!document.admits(&prepare(&more)), "what is deleted is compared as well");
+}
+
+#[test]
+fn what_was_typed_letter_by_letter_is_no_crowd() {
+    let (mut ada, mut document) = (Author::new(9), Document::new());
+    let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
+    for at in 0..2500 {
+        let typed = prepare(&ada.types(at, "a"));
+        assert!(document.admits(&typed));
+        document.commit("ada", typed).unwrap();
+    }
+    for _ in 0..2 {
+        assert!(document.admits(&prepare(&crowding(1, 0, 900))));
+    }
+    assert!(!document.admits(&prepare(&crowding(2, 0, 900))), "two are at the store");
+    document.revert();
+    assert!(document.admits(&prepare(&crowding(2, 0, 900))));
+}
