@@ -319,16 +319,12 @@ impl Document {
     /// # Errors
     /// yrs has failed on it: that it cannot be told does not make it empty.
     pub fn encode(&mut self) -> Result<Bytes, Broken> {
-        let state = self.state()?;
+        let state = match &self.body {
+            Body::Resting { state, .. } => state.clone(),
+            Body::Open(open) => open.encode()?,
+        };
         (self.measured, self.grown) = (state.len() + length(&self.waiting()), 0);
         Ok(state)
-    }
-
-    fn state(&self) -> Result<Bytes, Broken> {
-        match &self.body {
-            Body::Resting { state, .. } => Ok(state.clone()),
-            Body::Open(open) => open.encode(),
-        }
     }
 
     /// About how long its encoding is, and rather more: what was applied since it was encoded last
@@ -337,9 +333,9 @@ impl Document {
         self.measured + self.grown
     }
 
-    /// Whether [`bytes`](Self::bytes) is rather more than it is.
-    pub fn has_grown(&self) -> bool {
-        self.grown > 0
+    /// How much of [`bytes`](Self::bytes) has come since it was encoded last.
+    pub fn grown(&self) -> usize {
+        self.grown
     }
 
     /// How many clients have written into it.

@@ -341,7 +341,7 @@ fn check_room(
         return Ok(());
     }
     let over = |document: &Document| document.bytes() + pending + len > limits.document;
-    if over(document) && document.has_grown() {
+    if over(document) && document.grown() > 0 {
         document.encode().map_err(|Broken| Reject::unavailable())?;
     }
     if over(document) {
