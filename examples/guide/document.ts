@@ -7,7 +7,9 @@ export function open(client: Client, show: (text: string) => void) {
   const plan = openDocument(client, 'doc:plan')
   const text = plan.doc.getText('text')
   text.observe(() => show(text.toString()))
-  text.insert(0, 'Buy milk. ')
+  plan.synced.subscribe(synced => {
+    if (synced && text.length === 0) text.insert(0, 'Buy milk. ')
+  })
   // endregion
   return plan
 }

@@ -1,6 +1,9 @@
 // Documents in virtual time, against a server with a real Y.Doc.
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { openDocument, type DocumentOptions, type DocumentProvider, type DocumentStatus } from '../src/yjs/index.js'
 import { PLAN, Server } from './support/documents.js'
@@ -57,6 +60,23 @@ test('what is edited while an update is under way is the next, in one', async ()
   assert.deepEqual(await told(ada), ['synced', false])
   assert.equal(a.line.of('merge').length, 2)
   assert.equal(server.text, 'Plan' + 'x'.repeat(250))
+})
+
+test('what waits is never made one update that is longer than the server takes', async () => {
+  const { server, a, ada } = await both()
+  server.hold.add('merge')
+  type(ada, 'first')
+  const long = 'x'.repeat(100_000)
+  for (let i = 0; i < 20; i++) type(ada, long)
+  type(ada, 'y'.repeat(600_000))
+  for (let i = 0; i < 250; i++) type(ada, 'z')
+  server.go()
+  for (let turn = 0; turn < 20; turn++) await told(ada)
+  assert.deepEqual(await told(ada), ['synced', false])
+  assert.equal(server.text, `Planfirst${long.repeat(20)}${'y'.repeat(600_000)}${'z'.repeat(250)}`)
+  const sizes = server.log.slice(1).map(({ length }) => length)
+  assert.deepEqual(sizes.map(size => Math.round(size / 100_000)), [0, 5, 5, 5, 5, 6, 0])
+  assert.ok(a.line.of('merge').length > sizes.length)
 })
 
 test('edits without a connection are kept and sent, those of others arrive', async () => {
@@ -163,19 +183,45 @@ test('what others store while the server is asked is not sent back to it', async
   const { server, a, ada } = await both()
   a.drop()
   server.hold.add('sync')
+  server.early = true
   a.client.retryNow()
   const line = await a.up()
   type(ada, ' mine')
   await told(ada)
+  assert.equal(line.of('sync').length, 1)
   // Told before the answer, which is of a moment before it.
-  const asked = line.last('sync')
+  server.edit(doc => {
+    doc.getText('text').delete(0, 1)
+    doc.getText('text').insert(0, 'theirs ')
+  })
+  assert.equal((await told(ada))[0], 'syncing')
+  assert.equal(text(ada).toString(), 'theirs lan mine')
   server.go()
-  server.edit(doc => doc.getText('text').delete(0, 1))
   assert.deepEqual(await told(ada), ['synced', false])
-  assert.ok(asked)
+  assert.equal(line.of('merge').length, 1)
   const sent = server.log.at(-1)!
-  assert.equal(Y.decodeUpdate(sent).structs.length, 1, 'only what ada wrote')
+  const { structs } = Y.decodeUpdate(sent)
+  assert.deepEqual(structs.map(({ id }) => id.client), [ada.doc.clientID], 'only what ada wrote')
   assert.equal(text(ada).toString(), server.text)
+})
+
+test('who has nothing of their own sends nothing, though others store while the server is asked', async () => {
+  const { server, a, ada } = await both()
+  a.drop()
+  server.hold.add('sync')
+  server.early = true
+  a.client.retryNow()
+  const line = await a.up()
+  await told(ada)
+  server.edit(doc => {
+    doc.getText('text').delete(0, 1)
+    doc.getText('text').insert(0, 'theirs ')
+  })
+  await told(ada)
+  server.go()
+  assert.deepEqual(await told(ada), ['synced', false])
+  assert.equal(line.of('merge').length, 0)
+  assert.equal(text(ada).toString(), 'theirs lan')
 })
 
 test('who may not write keeps what they write, and sends it when they may', async () => {
@@ -249,6 +295,40 @@ test('a refusal that passes is tried again, ever later; one that does not waits 
   assert.equal(server.text, 'Plan12')
 })
 
+test('a document at a limit of its own is not asked again and again, and ends when nobody needs it', async () => {
+  for (const limit of ['document_clients', 'document_levels', 'document']) {
+    const { server, a, ada } = await both()
+    server.refusals.push({ type: 'merge', frame: { code: 'limit_exceeded', retryable: true, limit } })
+    type(ada, 'x')
+    assert.deepEqual(await told(ada), ['synced', true])
+    const { refused } = ada.status.current as { refused?: { code: string; retryable: boolean } }
+    assert.deepEqual([refused?.code, refused?.retryable], ['limit_exceeded', false])
+    await a.clock.pass(20_000)
+    assert.equal(a.line.of('merge').length, 1)
+    ada.destroy()
+    assert.equal(ada.doc.isDestroyed, true)
+  }
+  const { server, a, ada } = await both()
+  server.refusals.push({ type: 'merge', frame: { code: 'limit_exceeded', retryable: true, limit: 'documents' } })
+  type(ada, 'x')
+  await told(ada)
+  await a.clock.pass(1000)
+  assert.deepEqual(await told(ada), ['synced', false], 'too many others in memory: that passes')
+})
+
+test('who does not fit in among those who are seen does not ask each second', async () => {
+  const { server, b, bob } = await both()
+  await b.clock.pass(50)
+  const before = b.line.of('awareness').length
+  server.refusals.push({ type: 'awareness', frame: { code: 'limit_exceeded', retryable: true, limit: 'awareness_bytes' } })
+  bob.awareness!.setLocalStateField('name', 'Bobby')
+  await b.clock.pass(10_000)
+  assert.equal(b.line.of('awareness').length, before + 1)
+  bob.awareness!.setLocalStateField('name', 'Bob')
+  await b.clock.pass(50)
+  assert.equal(b.line.of('awareness').length, before + 2, 'a change is')
+})
+
 test('a question that is refused is asked again, or the document has failed until the next connection', async () => {
   const { server, a, ada } = await both()
   server.refusals.push({ type: 'sync', frame: { code: 'unavailable', retryable: true } })
@@ -287,6 +367,44 @@ test('a document that was begun anew says so, and is not sent any more', async (
   ada.destroy()
   assert.equal(server.text, 'new')
   assert.deepEqual(await told(next), ['synced', false])
+})
+
+test('who opens the new document as soon as the reset is told has nothing of the old one in it', async () => {
+  const { server, a, ada } = await both()
+  let next: DocumentProvider | undefined
+  const seen: unknown[] = []
+  ada.on('reset', () => seen.push('told'))
+  ada.synced.subscribe(synced => seen.push(synced))
+  ada.status.subscribe(({ state }) => {
+    seen.push(state)
+    ada.destroy()
+    next = open(a)
+  })
+  server.reset()
+  assert.equal((await told(ada))[0], 'reset')
+  assert.deepEqual(seen, ['reset', false, 'told'])
+  assert.notEqual(next!.doc, ada.doc)
+  assert.deepEqual(await told(next!), ['synced', false])
+  assert.deepEqual([text(next!).toString(), server.text], ['', ''])
+  assert.equal(a.line.of('merge').length, 0)
+})
+
+test('a document that nobody needs is not kept in memory', async () => {
+  const server = new Server()
+  const world = await server.join('ada')
+  const used = async (): Promise<WeakRef<Y.Doc>> => {
+    const one = openDocument(world.client, PLAN)
+    await told(one)
+    one.destroy()
+    return new WeakRef(one.doc)
+  }
+  const gone = await used()
+  await world.clock.pass(2000)
+  setFlagsFromString('--expose-gc')
+  await settle()
+  runInNewContext('gc')()
+  assert.equal(gone.deref(), undefined)
+  assert.ok(world.client.channel(PLAN), 'its channel still is')
 })
 
 test('two components share one document; each destroys its own, and what was typed last is still stored', async () => {
@@ -354,17 +472,60 @@ test('after logout the document goes on with whoever signs in next', async () =>
   assert.equal((await told(ada))[0], 'connecting')
   assert.equal(ada.access.current, null)
   assert.equal(ada.awareness!.getLocalState(), null, 'nobody is there')
+  a.drop()
+  await told(bob)
+  assert.equal(bob.awareness!.getStates().size, 1)
   a.client.connect()
   await a.up({ user: 'eve' })
   assert.deepEqual(await told(ada), ['synced', false])
   type(ada, ' again')
   assert.deepEqual(await told(ada), ['synced', false])
   assert.equal(server.text, 'Plan again')
+  await told(bob)
+  assert.deepEqual(bob.awareness!.getStates().get(ada.doc.clientID), {}, 'somebody is there again, who is not ada')
+  assert.equal(bob.userOf(ada.doc.clientID), 'eve')
+  await a.clock.pass(50)
+  ada.awareness!.setLocalStateField('name', 'eve')
+  await told(ada)
+  await told(bob)
+  assert.deepEqual(bob.awareness!.getStates().get(ada.doc.clientID), { name: 'eve' })
 
   type(bob, ' unsaved')
   bob.destroy()
   await b.client.logout()
   assert.equal(bob.doc.isDestroyed, true, 'what nobody uses ends with the user')
+})
+
+test('what ada wrote offline and left behind at her logout is not stored as the next user', async () => {
+  const { server, a, ada } = await both()
+  a.drop()
+  type(ada, ' secret')
+  await a.client.logout()
+  await told(ada)
+  ada.destroy()
+  assert.equal(ada.doc.isDestroyed, true)
+  a.client.connect()
+  const line = await a.up({ user: 'eve' })
+  const eve = open(a)
+  assert.deepEqual(await told(eve), ['synced', false])
+  assert.equal(line.of('merge').length, 0)
+  assert.deepEqual([server.text, text(eve).toString()], ['Plan', 'Plan'])
+})
+
+test('who has none of their own state to show is not shown after a logout, either', async () => {
+  const server = new Server()
+  const world = await server.join('ada')
+  const doc = new Y.Doc()
+  const hidden = new Awareness(doc)
+  hidden.setLocalState(null)
+  const one = open(world, { doc, awareness: hidden })
+  await told(one)
+  await world.client.logout()
+  world.client.connect()
+  await world.up()
+  await told(one)
+  assert.equal(hidden.getLocalState(), null)
+  hidden.destroy()
 })
 
 test('ada sees where bob is, who he is by his token, and when he goes', async () => {
@@ -391,6 +552,10 @@ test('ada sees where bob is, who he is by his token, and when he goes', async ()
   await a.up()
   await told(ada)
   assert.deepEqual(where(ada), [['bob', 'Bobby']], 'with the same clock')
+  await b.again()
+  await told(bob)
+  await told(ada)
+  assert.deepEqual(where(ada), [['bob', 'Bobby']], 'at once: with another, or it would be no news')
   bob.destroy()
   await told(ada)
   assert.deepEqual(where(ada), [])

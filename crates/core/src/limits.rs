@@ -28,6 +28,13 @@ pub(crate) const CHANGES_PER_EVENT: usize = 10;
 /// Bytes of all that is to be seen of those who have one document open: whoever comes gets it.
 pub(crate) const AWARENESS_BYTES: usize = 512 << 10;
 
+/// Messages of y-websocket in one frame: providers send one, libraries join a few. Each may ask for
+/// a whole document.
+pub(crate) const MESSAGES_PER_FRAME: usize = 32;
+
+/// How far a client's awareness clock may leap at once. It counts changes of a state.
+pub(crate) const AWARENESS_CLOCK_LEAP: u32 = 1 << 24;
+
 /// Clients of one document that are remembered for a while when they are gone.
 pub(crate) const AWARENESS_GONE: usize = 1000;
 

@@ -1,4 +1,4 @@
-import { applyUpdate, decodeStateVector, Doc, encodeStateAsUpdate, encodeStateVector, mergeUpdates } from 'yjs'
+import { applyUpdate, decodeStateVector, Doc, encodeStateAsUpdate, encodeStateVector } from 'yjs'
 import { Awareness } from 'y-protocols/awareness'
 import type { ChannelImpl } from '../channel.js'
 import type { TidingsError } from '../error.js'
@@ -10,14 +10,13 @@ import { fromBase64, Parts, toBase64 } from './bytes.js'
 import { lacks, type Vector } from './lacks.js'
 import { Peers } from './peers.js'
 import type { DocumentAccess, DocumentStatus } from './types.js'
-import { upload } from './upload.js'
+import { grouped, upload } from './upload.js'
 
 /** Between tries: doubled each time. */
 const [RETRY, RETRY_MAX] = [1000, 30_000]
-/** So many edits that wait are made one: what joins them takes longer the more there are. */
+/** With each so many edits that wait, they are made fewer. */
 const MANY = 100
-const CONNECTING: DocumentStatus = { state: 'connecting' }
-const SYNCED: DocumentStatus = { state: 'synced' }
+const [CONNECTING, SYNCED] = [{ state: 'connecting' }, { state: 'synced' }] as const
 
 /**
  * A document and its way to the server and back. With each subscription both tell what they have: then what the server
@@ -39,6 +38,8 @@ export class Document {
   readonly #own: boolean
   readonly #ends: Unsubscribe[]
   #holders = 0
+  /** Logged out, and not compared since: it is not the next user's who stores it once nobody uses it. */
+  #left = false
   /** Counts questions to the server: an answer to an older one is dropped. */
   #turn = 0
   /** Of the server's document, which is another one after a reset. */
@@ -65,14 +66,13 @@ export class Document {
   /** How many were refused in a row. */
   #trouble = 0
 
-  constructor(channel: ChannelImpl<any, any>, host: Host, doc?: Doc) {
+  /** `ended` is called once, when nothing goes over the channel any more. */
+  constructor(channel: ChannelImpl<any, any>, host: Host, doc: Doc | undefined, ended: (over: Document) => void) {
     this.#channel = channel
     this.#host = host
     this.#own = !doc
     this.doc = doc ?? new Doc()
-    const edited = (update: Uint8Array, origin: unknown): void => {
-      if (origin !== this) this.#edited(update)
-    }
+    const edited = (update: Uint8Array, origin: unknown): void => void (origin !== this && this.#edited(update))
     this.doc.on('update', edited)
     channel.raw = true
     channel.plugin = frame => this.#take(frame)
@@ -81,6 +81,7 @@ export class Document {
       channel.status.subscribe(status => this.#moved(status)),
       () => this.doc.off('update', edited),
       () => { channel.plugin = undefined },
+      () => ended(this),
     ]
     channel.last = null
     if (channel.status.current.state === 'live') {
@@ -111,7 +112,7 @@ export class Document {
     if (--this.#holders) return
     this.peers?.end()
     this.peers = null
-    if (this.over) this.end()
+    if (this.over || this.#left) this.end()
     else this.#changed()
   }
 
@@ -145,16 +146,16 @@ export class Document {
   }
 
   #moved(status: ChannelStatus): void {
-    const { state } = status
-    if (state === 'live') return // `subscribed` follows.
+    if (status.state === 'live') return // `subscribed` follows.
     this.#pause()
-    if (state === 'idle') { // Logged out.
+    if (status.state === 'idle') { // Logged out.
       this.access.set(null)
-      this.peers?.awareness.setLocalState(null)
+      this.peers?.leave()
       if (!this.#holders) return this.end()
+      this.#left = true
       this.#channel.subscribe()()
     }
-    this.#is(state === 'failed' ? status : CONNECTING)
+    this.#is(status.state === 'failed' ? status : CONNECTING)
   }
 
   #take(frame: Frame): void {
@@ -190,15 +191,14 @@ export class Document {
     this.#fresh = !this.doc.store.clients.size
     if (!this.synced.current) this.#is({ state: 'syncing' })
     this.#host.link.commands.push({
-      body: json({
-        type: 'sync', channel: this.#channel.name, epoch: this.#epoch, vector: toBase64(encodeStateVector(this.doc)),
-      }),
+      body: json({ type: 'sync', channel: this.#channel.name, epoch: this.#epoch, vector: toBase64(encodeStateVector(this.doc)) }),
       done: frame => turn === this.#turn && this.#answered(frame),
       failed: error => turn === this.#turn && this.#failed(error, true),
     })
   }
 
   #answered(frame: Frame): void {
+    this.#left = false
     this.#epoch = frame.epoch
     this.#stored = decodeStateVector(fromBase64(frame.vector))
     this.#hear(this.#answer.take(frame))
@@ -227,18 +227,17 @@ export class Document {
 
   #edited(update: Uint8Array): void {
     if (!this.#live) this.#dirty = true
-    else if (this.#queue.push(update) > MANY) this.#queue = [mergeUpdates(this.#queue)]
+    else if (this.#queue.push(update) % MANY === 0) this.#queue = grouped(this.#queue)
     const { current } = this.status
     if (current.state === 'synced' && current.refused && this.access.current!.write) this.#again()
     this.#pump()
   }
 
   #pump(): void {
-    const queue = this.#queue
-    if (queue.length && !this.#flying) {
-      this.#queue = []
+    if (this.#queue.length && !this.#flying) {
+      this.#queue = grouped(this.#queue)
       this.#flying = true
-      upload(this.#host, this.#channel.name, this.#epoch!, queue.length > 1 ? mergeUpdates(queue) : queue[0]!, error => {
+      upload(this.#host, this.#channel.name, this.#epoch!, this.#queue.shift()!, error => {
         this.#flying = false
         if (error) return this.#failed(error)
         this.#trouble = 0
@@ -267,8 +266,7 @@ export class Document {
   }
 
   #again(): void {
-    const { runtime } = this.#host
-    this.#timer ??= runtime.setTimeout(() => this.#ask(), Math.max(0, this.#later - runtime.now()))
+    this.#timer ??= this.#host.runtime.setTimeout(() => this.#ask(), Math.max(0, this.#later - this.#host.runtime.now()))
   }
 
   #wait(): void {
@@ -277,8 +275,10 @@ export class Document {
   }
 
   #reset(): void {
-    this.#is({ state: 'reset' })
+    // Before anybody hears of it, who may open the next one at once.
     this.#stop()
+    this.status.set({ state: 'reset' })
+    this.synced.set(false)
     this.resets.tell()
   }
 

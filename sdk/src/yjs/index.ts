@@ -8,6 +8,7 @@ import type { DocumentOptions, DocumentProvider } from './types.js'
 
 export type { DocumentAccess, DocumentOptions, DocumentProvider, DocumentStatus } from './types.js'
 
+/** Those that are in use, or not stored yet. */
 const documents = new WeakMap<object, Document>()
 
 /**
@@ -17,7 +18,6 @@ const documents = new WeakMap<object, Document>()
 export function openDocument(client: Client<any>, name: string, { doc, awareness }: DocumentOptions = {}): DocumentProvider {
   const channel = client.channel(name) as unknown as ChannelImpl<any, any>
   let found = documents.get(channel)
-  if (found?.over) found = undefined
   if (found && doc && doc !== found.doc) {
     if (found.used) throw new TidingsError('bad_request', `${name}: in use with another doc`)
     // What was edited last is not stored yet: it goes on in this one.
@@ -27,7 +27,9 @@ export function openDocument(client: Client<any>, name: string, { doc, awareness
   }
   const mine = found?.used ? found.peers?.awareness : undefined
   if (mine && awareness && awareness !== mine) throw new TidingsError('bad_request', `${name}: in use with another awareness`)
-  const document = found ?? new Document(channel, (client as unknown as { [HOST]: Host })[HOST], doc)
+  const document = found ?? new Document(channel, (client as unknown as { [HOST]: Host })[HOST], doc, over => {
+    if (documents.get(channel) === over) documents.delete(channel)
+  })
   documents.set(channel, document)
   document.hold(awareness)
   const { status, synced, unsaved, access, resets, peers } = document

@@ -19,6 +19,8 @@ export class Peers {
   readonly #host: Host
   /** We may tell and hear. */
   #open = false
+  /** Logged out. */
+  #left = false
   /** A command, or the pause after it, is under way. */
   #busy = false
   /** Where we are has changed since. */
@@ -42,7 +44,16 @@ export class Peers {
   open(): void {
     if (this.#open) return
     this.#open = true
-    if (this.awareness.getLocalState()) this.#say()
+    const mine = this.awareness.getLocalState() ?? (this.#left ? {} : null)
+    this.#left = false
+    // With another clock: the server remembers the one of the connection before, and for it this would be no news.
+    if (mine) this.awareness.setLocalState(mine)
+  }
+
+  /** What the user before said of themselves is not said for the next. */
+  leave(): void {
+    this.#left ||= !!this.awareness.getLocalState()
+    this.awareness.setLocalState(null)
   }
 
   /** Nothing is known of others any more. */
@@ -86,7 +97,8 @@ export class Peers {
     this.#due = false
     this.#busy = true
     this.#send(error => {
-      this.#due ||= !!error?.retryable
+      // At a limit it is not said again before it changes, or is renewed.
+      this.#due ||= !!error?.retryable && error.code !== 'limit_exceeded'
       if (error?.code === 'network') return // `close` comes, or has come.
       this.#timer = this.#host.runtime.setTimeout(() => {
         this.#busy = false

@@ -76,11 +76,14 @@ export function useAwareness<S extends object = Record<string, unknown>>(
 ): readonly Peer<S>[] {
   const awareness = document?.awareness
   const store = useMemo(() => document?.awareness ? peersOf<S>(document) : undefined, [document])
+  const peers = useObservable<readonly Peer<S>[]>(store, EMPTY)
   const data = JSON.stringify(me)
+  // After a logout nobody is there until somebody is signed in.
+  const here = !!awareness?.getLocalState()
   useEffect(() => {
-    if (awareness && data) awareness.setLocalState({ ...awareness.getLocalState(), ...JSON.parse(data) })
-  }, [awareness, data])
-  return useObservable<readonly Peer<S>[]>(store, EMPTY)
+    if (here && data) awareness!.setLocalState({ ...awareness!.getLocalState(), ...JSON.parse(data) })
+  }, [awareness, data, here])
+  return peers
 }
 
 function peersOf<S>(document: DocumentProvider) {

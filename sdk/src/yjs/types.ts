@@ -20,8 +20,8 @@ export interface DocumentOptions {
  * - `connecting`: there is no connection, or it is not joined yet. What is edited is kept in the document, and sent later
  * - `syncing`: what the server and this document lack of each other is being found out
  * - `synced`: what the server has is here. With `refused`, it did not take what was edited: `forbidden`, `too_large`,
- *   `limit_exceeded`, `invalid_data`; what passes by itself is tried again, the rest after the next edit. Until then
- *   `unsaved` is true
+ *   `limit_exceeded`, `invalid_data`, `rate_limited`, `unavailable`. With `retryable` it is tried again by itself, else with
+ *   the next edit. Until then `unsaved` is true
  * - `failed`: it cannot be joined: `forbidden`, `not_found`, `bad_request`, `limit_exceeded`. It is tried again with the next
  *   connection, and when it is opened again
  * - `reset`: the document was begun anew at the server. This one is not sent any more: destroy it, throw away what is
@@ -67,7 +67,8 @@ export interface DocumentProvider {
   on(event: 'reset', listener: () => void): Unsubscribe
   /**
    * Ends the use of this one. After the last, this user is taken out of `awareness` at once; what is not stored yet still
-   * is, also when a connection comes later while the page lives, unless the server refuses it or `client.logout()` is called.
+   * is, also when a connection comes later while the page lives, unless the server refuses it for good, or `client.logout()`
+   * is called before or after. A document that stays open over a logout goes on as whoever signs in next.
    */
   destroy(): void
 }

@@ -167,9 +167,12 @@ example('channels: a gap, a refusal, and who is typing', async ({ connect }) => 
 
 example('documents: open, edit, follow', async ({ connect }) => {
   const { show, shows } = screen()
-  const [ada, bob] = [documents.open(connect(), () => {}), documents.open(connect(), show)]
+  const ada = documents.open(connect(), show)
+  await shows('Buy milk. ')
+  const bob = documents.open(connect(), () => {})
   documents.follow(ada, show)
-  await shows('Buy milk. Buy milk. ')
+  await until(() => bob.synced.current, 'bob has it')
+  assert.equal(bob.doc.getText('text').toString(), 'Buy milk. ', 'once')
   ada.doc.getText('text').insert(0, '!')
   await shows('Saving…')
   await shows('Saved')

@@ -16,27 +16,33 @@ export class Server {
   readonly log: Uint8Array[] = []
   /** Answers to these commands wait until `go()`. */
   readonly hold = new Set<string>()
+  /** A `sync` that waits is answered with what there was when it was asked. */
+  early = false
   /** The next of this command are refused with these. */
   readonly refusals: { type: string; frame: Sent }[] = []
   /** `synced` and `document` come in so many parts. */
   pages = 1
   rights = { write: true, awareness: true }
   readonly #sessions = new Map<Line, Session>()
-  readonly #where = new Map<number, Sent>()
+  /** With those who are gone, for good: the server forgets them 30 s later, but here are several clocks. */
+  readonly #where = new Map<number, Sent & { line: Line }>()
   #held: (() => void)[] = []
 
   get text(): string { return this.doc.getText('text').toString() }
 
   /** A client of this server, connected. */
   async join(user: string, options: Partial<ClientOptions> = {}, clock?: Clock) {
-    const world = fake(options, (line, frame) => this.#hear(line, user, frame), clock)
+    let who = user
+    const world = fake(options, (line, frame) => this.#hear(line, who, frame), clock)
     const up = async (more: Sent = {}): Promise<Line> => {
+      who = more.user ?? user
       const line = await world.up({ user, ...more })
       await settle()
       return line
     }
     const drop = (): void => {
       this.#sessions.delete(world.line)
+      this.#quit(world.line)
       world.line.drop()
     }
     /** The connection is lost, and another made. */
@@ -91,7 +97,11 @@ export class Server {
       session.parts = []
       line.tell({ type: 'error', id: frame.id, message: 'no', retryable: false, ...refusal!.frame })
     }
-    if (this.hold.has(frame.type)) this.#held.push(answer)
+    if (this.hold.has(frame.type) && this.early && frame.type === 'sync') {
+      // What it answers is of now; others tell of theirs before it is there.
+      const parts = this.#synced(frame)
+      this.#held.push(() => parts.forEach(part => line.tell(part)))
+    } else if (this.hold.has(frame.type)) this.#held.push(answer)
     else queueMicrotask(answer)
   }
 
@@ -110,15 +120,15 @@ export class Server {
       line.tell({ type: 'unsubscribed', id, channel })
     } else if (!session.joined) refuse('not_subscribed')
     else if (frame.epoch && frame.epoch !== this.epoch) refuse('document_reset')
-    else if (type === 'sync') this.#sync(line, frame)
+    else if (type === 'sync') this.#synced(frame).forEach(part => line.tell(part))
     else if (type === 'merge') this.#merge(line, session, frame, refuse)
     else if (type === 'awareness') this.#aware(line, session, frame, refuse)
   }
 
-  #sync(line: Line, { id, channel, vector }: Sent): void {
+  #synced({ id, channel, vector }: Sent): Sent[] {
     const parts = this.#parts(Y.encodeStateAsUpdate(this.doc, fromBase64(vector)))
     const stored = toBase64(Y.encodeStateVector(this.doc))
-    for (const part of parts) line.tell({ type: 'synced', id, channel, epoch: this.epoch, vector: stored, ...part })
+    return parts.map(part => ({ type: 'synced', id, channel, epoch: this.epoch, vector: stored, ...part }))
   }
 
   #parts(update: Uint8Array): Sent[] {
@@ -147,19 +157,30 @@ export class Server {
     }
   }
 
-  #aware(line: Line, session: Session, { id, channel, client, clock, state }: Sent, refuse: (code: string) => void): void {
+  #aware(line: Line, session: Session, { id, client, clock, state }: Sent, refuse: (code: string) => void): void {
     if (!session.awareness) return refuse('forbidden')
-    const one = { client, clock, user: session.user, state }
-    if (state) this.#where.set(client, one)
-    else this.#where.delete(client)
     line.tell({ type: 'noted', id })
+    // No news, as for the real one: it tells nobody.
+    if (clock <= (this.#where.get(client)?.clock ?? (state ? -1 : Infinity))) return
+    this.#place({ client, clock, user: session.user, state, line })
+  }
+
+  /** Whoever was on this connection is gone. */
+  #quit(line: Line): void {
+    for (const one of this.#where.values()) if (one.line === line && one.state) this.#place({ ...one, state: null })
+  }
+
+  #place(one: Sent & { line: Line }): void {
+    const { line, ...told } = one
+    this.#where.set(told.client, one)
     for (const [other, { joined, hears, awareness }] of this.#sessions) {
-      if (joined && hears && awareness && other !== line) other.tell({ type: 'awareness', channel, states: [one] })
+      if (joined && hears && awareness && other !== line) other.tell({ type: 'awareness', channel: PLAN, states: [told] })
     }
   }
 
   #access(line: Line, { write, awareness, hears }: Session): void {
     line.tell({ type: 'access', channel: PLAN, write, awareness })
-    if (awareness && hears && this.#where.size) line.tell({ type: 'awareness', channel: PLAN, states: [...this.#where.values()] })
+    const states = [...this.#where.values()].filter(({ state }) => state).map(({ line: _, ...told }) => told)
+    if (awareness && hears && states.length) line.tell({ type: 'awareness', channel: PLAN, states })
   }
 }

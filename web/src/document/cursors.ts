@@ -88,8 +88,11 @@ class Cursors {
   #place(position: unknown): number | null {
     if (typeof position !== 'object' || position === null) return null
     try {
-      const found = createAbsolutePositionFromRelativePosition(createRelativePositionFromJSON(position), this.text.doc!)
-      return found?.type === this.text ? found.index : null
+      const at = createRelativePositionFromJSON(position)
+      // Yjs makes the type that is named: others choose no names in our document.
+      if (at.tname !== null && at.tname !== 'text') return null
+      const found = createAbsolutePositionFromRelativePosition(at, this.text.doc!)
+      return found?.type === this.text && Number.isInteger(found.index) && found.index >= 0 ? found.index : null
     } catch { // It is none.
       return null
     }

@@ -1,9 +1,10 @@
 import { defaultKeymap } from '@codemirror/commands'
-import { Compartment, EditorState } from '@codemirror/state'
+import { Compartment, EditorState, Prec } from '@codemirror/state'
 import { EditorView, keymap, placeholder } from '@codemirror/view'
 import { useEffect, useRef } from 'react'
 import type { DocumentProvider } from 'tidings/yjs'
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
+import { UndoManager } from 'yjs'
 import { cursors } from './cursors.ts'
 import type { Plan } from './plan.ts'
 
@@ -16,6 +17,18 @@ const THEME = EditorView.theme({
   '.cm-line': { padding: '0' },
   '.cm-placeholder': { color: 'var(--soft)' },
 })
+
+const refused = ({ state }: EditorView) => state.readOnly
+/** Of the keys and of the menu: undoing changes the document, not the editor, which would let nothing through. */
+const READ_ONLY = Prec.highest([
+  keymap.of(['Mod-z', 'Mod-y', 'Mod-Shift-z'].map(key => ({ key, run: refused, preventDefault: true }))),
+  EditorView.domEventHandlers({ beforeinput: ({ inputType }, view) => inputType.startsWith('history') && refused(view) }),
+])
+
+/** Positions are counted in the document's text, where a carriage return is a letter like others. */
+const LINES = [
+  EditorState.lineSeparator.of('\n'), EditorView.clipboardInputFilter.of(text => text.replace(/\r\n?/g, '\n')),
+]
 
 /**
  * CodeMirror, in a shadow tree: there it adds its styles as style sheets, elsewhere as elements, which the page's
@@ -30,14 +43,15 @@ export function Editor({ plan, open, writable }: { plan: Plan; open: DocumentPro
   useEffect(() => {
     const root = box.current!.shadowRoot ?? box.current!.attachShadow({ mode: 'open' })
     const lock = new Compartment()
+    const undoManager = new UndoManager(plan.text)
     const view = new EditorView({
       root, parent: root,
       state: EditorState.create({
         doc: plan.text.toString(),
         extensions: [
           lock.of(EditorState.readOnly.of(!may.current)),
-          keymap.of([...yUndoManagerKeymap, ...defaultKeymap]),
-          yCollab(plan.text, null), cursors(plan.text, open),
+          READ_ONLY, LINES, keymap.of([...yUndoManagerKeymap, ...defaultKeymap]),
+          yCollab(plan.text, null, { undoManager }), cursors(plan.text, open),
           EditorView.lineWrapping, THEME, placeholder('Write something. Everybody here sees it as you type.'),
           EditorView.contentAttributes.of({ 'aria-label': 'Text of the document', spellcheck: 'true' }),
         ],
@@ -47,6 +61,7 @@ export function Editor({ plan, open, writable }: { plan: Plan; open: DocumentPro
     return () => {
       editor.current = null
       view.destroy()
+      undoManager.destroy()
     }
   }, [plan, open])
 

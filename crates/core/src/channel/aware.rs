@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::engine::Address;
-use crate::limits::{AWARENESS_BYTES, AWARENESS_GONE};
+use crate::limits::{AWARENESS_BYTES, AWARENESS_CLOCK_LEAP, AWARENESS_GONE};
 
 /// Who says nothing for so long is gone: clients renew after 15 s.
 const EXPIRES_MS: u64 = 30_000;
@@ -78,10 +78,13 @@ impl Aware {
                     && seen.owner == owner
                     && state.is_none()
                     && clock == seen.clock => {}
+            // Who comes back on another connection goes on with its clock. Also who has not been
+            // heard for a while has nobody else speak in its name.
+            Some(seen) if seen.owner != owner && seen.user != *user => return Outcome::Foreign,
             Some(seen) if clock <= seen.clock => return Outcome::Old,
-            // Who comes back on another connection goes on with its clock.
-            Some(seen) if seen.state.is_some() && seen.owner != owner && seen.user != *user => {
-                return Outcome::Foreign;
+            // The last clocks there are would be the last words of this client for ever.
+            Some(seen) if clock > seen.clock.saturating_add(AWARENESS_CLOCK_LEAP) => {
+                return Outcome::Old;
             }
             Some(_) => {}
             None if state.is_none() => return Outcome::Old,

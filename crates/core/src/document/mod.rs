@@ -220,6 +220,14 @@ impl Document {
         admitted
     }
 
+    /// Whether one that is not [admitted](Self::admits) nests too deep for what is stored: else it
+    /// may be when less is at the store, or waits for others.
+    pub fn is_too_deep(&self, prepared: &Prepared) -> bool {
+        let Depth { stored, since, .. } = self.depth;
+        let fits = |stored| stored + since + prepared.levels <= DOCUMENT_LEVELS;
+        prepared.levels > 0 && !stored.is_some_and(fits)
+    }
+
     /// What was at the store has failed, all of it.
     pub fn revert(&mut self) {
         self.depth.ahead = 0;

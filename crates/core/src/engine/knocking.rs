@@ -53,7 +53,7 @@ pub(super) type Claimed = Option<Box<Legacy>>;
 
 /// Tells two users, or tokens, apart. Not for those who would cheat: they have a ticket, and could
 /// show nothing at all.
-fn mark_of(text: &str) -> u64 {
+pub(super) fn mark_of(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish() | 1

@@ -110,6 +110,7 @@ impl Engine {
             return;
         }
         let session = self.take_out(key);
+        self.desks.forget(key);
         self.config.crowd.leaves(self.config.shard);
         if let Some(who) = session.identity.as_ref().filter(|_| session.greeted) {
             self.part_with(&who.user);

@@ -399,13 +399,15 @@ impl Engine {
         if self.session(key).is_none() {
             return;
         }
+        // In front of its subscriptions: what ends with them would be told to nobody, or end the
+        // session once more.
+        self.desks.forget(key);
+        self.farewells.remove(&key);
         // Taken apart while it is still in its slot: `release` may have to renumber it.
         while let Some(sub) = self.sessions[key.slot as usize].subscriptions.pop() {
             self.release(key, sub.topic, sub.stage);
         }
         let session = self.take_out(key);
-        self.desks.forget(key);
-        self.farewells.remove(&key);
         self.probing.remove(&key);
         self.forget_consulting(key);
         self.config.crowd.leaves(self.config.shard);

@@ -1,5 +1,6 @@
 //! A node with documents and a store that is a map, driven by hand. A token is a user's name, and
-//! behind a slash what it may not do: `eve/publish`.
+//! behind a slash what it may not do: `eve/publish`. Where it holds, and for how many seconds, may
+//! follow: `eve;doc:plan;60`.
 
 mod node;
 
@@ -26,18 +27,21 @@ pub(crate) const DOC: &str = "doc:plan";
 struct Names;
 
 impl Authority for Names {
-    fn verify(&self, token: &str, _: u64) -> Result<Identity, TokenError> {
+    fn verify(&self, token: &str, now_ms: u64) -> Result<Identity, TokenError> {
+        let (token, holds) = token.split_once(';').unwrap_or((token, "*;"));
+        let (pattern, seconds) = holds.split_once(';').unwrap_or((holds, ""));
+        let seconds: Option<u64> = seconds.parse().ok();
         let (user, without) = token.split_once('/').unwrap_or((token, ""));
         if user == "mallory" {
             return Err(TokenError::Refused("nobody knows it".into()));
         }
         let actions = Action::ALL.into_iter().filter(|may| !without.contains(may.as_str()));
-        let grant = Grant { pattern: "*".into(), actions: actions.collect() };
+        let grant = Grant { pattern: pattern.into(), actions: actions.collect() };
         Ok(Identity {
             user: user.into(),
             anonymous: false,
             key: 1,
-            expires_at_ms: None,
+            expires_at_ms: seconds.map(|seconds| now_ms + seconds * 1000),
             issued_at_ms: 0,
             token: None,
             grants: Some([grant].into()),
@@ -75,6 +79,8 @@ pub(crate) struct Desk {
     /// Appends that the store has not taken yet, while `slow`.
     pub(crate) queue: VecDeque<(usize, Append)>,
     pub(crate) slow: bool,
+    /// To backends.
+    pub(crate) answers: Vec<Value>,
     mail: VecDeque<(usize, Message)>,
     people: Vec<Person>,
     limits: Limits,
@@ -114,6 +120,7 @@ impl Desk {
             disk: HashMap::new(),
             queue: VecDeque::new(),
             slow: false,
+            answers: Vec::new(),
             mail: VecDeque::new(),
             people: Vec::new(),
             limits,
@@ -333,6 +340,7 @@ impl Desk {
     pub(crate) fn reset(&mut self, channel: &str) {
         self.engines[0].reset_document(self.now, &"api".into(), 1, channel);
         self.run();
+        assert!(self.answers.drain(..).all(|answer| answer["type"] == "merged"));
     }
 
     /// A binary message of an editor.

@@ -149,6 +149,29 @@ fn who_may_not_open_it_is_closed_for_good_and_who_meets_a_full_disk_is_not() {
 }
 
 #[test]
+fn who_is_one_client_too_many_is_told_so_for_good_and_may_read() {
+    let mut desk = Desk::with(1, |_, policy| policy.document.clients = 2);
+    let (at_ada, at_bob, at_carl) = (Writer::new(1), Writer::new(2), Writer::new(3));
+    for (name, writer) in [("ada", &at_ada), ("bob", &at_bob)] {
+        let who = connect(&mut desk, name, writer);
+        desk.send(who, &sync::update(&writer.add(name)));
+    }
+    let carl = connect(&mut desk, "carl", &at_carl);
+    assert_eq!(at_carl.text(), "adabob");
+    desk.send(carl, &sync::update(&at_carl.add("carl")));
+    assert_eq!(desk.closed(carl), Some(CloseCode::TooLarge));
+    at_carl.take(&at_bob.add("!"));
+    // Who comes without the right to write has the document all the same.
+    let carl = connect(&mut desk, "carl/publish", &at_carl);
+    let bob = connect(&mut desk, "bob", &at_bob);
+    desk.send(bob, &sync::update(&at_bob.add("?")));
+    listen(&mut desk, carl, &at_carl);
+    assert_eq!((at_carl.text(), desk.closed(carl)), ("adabob!?carl".to_owned(), None));
+    let reader = desk.reader("carl");
+    at_carl.take(&desk.sync(reader, &at_carl.vector()));
+}
+
+#[test]
 fn what_an_editor_says_before_its_document_is_there_is_kept_but_not_without_end() {
     let mut desk = Desk::new();
     let writer = Writer::new(1);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "stories, told briefly")]
 
+mod attacks;
+mod backends;
 mod desk;
 mod editing;
 mod lasting;

@@ -184,3 +184,42 @@ fn a_document_has_room_for_so_much_and_for_so_many() {
     assert_eq!(refused["limit"], "document_clients");
     assert_eq!(desk.merge(ada, &carl.write(0, "e"))["type"], "merged", "who has written goes on");
 }
+
+/// An update of maps in each other, the first of which is in what `parent` says.
+fn nested(client: u8, parent: &[u8], count: u8) -> Vec<u8> {
+    let mut update = vec![1, count, client, 0];
+    for clock in 0..count {
+        let inner = [0, client, clock.wrapping_sub(1)];
+        update.push(0x27);
+        update.extend(if clock == 0 { parent } else { &inner });
+        update.extend([1, b'k', 1]);
+    }
+    update.push(0);
+    update
+}
+
+#[test]
+fn lists_that_many_make_at_once_are_not_taken_for_one_that_is_too_deep() {
+    let mut desk = Desk::new();
+    let (ada, root) = (desk.reader("ada"), b"\x01\x01r");
+    desk.slow = true;
+    let lists: Vec<_> = (1..=60).map(|client| nested(client, root, 4)).collect();
+    let flight: Vec<_> = (100..).zip(&lists).map(|(id, list)| merge(id, list)).collect();
+    for few in flight.chunks(10) {
+        desk.say_all(ada, few);
+    }
+    let early = desk.answer(ada, &json!(159)).unwrap();
+    assert_eq!((&early["code"], &early["retryable"]), (&json!("unavailable"), &json!(true)));
+    desk.store(&Ok(()));
+    desk.slow = false;
+    for list in &lists {
+        assert_eq!(desk.merge(ada, list)["type"], "merged");
+    }
+    let below = [0, 60, 3];
+    assert_eq!(desk.merge(ada, &nested(61, &below, 100))["type"], "merged");
+    let deep = desk.merge(ada, &nested(62, &[0, 61, 99], 100));
+    assert_eq!(
+        (&deep["code"], &deep["limit"]),
+        (&json!("limit_exceeded"), &json!("document_levels"))
+    );
+}

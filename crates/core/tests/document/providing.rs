@@ -1,6 +1,7 @@
 //! Stock providers of Hocuspocus: many documents on one connection.
 
 use tidings_core::engine::{Advice, Denial, Editor, Verdict};
+use tidings_core::identity::{Action, Grant};
 use tidings_core::policy::Access;
 use tidings_core::store::StoreError;
 use tidings_proto::yjs::hocuspocus::{Frame, Message, decode, encode};
@@ -132,6 +133,68 @@ fn each_document_has_a_token_of_its_own() {
 }
 
 #[test]
+fn a_token_that_lives_longer_does_not_become_that_of_another_document() {
+    for with_header in [false, true] {
+        let mut desk = Desk::new();
+        let (plan, other) = (Writer::new(1), Writer::new(2));
+        let at = [(DOC, &plan), (OTHER, &other)];
+        let first = "ada;doc:plan;100";
+        let ada =
+            if with_header { desk.editor(first, Editor::Hocuspocus) } else { socket(&mut desk) };
+        attach(&mut desk, ada, DOC, if with_header { "" } else { first }, &plan);
+        attach(&mut desk, ada, OTHER, "ada;doc:other;300", &other);
+        listen(&mut desk, ada, &at);
+        say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.write(0, "mine"))));
+        say(&mut desk, ada, OTHER, Message::Sync(Sync::Update(&other.write(0, "too"))));
+        assert_eq!(listen(&mut desk, ada, &at), ["stored true", "stored true"]);
+        // A better token for the one is none for the other.
+        say(&mut desk, ada, DOC, token("ada/publish;doc:plan;100"));
+        say(&mut desk, ada, OTHER, token("ada;*;400"));
+        assert_eq!(
+            listen(&mut desk, ada, &at),
+            ["readonly true", "readonly true", "readonly false"]
+        );
+        say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.add("!"))));
+        assert_eq!(listen(&mut desk, ada, &at), ["stored false"]);
+        desk.pass(80_000);
+        assert_eq!(listen(&mut desk, ada, &at), ["token?"], "the first one is asked for as well");
+        desk.pass(30_000);
+        assert_eq!(listen(&mut desk, ada, &at), ["denied the token has expired"]);
+        say(&mut desk, ada, OTHER, Message::Sync(Sync::Update(&other.add("!"))));
+        assert_eq!(listen(&mut desk, ada, &at), ["stored true"]);
+        assert_eq!((desk.on_disk(DOC).0, desk.on_disk(OTHER).0), (1, 2));
+    }
+}
+
+#[test]
+fn whom_the_backend_has_made_a_reader_stays_one_with_the_same_token_again() {
+    let mut desk = Desk::ruled(|policy| {
+        policy.hooks.connect = Some(tidings_core::policy::ConnectRule::default());
+    });
+    let (plan, other) = (Writer::new(1), Writer::new(2));
+    let at = [(DOC, &plan), (OTHER, &other)];
+    let eve = socket(&mut desk);
+    attach(&mut desk, eve, DOC, "eve;*;60", &plan);
+    let read = Grant { pattern: "doc:*".into(), actions: [Action::Subscribe].into() };
+    let (user, grants) = (Some("guest".into()), Some([read].into()));
+    desk.advise(Verdict::Allow(Advice { user, grants, ..Advice::default() }));
+    assert!(listen(&mut desk, eve, &at).contains(&"readonly true".to_owned()));
+    say(&mut desk, eve, DOC, token("eve;*;600"));
+    assert_eq!(listen(&mut desk, eve, &at), ["readonly true"]);
+    attach(&mut desk, eve, OTHER, "eve;*;600", &other);
+    assert!(listen(&mut desk, eve, &at).contains(&"readonly true".to_owned()));
+    for (name, writer) in at {
+        say(&mut desk, eve, name, Message::Sync(Sync::Update(&writer.write(0, "no"))));
+    }
+    assert_eq!(listen(&mut desk, eve, &at), ["stored false", "stored false"]);
+    assert_eq!((desk.on_disk(DOC).0, desk.on_disk(OTHER).0), (0, 0));
+    say(&mut desk, eve, OTHER, token("guest"));
+    assert_eq!(listen(&mut desk, eve, &at), ["denied the token is another user's"]);
+    desk.pass(61_000);
+    assert_eq!(desk.closed(eve), Some(CloseCode::TokenExpired), "the backend is asked again");
+}
+
+#[test]
 fn what_is_refused_costs_one_document_and_what_passes_costs_the_connection() {
     let mut desk = Desk::new();
     let plan = Writer::new(1);
@@ -173,6 +236,32 @@ fn what_is_refused_costs_one_document_and_what_passes_costs_the_connection() {
     let twice = socket(&mut desk);
     say(&mut desk, twice, "doc:plan\0abc", token("ada"));
     assert!(!desk.got(twice).is_empty() && desk.closed(twice).is_none());
+}
+
+#[test]
+fn a_provider_whose_changes_all_wait_for_one_that_was_lost_comes_back_with_all_of_them() {
+    let mut desk = Desk::new();
+    let plan = Writer::new(1);
+    let at = [(DOC, &plan)];
+    let ada = socket(&mut desk);
+    attach(&mut desk, ada, DOC, "ada", &plan);
+    listen(&mut desk, ada, &at);
+    plan.write(0, "lost");
+    let mut typed = 0;
+    while desk.closed(ada).is_none() {
+        say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.add("x"))));
+        let told = listen(&mut desk, ada, &at);
+        assert!(told.iter().all(|it| it == "stored true"), "{told:?}");
+        (typed, desk.now.mono_ms) = (typed + 1, desk.now.mono_ms + 1000);
+        assert!(typed < 1000);
+    }
+    assert!(desk.closed(ada).is_some_and(CloseCode::reconnect));
+    let ada = socket(&mut desk);
+    attach(&mut desk, ada, DOC, "ada", &plan);
+    assert!(listen(&mut desk, ada, &at).contains(&"stored true".to_owned()));
+    let late = Writer::new(2);
+    crate::editing::connect(&mut desk, "bob", &late);
+    assert_eq!((late.text().len(), late.text()), (4 + typed, plan.text()));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use tidings_core::engine::Editor;
+use tidings_core::engine::{Contribution, Editor};
 use tidings_core::store::StoreError;
 use tidings_proto::yjs::hocuspocus::{Frame, Message as Provided, decode, encode};
 use tidings_proto::yjs::sync::{self, Message, Sync};
@@ -13,6 +13,7 @@ use tidings_proto::{Epoch, to_base64};
 use yrs::updates::decoder::Decode;
 use yrs::{ClientID, ReadTxn, StateVector, Transact};
 
+use crate::backends::{made, text_of};
 use crate::desk::{DOC, Desk, Who, bytes_of, merge};
 use crate::writer::Writer;
 
@@ -229,6 +230,30 @@ impl Author {
     }
 }
 
+/// What a backend has made, and not told yet.
+#[derive(Default)]
+struct Backend(Vec<Contribution>);
+
+impl Backend {
+    /// Reads, and makes an edit of that; or writes what it has made some time ago.
+    fn act(&mut self, desk: &mut Desk, chance: &mut Chance) {
+        let shard = usize::try_from(chance.below(desk.engines.len() as u64)).unwrap();
+        if self.0.len() < 4 && chance.below(2) == 0 {
+            let Some(read) = desk.backend_reads(shard) else { return };
+            let at = chance.below(text_of(&read).len() as u64 + 1);
+            let words = format!("b.{} ", chance.below(1000));
+            return self.0.push(made(&read, usize::try_from(at).unwrap(), &words));
+        }
+        for change in self.0.drain(..) {
+            desk.backend_writes(shard, change);
+        }
+        for answer in desk.answers.drain(..).filter(|answer| answer["type"] == "error") {
+            let code = answer["code"].as_str().unwrap();
+            assert!(["conflict", "unavailable"].contains(&code), "{answer}");
+        }
+    }
+}
+
 fn settle(desk: &mut Desk, authors: &mut [Author]) {
     while authors.iter_mut().filter_map(|author| author.hear(desk).then_some(())).count() > 0 {}
 }
@@ -254,6 +279,7 @@ fn history(seed: u64, steps: u64) {
     });
     let mut authors: Vec<_> =
         (1..=4).map(|client| Author::new(client, WAYS[client as usize % 3])).collect();
+    let mut backend = Backend::default();
     for _ in 0..steps {
         let which = usize::try_from(chance.below(4)).unwrap();
         match chance.below(100) {
@@ -263,8 +289,9 @@ fn history(seed: u64, steps: u64) {
             72..80 => desk.slow = !desk.slow,
             80..86 => desk.store(&Ok(())),
             86..89 => desk.store(&Err(StoreError::Full)),
-            89..94 => desk.pass([600, 3000, 8000][usize::try_from(chance.below(3)).unwrap()]),
-            94..96 => {
+            89..92 => desk.pass([600, 3000, 8000][usize::try_from(chance.below(3)).unwrap()]),
+            92..96 => backend.act(&mut desk, &mut chance),
+            96..98 => {
                 authors.iter_mut().for_each(|author| {
                     author.hear(&mut desk);
                 });

@@ -91,21 +91,25 @@ impl Call<'_> {
         read(self.shard.serve(author, command).await)
     }
 
-    /// Reads all of the document that the path names.
-    pub(super) async fn read_document<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        read(self.shard.read_document(self.name()).await)
+    /// Reads all of a document.
+    pub(super) async fn read_document<T: DeserializeOwned>(
+        &self,
+        channel: &str,
+    ) -> Result<T, Problem> {
+        read(self.shard.read_document(channel).await)
     }
 
     /// Changes it.
     pub(super) async fn contribute<T: DeserializeOwned>(
         &self,
         author: &Arc<str>,
+        channel: &str,
         change: Contribution,
     ) -> Result<T, Problem> {
-        read(self.shard.contribute(author, self.name(), change).await)
+        read(self.shard.contribute(author, channel, change).await)
     }
 
-    /// Makes it another one.
+    /// Makes the document that the path names another one.
     pub(super) async fn reset_document<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         read(self.shard.reset_document(&self.key.name, self.name()).await)
     }

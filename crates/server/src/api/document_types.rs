@@ -5,6 +5,32 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidings_core::document::{self, PatchOp, RootKind};
 
+use super::endpoints::{Kind, Parameter};
+
+/// How a document is asked for; the first one is its channel.
+pub(super) const DOCUMENT: [Parameter; 4] = [
+    Parameter {
+        name: "channel",
+        about: "The document's channel, percent-encoded",
+        kind: Kind::PathAs("doc:plan"),
+    },
+    Parameter {
+        name: "as",
+        about: "What it is told as; `json` if not given",
+        kind: Kind::OneOf(&["json", "text", "update"]),
+    },
+    Parameter {
+        name: "root",
+        about: "Only this root: the name that editors give to `getText` or `getMap`",
+        kind: Kind::Text,
+    },
+    Parameter {
+        name: "type",
+        about: "What the root is, where that cannot be seen: an empty list is like an empty text",
+        kind: Kind::OneOf(&["text", "map", "array", "xml"]),
+    },
+];
+
 /// A document, all as of one offset.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Document {
@@ -25,7 +51,8 @@ pub(super) struct Document {
     /// `as=text`: what people read of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<String>,
-    /// `as=update`: all of it as a Yjs update, in base64.
+    /// `as=update`: all of it as a Yjs update, in base64, but for what waits for updates that have
+    /// not come yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) update: Option<String>,
 }
@@ -170,6 +197,19 @@ impl From<PatchOperation> for PatchOp {
             PatchOperation::Test { path, value } => Self::Test { path, value },
         }
     }
+}
+
+/// Where to copy a document to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CopyDocumentBody {
+    /// The channel of the copy. What is in it already goes.
+    #[schemars(example = &"doc:copy", length(min = 1, max = 255))]
+    pub(super) to: String,
+    /// The user that the change is from, instead of the API key's name.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) user: Option<String>,
 }
 
 /// The change is stored.

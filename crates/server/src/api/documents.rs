@@ -9,13 +9,16 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use tidings_core::document::{EditFault, Fault, RootKind, Values};
-use tidings_core::document::{edit_text, json as json_of, json_patch, plain_text};
+use tidings_core::document::{edit_text, json as json_of, json_patch, plain_text, restore};
 use tidings_core::engine::Contribution;
 use tidings_proto::{Epoch, ErrorCode, from_base64};
 
 use super::call::{Call, check_user, json};
-use super::document_types::{Changed, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody};
+use super::document_types::{
+    Changed, CopyDocumentBody, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody,
+};
 use super::problem::Problem;
+use crate::config::Scope;
 use crate::transport::http::Answer;
 
 /// How often an edit is made again when another one of the API was faster.
@@ -37,6 +40,8 @@ struct Whole {
 struct Terms {
     epoch: Option<Epoch>,
     if_offset: Option<u64>,
+    /// It may be as long as a whole document.
+    whole: bool,
     author: Arc<str>,
 }
 
@@ -53,7 +58,7 @@ impl Terms {
         };
         // What is no epoch is that of no document.
         let epoch = epoch.map(str::parse).transpose().map_err(|_| was_reset())?;
-        Ok(Self { epoch, if_offset, author })
+        Ok(Self { epoch, if_offset, whole: false, author })
     }
 }
 
@@ -66,11 +71,11 @@ pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Problem> {
         return Err(Problem::bad_request("`type` of which `root`?"));
     }
     let _turn = call.shard.document_turn().await.ok_or_else(Problem::unavailable)?;
-    let whole = read(call).await?;
+    let whole = call.read_document(call.name()).await?;
     let Whole { epoch, offset, vector, bytes, clients, update, .. } = whole;
     let (data, text, update) = match form {
-        "json" => (Some(data(state(&update)?, root, kind).await?), None, None),
-        "text" => (None, Some(words(state(&update)?, root).await?), None),
+        "json" => (Some(data(update, root, kind).await?), None, None),
+        "text" => (None, Some(words(update, root).await?), None),
         "update" => (None, None, Some(update)),
         _ => return Err(Problem::bad_request("`as` is `json`, `text` or `update`")),
     };
@@ -83,8 +88,9 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Answer, Problem> {
     let terms = Terms::new(call, epoch.as_deref(), if_offset, user.as_deref())?;
     let not_base64 = || Problem::new(ErrorCode::InvalidData, "`update` is not base64");
     let update = from_base64(&update).ok_or_else(not_base64)?.into();
-    let change = Contribution { epoch: terms.epoch, if_offset, scribe: None, update };
-    Ok(json(&contribute(call, &terms.author, change).await?))
+    let (epoch, scribe, whole) = (terms.epoch, None, false);
+    let change = Contribution { epoch, if_offset, scribe, whole, update };
+    Ok(json(&call.contribute::<Changed>(&terms.author, call.name(), change).await?))
 }
 
 pub(super) async fn text(call: &Call<'_>) -> Result<Answer, Problem> {
@@ -106,14 +112,29 @@ pub(super) async fn patch(call: &Call<'_>) -> Result<Answer, Problem> {
     .await
 }
 
+/// The copy is a change of its own: the clients that have written the one do not count as those of
+/// the other, and what is in the other already goes.
+pub(super) async fn copy(call: &Call<'_>) -> Result<Answer, Problem> {
+    let CopyDocumentBody { to, user } = call.body()?;
+    call.key.require(Scope::History)?;
+    call.key.require_channel(call.name())?;
+    call.key.require_channel(&to)?;
+    let terms = Terms { whole: true, ..Terms::new(call, None, None, user.as_deref())? };
+    let _turn = call.shard.document_turn().await.ok_or_else(Problem::unavailable)?;
+    let Whole { update, .. } = call.read_document(call.name()).await?;
+    change(call, &to, &terms, "", move |state, client| {
+        let from = decode(&update).map_err(EditFault::State)?;
+        restore(state, &from, client).map_err(EditFault::State)
+    })
+    .await
+}
+
 pub(super) async fn reset(call: &Call<'_>) -> Result<Answer, Problem> {
     call.key.require_channel(call.name())?;
     Ok(json(&call.reset_document::<Changed>().await?))
 }
 
-/// Makes a change of what there is. While others write, what it is made of is of before; that is
-/// how everybody edits here. Another one of the API may have been made as the same client, though:
-/// then it is made again.
+/// Makes a change of the document that the path names.
 async fn edit(
     call: &Call<'_>,
     terms: &Terms,
@@ -122,9 +143,22 @@ async fn edit(
 ) -> Result<Answer, Problem> {
     call.key.require_channel(call.name())?;
     let _turn = call.shard.document_turn().await.ok_or_else(Problem::unavailable)?;
+    change(call, call.name(), terms, list, make).await
+}
+
+/// Makes a change of what there is. While others write, what it is made of is of before; that is
+/// how everybody edits here. Another one of the API may have been made as the same client, though:
+/// then it is made again.
+async fn change(
+    call: &Call<'_>,
+    channel: &str,
+    terms: &Terms,
+    list: &'static str,
+    make: impl Fn(&[u8], u64) -> Result<Bytes, EditFault> + Send + Sync + 'static,
+) -> Result<Answer, Problem> {
     let make = Arc::new(make);
     for _ in 0..ATTEMPTS {
-        let whole = read(call).await?;
+        let whole: Whole = call.read_document(channel).await?;
         let epoch: Epoch = whole.epoch.parse().map_err(|_| Problem::unavailable())?;
         if terms.epoch.is_some_and(|wanted| wanted != epoch) {
             return Err(was_reset());
@@ -133,12 +167,14 @@ async fn edit(
             let why = format!("the document has changed since then: it is at {}", whole.offset);
             return Err(Problem::new(ErrorCode::Conflict, why));
         }
-        let (make, scribe, state) = (make.clone(), whole.scribe, state(&whole.update)?);
-        let update = aside(move || make(&state, scribe)).await?;
+        let (make, scribe) = (make.clone(), whole.scribe);
+        let made = move || make(&decode(&whole.update).map_err(EditFault::State)?, scribe);
+        let update = aside(made).await?;
         let update = update.map_err(|fault| refused(&fault, list))?;
-        let (epoch, if_offset) = (Some(epoch), terms.if_offset);
-        let change = Contribution { epoch, if_offset, scribe: Some(scribe), update };
-        match contribute(call, &terms.author, change).await {
+        let (epoch, scribe) = (Some(epoch), Some(scribe));
+        let Terms { if_offset, whole, .. } = *terms;
+        let change = Contribution { epoch, if_offset, scribe, whole, update };
+        match call.contribute::<Changed>(&terms.author, channel, change).await {
             Err(problem) if problem.code() == ErrorCode::Conflict.as_str() => {}
             outcome => return Ok(json(&outcome?)),
         }
@@ -146,27 +182,15 @@ async fn edit(
     Err(Problem::unavailable())
 }
 
-async fn read(call: &Call<'_>) -> Result<Whole, Problem> {
-    call.read_document().await
-}
-
-async fn contribute(
-    call: &Call<'_>,
-    author: &Arc<str>,
-    change: Contribution,
-) -> Result<Changed, Problem> {
-    call.contribute(author, change).await
-}
-
 /// What each root holds, or one of them.
 async fn data(
-    state: Vec<u8>,
+    update: String,
     root: Option<String>,
     kind: Option<RootKind>,
 ) -> Result<serde_json::Map<String, Value>, Problem> {
     let read = aside(move || {
         let kinds: Vec<_> = root.as_deref().zip(kind).into_iter().collect();
-        let mut read = json_of(&state, &kinds);
+        let mut read = decode(&update).and_then(|state| json_of(&state, &kinds));
         if let (Ok(Value::Object(roots)), Some(root)) = (&mut read, &root) {
             roots.retain(|name, _| name == root);
         }
@@ -178,9 +202,9 @@ async fn data(
     }
 }
 
-async fn words(state: Vec<u8>, root: Option<String>) -> Result<String, Problem> {
-    let read = aside(move || plain_text(&state, root.as_deref())).await?;
-    read.map_err(|_: Fault| unreadable())
+async fn words(update: String, root: Option<String>) -> Result<String, Problem> {
+    let read = move || plain_text(&decode(&update)?, root.as_deref());
+    aside(read).await?.map_err(|_: Fault| unreadable())
 }
 
 /// Does what takes long where nobody waits for it.
@@ -188,8 +212,9 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     tokio::task::spawn_blocking(work).await.map_err(|_| unreadable())
 }
 
-fn state(update: &str) -> Result<Vec<u8>, Problem> {
-    from_base64(update).ok_or_else(unreadable)
+/// A state as the engine tells it: of ten megabytes even this takes long.
+fn decode(update: &str) -> Result<Vec<u8>, Fault> {
+    from_base64(update).ok_or(Fault::Invalid)
 }
 
 fn kind_of(text: &str) -> Result<RootKind, Problem> {

@@ -3,7 +3,9 @@
 use hyper::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::document_types::{Changed, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody};
+use super::document_types::{
+    Changed, CopyDocumentBody, DOCUMENT, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody,
+};
 use super::inbox_types::{
     Cursors, FollowBody, Followed, Followers, Inbox, MarkBody, Marked, Notified, NotifyBody,
 };
@@ -27,6 +29,7 @@ pub(super) enum Operation {
     Cursors,
     Disconnect,
     Document,
+    DocumentCopy,
     DocumentPatch,
     DocumentReset,
     DocumentText,
@@ -56,6 +59,7 @@ pub(super) enum Operation {
 }
 
 /// A parameter of the path or the query.
+#[derive(Clone, Copy)]
 pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
@@ -66,6 +70,8 @@ pub(super) struct Parameter {
 pub(super) enum Kind {
     /// A part of the path.
     Path,
+    /// The same, as this one.
+    PathAs(&'static str),
     /// A text of the query.
     Text,
     /// One of these words in the query.
@@ -165,25 +171,6 @@ const FOLLOWERS: [Parameter; 3] = [
     Parameter { name: "limit", about: "How many of them at most", kind: Kind::Number(1, 1000) },
 ];
 
-const DOCUMENT: [Parameter; 4] = [
-    CHANNEL,
-    Parameter {
-        name: "as",
-        about: "What it is told as; `json` if not given",
-        kind: Kind::OneOf(&["json", "text", "update"]),
-    },
-    Parameter {
-        name: "root",
-        about: "Only this root: the name that editors give to `getText` or `getMap`",
-        kind: Kind::Text,
-    },
-    Parameter {
-        name: "type",
-        about: "What the root is, where that cannot be seen: an empty list is like an empty text",
-        kind: Kind::OneOf(&["text", "map", "array", "xml"]),
-    },
-];
-
 const TRACE: [Parameter; 4] = [
     Parameter { name: "channel", about: "What is said about this channel", kind: Kind::Text },
     Parameter { name: "user", about: "Or all that this user's sessions do", kind: Kind::Text },
@@ -226,13 +213,13 @@ const fn edit(
     body: MakeSchema,
 ) -> Endpoint {
     let (scope, answer) = (Scope::Publish, Said::Json(schema::<Changed>));
-    let (method, parameters, body) = (Method::POST, &[CHANNEL], Some(body));
+    let (method, parameters, body) = (Method::POST, &[DOCUMENT[0]], Some(body));
     let errors = &[404, 409, 413, 422, 429, 500, 503];
     Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
 }
 
 /// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 33] = [
+pub(super) static ENDPOINTS: [Endpoint; 34] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -392,6 +379,12 @@ pub(super) static ENDPOINTS: [Endpoint; 33] = [
         "Change a map or a list of a document: JSON Patch (RFC 6902)",
         schema::<PatchDocumentBody>,
     ),
+    edit(
+        Operation::DocumentCopy,
+        ("copyDocument", "/documents/{channel}/copy"),
+        "Have another document hold what this one holds; needs the scope `history`, too",
+        schema::<CopyDocumentBody>,
+    ),
     Endpoint {
         operation: Operation::DocumentReset,
         id: "resetDocument",
@@ -399,7 +392,7 @@ pub(super) static ENDPOINTS: [Endpoint; 33] = [
         path: "/documents/{channel}",
         scope: Scope::Publish,
         summary: "Throw a document away, for its editors too: from then on it is another one",
-        parameters: &[CHANNEL],
+        parameters: &[DOCUMENT[0]],
         body: None,
         answer: Said::Json(schema::<Changed>),
         errors: &[404, 409, 429, 503],

@@ -159,6 +159,7 @@ async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Prob
         Operation::Cursors => inbox::cursors(call).await,
         Operation::Disconnect => users::disconnect(call).await,
         Operation::Document => documents::get(call).await,
+        Operation::DocumentCopy => documents::copy(call).await,
         Operation::DocumentPatch => documents::patch(call).await,
         Operation::DocumentReset => documents::reset(call).await,
         Operation::DocumentText => documents::text(call).await,

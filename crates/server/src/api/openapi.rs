@@ -88,6 +88,10 @@ fn responses(
 fn parameter(parameter: &Parameter) -> Value {
     let (place, schema) = match parameter.kind {
         Kind::Path => ("path", json!({ "type": "string", "minLength": 1, "maxLength": 255 })),
+        Kind::PathAs(example) => {
+            let name = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
+            ("path", with_example(name, example))
+        }
         Kind::Text => ("query", json!({ "type": "string" })),
         Kind::OneOf(words) => ("query", json!({ "type": "string", "enum": words })),
         Kind::Number(least, most) => {
@@ -101,4 +105,9 @@ fn parameter(parameter: &Parameter) -> Value {
         "description": parameter.about,
         "schema": schema,
     })
+}
+
+fn with_example(mut schema: Value, example: &str) -> Value {
+    schema["examples"] = json!([example]);
+    schema
 }

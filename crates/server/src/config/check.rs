@@ -277,6 +277,11 @@ impl Config {
             let remedy = "set durable = true: documents are stored before anybody is told";
             found.error(&key(".history.durable"), message, remedy);
         }
+        if rules.kind == Kind::Document && rules.hooks.contains(&Hook::Publish) {
+            let message = "nobody is asked about changes of documents";
+            let remedy = "leave out \"publish\"; grants say who may write in a document";
+            found.error(&key(".hooks"), message, remedy);
+        }
     }
 
     fn check_namespace(&self, name: &str, rules: &NamespacePolicy, found: &mut Findings<'_>) {

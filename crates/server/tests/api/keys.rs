@@ -90,7 +90,7 @@ fn the_openapi_document_holds_together() {
         assert!(document.pointer(path.trim_start_matches('#')).is_some(), "{path}");
     }
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 31);
+    assert_eq!(paths.len(), 32);
     for (path, methods) in paths {
         for (method, operation) in methods.as_object().unwrap() {
             assert!(operation["operationId"].is_string(), "{method} {path}");

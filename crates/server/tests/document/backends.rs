@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, GetString, Map, Out, Transact, Update};
 
-use crate::common::{Server, Setup};
+use crate::common::{Server, Setup, until};
 use crate::editor::{Editor, write};
 use crate::http::{Answer, KEY, ask, get, post};
 use crate::{DOCUMENTS, setup};
@@ -34,7 +34,7 @@ fn ada_writes_and_the_backend_reads_it_and_writes_beside_her() {
     let server = Server::start(&setup());
     let mut ada = Editor::open(&server, "doc:plan").synced();
     ada.write("Dear Bob 🙂,");
-    crate::common::until("it is stored", || (text_of(&server) == "Dear Bob 🙂,").then_some(()));
+    until("it is stored", || (text_of(&server) == "Dear Bob 🙂,").then_some(()));
 
     // Positions are those of JavaScript: 🙂 has two.
     let edited = edit(&server, json!([{"at": 12, "insert": " hello"}, {"at": 5, "delete": 3}]));
@@ -132,6 +132,41 @@ fn a_backend_that_has_read_something_older_is_told_so() {
     assert_ne!(empty["epoch"], read["epoch"]);
     change(json!({})).ok();
     assert_eq!(text_of(&server), "zero ");
+    server.still_fine();
+}
+
+#[test]
+fn a_template_is_copied_as_often_as_somebody_wants_it() {
+    // What is longer than an update can be copied all the same.
+    let server = Server::start(&Setup { limits: "update = 700000", ..setup() });
+    let mut bob = Editor::open(&server, "doc:template").synced();
+    let long = "lorem ipsum ".repeat(100_000);
+    let half = long.len() / 2;
+    bob.write(&long[..half]);
+    bob.write(&long[half..]);
+    let tags = json!({"root": "tags", "type": "array",
+        "patch": [{"op": "add", "path": "/-", "value": {"name": "new"}}]});
+    post(&server, "/documents/doc:template/patch", &tags).ok();
+    until("both halves are stored", || {
+        let read = get(&server, "/documents/doc:template?as=text&root=text").ok();
+        (read["text"].as_str().unwrap().len() == long.len()).then_some(())
+    });
+
+    let copy = |to: &str| post(&server, "/documents/doc:template/copy", &json!({"to": to}));
+    let mut ada = Editor::open(&server, "doc:plan").synced();
+    ada.write("in the way");
+    until("it is stored", || (text_of(&server) == "in the way").then_some(()));
+    copy("doc:plan").ok();
+    ada.until("ada has the template", |ada| ada.text() == long);
+    let (plan, template) = (get(&server, PLAN).ok(), get(&server, "/documents/doc:template").ok());
+    assert_eq!(plan["data"]["tags"], json!([{"name": "new"}]));
+    assert_eq!(plan["data"], template["data"]);
+    // Once more it changes nothing; after a reset it is there again.
+    assert_eq!(copy("doc:plan").ok()["offset"], plan["offset"]);
+    delete(&server).ok();
+    copy("doc:plan").ok();
+    assert_eq!(get(&server, PLAN).ok()["data"], template["data"]);
+    assert_eq!(copy("chat:lobby").problem(400), "bad_request");
     server.still_fine();
 }
 

@@ -18,7 +18,7 @@ use crate::engine::counters::CommandKind;
 use crate::engine::knocking::Then;
 use crate::engine::types::{Effect, Now, RequestBody, SessionKey, Subscribe};
 use crate::identity::Action;
-use crate::limits::{EARLY_BYTES, EARLY_MESSAGES, EDITOR_ALIVE_MS};
+use crate::limits::{EARLY_BYTES, EARLY_MESSAGES, EDITOR_ALIVE_MS, MESSAGES_PER_FRAME};
 use crate::policy::Kind;
 use crate::reject::Reject;
 
@@ -122,15 +122,18 @@ impl Engine {
         if message.is_empty() {
             return self.editor_refused(key, &document, &malformed());
         }
-        for message in sync::decode(message) {
+        for (number, message) in sync::decode(message).enumerate() {
+            if number >= MESSAGES_PER_FRAME {
+                return self.end_session(key, CloseCode::BadFrame, None);
+            }
             let done = message.map_err(|_| malformed()).and_then(|message| match message {
-                Message::Sync(Sync::Step1(vector)) => self.editor_asks(key, &document, vector),
+                Message::Sync(Sync::Step1(vector)) => self.editor_asks(now, key, &document, vector),
                 Message::Sync(Sync::Step2(update) | Sync::Update(update)) => {
                     self.editor_merges(now, key, &document, update)
                 }
                 Message::Awareness(update) => self.editor_tells(now, key, &document, update),
                 Message::QueryAwareness => {
-                    self.ask_seen(key, &document, false);
+                    self.editor_asks_who(now, key, &document);
                     Ok(())
                 }
                 Message::Denied(_) => Ok(()),
@@ -195,14 +198,21 @@ impl Engine {
         self.read_on_if_idle(key);
     }
 
+    pub(super) fn editor_asks_who(&mut self, now: Now, key: SessionKey, document: &Arc<str>) {
+        self.throttle(now, key, CommandKind::Awareness);
+        self.ask_seen(key, document, false);
+    }
+
     pub(super) fn editor_asks(
         &mut self,
+        now: Now,
         key: SessionKey,
         document: &Arc<str>,
         vector: &[u8],
     ) -> Result<(), Reject> {
         // How many clients it may have is the document's to say.
         check_vector(vector, vector.len()).map_err(|_| malformed())?;
+        self.throttle(now, key, CommandKind::Sync);
         self.sync_document(key, 0, document.clone(), None, vector.to_vec());
         Ok(())
     }
@@ -247,7 +257,9 @@ impl Engine {
             Err(Fault::Limit(_)) => return Ok(()),
             Err(_) => return Err(malformed()),
         };
-        if entries.is_empty() || !self.may(key, document, Action::Presence) {
+        // Who tells of more clients than a session has tells what others have said.
+        let too_many = entries.len() > 4 * self.config.limits.awareness_clients;
+        if entries.is_empty() || too_many || !self.may(key, document, Action::Presence) {
             return Ok(());
         }
         self.throttle(now, key, CommandKind::Awareness);
@@ -302,6 +314,10 @@ impl Engine {
         if self.dialect(key) == Dialect::Hocuspocus {
             return self.hocuspocus_refused(key, document, why);
         }
+        if why.code == ErrorCode::NotSubscribed {
+            // Whoever has shut it says how the connection ends.
+            return;
+        }
         let is_open = self.is_paper_open(key, document);
         let Some(session) = self.session(key) else { return };
         let Some(editing) = &mut session.editing else { return };
@@ -312,7 +328,12 @@ impl Engine {
             }
             return;
         }
-        self.end_session(key, close_code(why.code), why.retry_after);
+        let code = match why.limit {
+            // It would come back with the same for ever.
+            Some("document_clients" | "document_levels") => CloseCode::TooLarge,
+            _ => close_code(why.code),
+        };
+        self.end_session(key, code, why.retry_after);
     }
 
     /// A subscription of an editor was refused, or has ended.

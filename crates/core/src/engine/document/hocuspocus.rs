@@ -8,10 +8,11 @@ use tidings_proto::yjs::hocuspocus::{Frame, Message, PONG_FRAME, decode, encode}
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{CloseCode, ErrorCode};
 
+use super::Editing;
 use super::editor::close_code;
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
-use crate::engine::knocking::Then;
+use crate::engine::knocking::{Then, mark_of};
 use crate::engine::types::{Effect, Now, SessionKey};
 use crate::identity::{Action, Identity, TokenError};
 use crate::reject::Reject;
@@ -25,6 +26,23 @@ pub(super) struct Shown {
     asked: bool,
 }
 
+impl Editing {
+    /// The token of a document.
+    fn show(&mut self, document: &Arc<str>, identity: Identity) {
+        self.shown.retain(|shown| shown.document != *document);
+        self.shown.push(Shown { document: document.clone(), identity, asked: false });
+    }
+
+    /// Documents without tokens of their own were opened with this one, which stays theirs.
+    fn show_others(&mut self, identity: &Identity) {
+        for document in self.asked.clone() {
+            if self.identity(&document).is_none() {
+                self.show(&document, identity.clone());
+            }
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn receive_hocuspocus(&mut self, now: Now, key: SessionKey, message: &[u8]) {
         let (address, word) = match decode(message) {
@@ -36,6 +54,10 @@ impl Engine {
             Ok(Frame::Document(address, word)) => (address, word),
             Err(_) => return self.end_session(key, CloseCode::BadFrame, None),
         };
+        if address.name().len() > self.config.limits.channel_name {
+            // It is kept while it is asked for, and told again in what refuses it.
+            return self.end_session(key, CloseCode::BadFrame, None);
+        }
         if address.session().is_some() {
             // Two providers of one document on one connection would get everything twice.
             if let Message::Token { .. } = word {
@@ -83,14 +105,14 @@ impl Engine {
     ) {
         let done = match word {
             Message::Sync(sync) | Message::SyncReply(sync) => match sync {
-                Sync::Step1(vector) => self.editor_asks(key, document, vector),
+                Sync::Step1(vector) => self.editor_asks(now, key, document, vector),
                 Sync::Step2(update) | Sync::Update(update) => {
                     self.editor_merges(now, key, document, update)
                 }
             },
             Message::Awareness(update) => self.editor_tells(now, key, document, update),
             Message::QueryAwareness => {
-                self.ask_seen(key, document, false);
+                self.editor_asks_who(now, key, document);
                 Ok(())
             }
             Message::Close(_) => {
@@ -193,7 +215,12 @@ impl Engine {
                 return false;
             }
         };
+        let has_token = token.is_some() && self.config.policy.hooks.connect.is_none();
         if let Some(session) = self.session(key) {
+            // Tokens of other documents may become the session's: here this one counts.
+            if let Some(editing) = session.editing.as_mut().filter(|_| has_token) {
+                editing.show(document, identity.clone());
+            }
             session.identity = Some(identity);
         }
         true
@@ -220,20 +247,36 @@ impl Engine {
         document: &Arc<str>,
         token: &str,
     ) -> Result<(), &'static str> {
-        let identity = self.verify(now, token).map_err(|error| refusal(&error))?;
+        let mut identity = self.verify(now, token).map_err(|error| refusal(&error))?;
+        let hooked = self.config.policy.hooks.connect.is_some();
         let session = self.session(key).ok_or("the session is over")?;
-        let known = session.identity.as_ref().filter(|who| who.user == identity.user);
-        let Some(expires) = known.map(|who| who.expires_at_ms) else {
+        let mark = session.mark;
+        let known = session.identity.as_ref().filter(|who| match mark {
+            0 => who.user == identity.user,
+            mark => mark == mark_of(&identity.user),
+        });
+        let Some(known) = known else {
             return Err("the token is another user's");
         };
+        let expires = known.expires_at_ms.filter(|_| !hooked);
+        if hooked {
+            // What the backend made of the first token stands, also how long: then it is asked
+            // again, by a new connection.
+            identity.user = known.user.clone();
+            identity.anonymous = known.anonymous;
+            identity.grants = known.grants.clone();
+        }
         // The session lives as long as the token that lives longest.
         if expires.is_some_and(|at| identity.expires_at_ms.is_none_or(|new| new > at)) {
-            session.identity = Some(identity.clone());
+            let before = session.identity.replace(identity.clone());
             session.warned = false;
+            if let (Some(editing), Some(before)) = (&mut session.editing, before) {
+                editing.show_others(&before);
+            }
         }
-        let Some(editing) = &mut session.editing else { return Ok(()) };
-        editing.shown.retain(|shown| shown.document != *document);
-        editing.shown.push(Shown { document: document.clone(), identity, asked: false });
+        if let Some(editing) = &mut session.editing {
+            editing.show(document, identity);
+        }
         Ok(())
     }
 

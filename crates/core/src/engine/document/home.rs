@@ -81,7 +81,10 @@ impl Scene<'_> {
 
     fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
         let Merge { user, epoch, update, editor, allowed, began_us, terms } = merge;
-        let (limits, failing) = (self.document_limits(), self.channel.failing);
+        let (mut limits, failing) = (self.document_limits(), self.channel.failing);
+        if terms.whole {
+            limits.update = limits.update.max(limits.document);
+        }
         let (document, _) = self.document()?;
         if epoch.is_some_and(|epoch| epoch != document.epoch()) {
             return Err(was_reset());
@@ -116,6 +119,10 @@ impl Scene<'_> {
         }
         check_room(document, desk.pending, &prepared, &limits)?;
         if !document.admits(&prepared) {
+            if !document.is_too_deep(&prepared) {
+                // Who comes back with all there is need not wait for others.
+                return Err(Reject::later("too many updates are under way; try again"));
+            }
             let why = "too many shared types in each other";
             return Err(Reject::limit(why, "document_levels", DOCUMENT_LEVELS));
         }
@@ -303,7 +310,9 @@ impl Scene<'_> {
             Some(whole) if all => whole.clone(),
             _ if all => document.encode().map_err(|Broken| Reject::unavailable())?,
             _ => {
-                let missing = document.missing(vector, &limits);
+                // Who was one client too many knows of more of them: that is no reason not to read.
+                let any = DocumentLimits { clients: vector.len(), ..limits };
+                let missing = document.missing(vector, &any);
                 missing.map_err(|fault| reject_of(fault, &limits))?
             }
         };

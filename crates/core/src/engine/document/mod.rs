@@ -119,6 +119,8 @@ pub(crate) struct Terms {
     pub(crate) if_offset: Option<u64>,
     /// Only if this client has not written since: the change was made as it.
     pub(crate) scribe: Option<u64>,
+    /// It may be as long as the document.
+    pub(crate) whole: bool,
 }
 
 impl Desks {

@@ -40,6 +40,8 @@ pub struct Contribution {
     /// It was made as this client, which [`Engine::read_document`] has named: only if it has
     /// written nothing since.
     pub scribe: Option<u64>,
+    /// It makes a whole document, and may be as long as one.
+    pub whole: bool,
     /// The Yjs update.
     pub update: Bytes,
 }
@@ -79,8 +81,9 @@ impl Engine {
         channel: &str,
         contribution: Contribution,
     ) {
-        let Contribution { epoch, if_offset, scribe, update } = contribution;
-        let room = check_update(update.len(), self.config.limits.update);
+        let Contribution { epoch, if_offset, scribe, whole, update } = contribution;
+        let limit = if whole { usize::MAX } else { self.config.limits.update };
+        let room = check_update(update.len(), limit);
         let ask = room.map(|()| {
             Ask::Merge(Merge {
                 user: author.clone(),
@@ -89,7 +92,7 @@ impl Engine {
                 editor: false,
                 allowed: true,
                 began_us: now.mono_us,
-                terms: Terms { if_offset, scribe },
+                terms: Terms { if_offset, scribe, whole },
             })
         });
         self.ask_document(now, id, channel, ask);
