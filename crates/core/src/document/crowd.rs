@@ -40,6 +40,12 @@ impl Crowd {
         self.ahead = 0;
     }
 
+    /// Whether so many more are too many, whatever becomes of what is at the store.
+    pub(super) fn exceeds(&self, more: usize) -> bool {
+        let exceeds = |stored| stored + self.since + more > DOCUMENT_CROWD;
+        more > SMALL_CROWD && self.stored.is_some_and(exceeds)
+    }
+
     fn fits(&self, more: usize) -> bool {
         let all = self.stored.map(|stored| stored + self.since + self.ahead);
         all.is_some_and(|all| all + more <= DOCUMENT_CROWD)

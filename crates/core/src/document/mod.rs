@@ -220,12 +220,13 @@ impl Document {
         admitted
     }
 
-    /// Whether one that is not [admitted](Self::admits) nests too deep for what is stored: else it
-    /// may be when less is at the store, or waits for others.
+    /// Whether one that is not [admitted](Self::admits) nests too deep for what is stored, or puts
+    /// too much into one place: else it may be when less is at the store, or waits for others.
     pub fn is_too_deep(&self, prepared: &Prepared) -> bool {
         let Depth { stored, since, .. } = self.depth;
-        let fits = |stored| stored + since + prepared.levels <= DOCUMENT_LEVELS;
-        prepared.levels > 0 && !stored.is_some_and(fits)
+        let exceeds = |stored| stored + since + prepared.levels > DOCUMENT_LEVELS;
+        let is_deep = prepared.levels > 0 && stored.is_some_and(exceeds);
+        is_deep || self.crowd.exceeds(prepared.crowd)
     }
 
     /// What was at the store has failed, all of it.
@@ -341,9 +342,10 @@ impl Document {
         self.measured + self.grown
     }
 
-    /// How much of [`bytes`](Self::bytes) has come since it was encoded last.
-    pub fn grown(&self) -> usize {
-        self.grown
+    /// Whether so much has come since it was encoded last that [`bytes`](Self::bytes) may be
+    /// rather more than it is. `often`: as soon as anything has.
+    pub fn has_grown(&self, often: bool) -> bool {
+        self.grown > if often { 0 } else { self.measured / 16 }
     }
 
     /// How many clients have written into it.
