@@ -186,9 +186,9 @@ impl Document {
         Ok(Prepared { bytes, update, structs, levels, crowd })
     }
 
-    /// Whether this one, which is about to be appended, neither nests shared types too deep, nor puts
-    /// too much into one place, nor is one too many that waits for others. Then [`commit`](Self::commit) has to follow, or
-    /// [`revert`](Self::revert).
+    /// Whether this one, which is about to be appended, neither nests shared types too deep, nor
+    /// puts too much into one place, nor is one too many that waits for others. Then
+    /// [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
     pub fn admits(&mut self, prepared: &Prepared) -> bool {
         if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
             return false;
