@@ -79,7 +79,7 @@ impl TraceArgs {
         if found != trace.end_content {
             outcome.faults.push("the text at the end is another one".to_owned());
         }
-        open(&document, &mut outcome)?;
+        open(&mut document, &mut outcome)?;
         if self.documents > 0 {
             weigh(self.documents, &mut outcome)?;
         }
@@ -104,7 +104,7 @@ fn apply(updates: &[Vec<u8>], outcome: &mut Outcome) -> Result<Document> {
 }
 
 /// How long it takes until a document that was compacted can be read, and written into.
-fn open(document: &Document, outcome: &mut Outcome) -> Result<()> {
+fn open(document: &mut Document, outcome: &mut Outcome) -> Result<()> {
     let pages = document.pages(PAGE).map_err(|_| Error::server("breaks a document"))?;
     let mut opened = Vec::new();
     let mut answered = Vec::new();

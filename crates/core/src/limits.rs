@@ -85,6 +85,17 @@ pub(crate) const BURIED_CLIENTS: usize = 20_000;
 /// deletes them is recursive.
 pub(crate) const DOCUMENT_LEVELS: usize = 200;
 
+/// How often a document is measured that has no room left, in milliseconds: to encode a long one
+/// takes 100 of them.
+pub(crate) const MEASURE_MS: u64 = 1000;
+
+/// Items of a document that may stand in one place: as many people may have begun the same page at
+/// once. One more is compared with all of them.
+pub(crate) const DOCUMENT_CROWD: usize = 2000;
+
+/// Items of one update in one place that are always let in: nobody types as many at once.
+pub(crate) const SMALL_CROWD: usize = 8;
+
 /// Updates of a document that wait for others: each is tried again when one comes. A client whose
 /// next one is refused comes back and sends all there is.
 pub(crate) const WAITING_UPDATES: usize = 256;

@@ -21,6 +21,8 @@ pub(crate) struct Desk {
     pub(crate) awake: bool,
     /// When it was last looked into: monotonic milliseconds.
     pub(crate) touched_ms: u64,
+    /// When it may be measured again though little has come: monotonic milliseconds.
+    pub(crate) measure_after_ms: u64,
     /// Bytes of updates that are at the store.
     pub(crate) pending: usize,
     /// A reset is at the store: what comes behind it would be about the document of before.

@@ -118,7 +118,7 @@ impl Fold {
 
     /// All of it in pages of some `max` bytes, for [`take_page`](Self::take_page). `None`: what is
     /// in memory is of no use, and has to be read again.
-    pub(crate) fn pages(&self, max: usize) -> Option<Vec<Bytes>> {
+    pub(crate) fn pages(&mut self, max: usize) -> Option<Vec<Bytes>> {
         match self {
             Fold::Events => Some(Vec::new()),
             Fold::Document(document) => document.pages(max).ok(),

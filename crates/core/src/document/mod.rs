@@ -9,6 +9,7 @@
 //! of what it takes when it is open.
 
 mod compare;
+mod crowd;
 mod diff;
 mod edit;
 mod engine;
@@ -31,6 +32,7 @@ use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
 use yrs::{ClientID, IdSet, Update};
 
 pub use self::compare::{Compared, TextChange, compare};
+use self::crowd::Crowd;
 pub use self::edit::{EditFault, PatchOp, TextEdit, Values, edit_text, json_patch};
 pub use self::engine::Broken;
 use self::open::Open;
@@ -75,6 +77,8 @@ pub struct Prepared {
     structs: IdSet,
     /// How many levels of shared types it adds at most.
     levels: usize,
+    /// How many items it puts into one place at most.
+    crowd: usize,
 }
 
 impl Prepared {
@@ -114,6 +118,7 @@ pub struct Document {
     measured: usize,
     grown: usize,
     depth: Depth,
+    crowd: Crowd,
     /// What it was read from, until something is committed: if yrs breaks on one of these updates
     /// it is made again, without that one.
     replayed: Vec<Bytes>,
@@ -158,6 +163,7 @@ impl Document {
             measured: EMPTY_UPDATE.len(),
             grown: 0,
             depth: Depth::default(),
+            crowd: Crowd::default(),
             replayed: Vec::new(),
             skipped: 0,
             loading: Vec::new(),
@@ -172,21 +178,29 @@ impl Document {
             nesting: DOCUMENT_LEVELS,
             ..UpdateLimits::default()
         };
-        yjs::check_update(update, &guard)?;
+        let crowd = yjs::check_update(update, &guard)?.crowd;
         let bytes = Bytes::copy_from_slice(update);
         let levels = yjs::levels(update)?;
         let update = engine::decode(update).ok_or(Fault::Invalid)?;
         let structs = update.insertions(true);
-        Ok(Prepared { bytes, update, structs, levels })
+        Ok(Prepared { bytes, update, structs, levels, crowd })
     }
 
-    /// Whether this one, which is about to be appended, neither nests shared types too deep nor is
-    /// one too many that waits for others. Then [`commit`](Self::commit) has to follow, or
-    /// [`revert`](Self::revert).
+    /// Whether this one, which is about to be appended, neither nests shared types too deep, nor
+    /// puts too much into one place, nor is one too many that waits for others. Then
+    /// [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
     pub fn admits(&mut self, prepared: &Prepared) -> bool {
         if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
             return false;
         }
+        let admitted = self.has_place(prepared) && self.has_levels(prepared);
+        if admitted {
+            self.take_place(prepared);
+        }
+        admitted
+    }
+
+    fn has_levels(&mut self, prepared: &Prepared) -> bool {
         if prepared.levels == 0 {
             return true;
         }
@@ -206,26 +220,29 @@ impl Document {
         admitted
     }
 
-    /// Whether one that is not [admitted](Self::admits) nests too deep for what is stored: else it
-    /// may be when less is at the store, or waits for others.
+    /// Whether one that is not [admitted](Self::admits) nests too deep for what is stored, or puts
+    /// too much into one place: else it may be when less is at the store, or waits for others.
     pub fn is_too_deep(&self, prepared: &Prepared) -> bool {
         let Depth { stored, since, .. } = self.depth;
-        let fits = |stored| stored + since + prepared.levels <= DOCUMENT_LEVELS;
-        prepared.levels > 0 && !stored.is_some_and(fits)
+        let exceeds = |stored| stored + since + prepared.levels > DOCUMENT_LEVELS;
+        let is_deep = prepared.levels > 0 && stored.is_some_and(exceeds);
+        is_deep || self.crowd.exceeds(prepared.crowd)
     }
 
     /// What was at the store has failed, all of it.
     pub fn revert(&mut self) {
         self.depth.ahead = 0;
+        self.crowd.revert();
     }
 
     /// Takes in an update that has been stored. After [`Broken`] the document is empty and has to
     /// be read again from the store, where [`replay`](Self::replay) gets around it.
     pub fn commit(&mut self, user: &str, prepared: Prepared) -> Result<(), Broken> {
-        let Prepared { bytes, update, levels, .. } = prepared;
+        let Prepared { bytes, update, levels, crowd, .. } = prepared;
         self.replayed = Vec::new();
         self.depth.since += levels;
         self.depth.ahead = self.depth.ahead.saturating_sub(levels);
+        self.crowd.commit(crowd);
         let applied = self.open().and_then(|open| open.apply(update, &bytes));
         match applied {
             Ok(whole) => self.skipped += u64::from(!whole),
@@ -265,6 +282,7 @@ impl Document {
         if let Ok(whole) = applied {
             self.grown += bytes.len();
             self.depth.stored = None;
+            self.crowd = self.crowd.unknown();
             self.replayed.push(bytes);
             return whole;
         }
@@ -310,16 +328,12 @@ impl Document {
     /// # Errors
     /// yrs has failed on it: that it cannot be told does not make it empty.
     pub fn encode(&mut self) -> Result<Bytes, Broken> {
-        let state = self.state()?;
+        let state = match &self.body {
+            Body::Resting { state, .. } => state.clone(),
+            Body::Open(open) => open.encode()?,
+        };
         (self.measured, self.grown) = (state.len() + length(&self.waiting()), 0);
         Ok(state)
-    }
-
-    fn state(&self) -> Result<Bytes, Broken> {
-        match &self.body {
-            Body::Resting { state, .. } => Ok(state.clone()),
-            Body::Open(open) => open.encode(),
-        }
     }
 
     /// About how long its encoding is, and rather more: what was applied since it was encoded last
@@ -328,9 +342,10 @@ impl Document {
         self.measured + self.grown
     }
 
-    /// Whether [`bytes`](Self::bytes) is rather more than it is.
-    pub fn has_grown(&self) -> bool {
-        self.grown > 0
+    /// Whether so much has come since it was encoded last that [`bytes`](Self::bytes) may be
+    /// rather more than it is. `often`: as soon as anything has.
+    pub fn has_grown(&self, often: bool) -> bool {
+        self.grown > if often { 0 } else { self.measured / 16 }
     }
 
     /// How many clients have written into it.
@@ -433,6 +448,7 @@ impl Document {
         self.body = Body::blank();
         (self.measured, self.grown) = (EMPTY_UPDATE.len(), 0);
         self.depth = Depth { stored: Some(0), ahead: self.depth.ahead, ..Depth::default() };
+        self.crowd = self.crowd.emptied();
         self.replayed = Vec::new();
         self.loading = Vec::new();
     }

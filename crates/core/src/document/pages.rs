@@ -17,12 +17,12 @@ const VERSION: u8 = 1;
 const HEAD: usize = 1 + 8;
 
 impl Document {
-    /// All of it in pages of at most `max` bytes.
+    /// All of it in pages of at most `max` bytes; so it is measured, too.
     ///
     /// # Errors
     /// yrs has failed on it: nothing may take the place of what is stored.
-    pub fn pages(&self, max: usize) -> Result<Vec<Bytes>, Broken> {
-        let state = self.state()?;
+    pub fn pages(&mut self, max: usize) -> Result<Vec<Bytes>, Broken> {
+        let state = self.encode()?;
         let mut rest = Vec::new();
         rest.extend(self.epoch.0.to_le_bytes());
         put_var_uint(&mut rest, self.authors.len() as u64);
@@ -76,6 +76,7 @@ impl Document {
         let state = whole.slice_ref(reader.rest());
         (self.measured, self.grown) = (state.len() + length(&waiting), 0);
         self.depth.stored = None;
+        self.crowd = self.crowd.unknown();
         self.body = Body::blank();
         if state != EMPTY_UPDATE || !waiting.is_empty() {
             self.body = Body::Open(Open::decode(&state, &waiting).ok()?);

@@ -93,6 +93,7 @@ impl Engine {
         let epoch = self.homes.first_epoch(name, durable, seeds);
         let index = self.homes.insert(name, namespace, epoch);
         if durable {
+            self.reserve_room(index);
             self.load_home(index);
         }
         Ok(index)
@@ -116,8 +117,11 @@ impl Engine {
                     self.scene(index, now).tell_new_epoch(before);
                     self.scene(index, now).tell_anew();
                 }
+                if let Err(reject) = self.keep_loaded(now, index) {
+                    waiting.iter().for_each(|request| refuse(&mut self.out, request, &reject));
+                    return self.settle(now);
+                }
                 self.scene(index, now).arm_expiry();
-                self.scene(index, now).weigh();
                 for request in waiting {
                     self.scene(index, now).request(request);
                 }

@@ -189,3 +189,24 @@ fn an_editor_is_let_go_when_what_it_wrote_is_stored() {
     desk.store(&Ok(()));
     assert_eq!(desk.closed(ada), Some(CloseCode::Draining));
 }
+
+#[test]
+fn documents_that_are_opened_all_at_once_find_no_more_room_than_one_after_the_other() {
+    let mut desk = Desk::with(1, |limits, _| limits.documents = 100_000);
+    let subscribe = |n: u64| json!({ "type": "subscribe", "id": n, "channel": format!("doc:{n}") });
+    for n in 1..=12 {
+        let ada = desk.user("ada");
+        assert_eq!(desk.ask(ada, &subscribe(n))["type"], "subscribed");
+        let update = Writer::new(1).write(0, &"z".repeat(5000));
+        desk.ask(ada, &part(100 + n, &format!("doc:{n}"), &update, false));
+        desk.restart();
+    }
+    let ada = desk.user("ada");
+    desk.say_all(ada, &(1..=12).map(subscribe).collect::<Vec<_>>());
+    let heard = desk.heard(ada);
+    let opened = heard.iter().filter(|said| said["type"] == "subscribed").count();
+    assert!((1..=4).contains(&opened), "{opened} of 40 KB each");
+    let refused = heard.iter().filter(|said| said["limit"] == "documents").count();
+    assert_eq!(opened + refused, 12);
+    assert_eq!(desk.engines[0].counts().channels, opened, "the others are not kept");
+}

@@ -223,3 +223,17 @@ fn lists_that_many_make_at_once_are_not_taken_for_one_that_is_too_deep() {
         (&json!("limit_exceeded"), &json!("document_levels"))
     );
 }
+
+#[test]
+fn a_document_without_room_is_not_measured_for_each_update() {
+    let mut desk = Desk::with(1, |_, policy| policy.document.size = 20_000);
+    let ada = desk.reader("ada");
+    let at_ada = Writer::new(1);
+    desk.merge(ada, &at_ada.write(0, &"x".repeat(19_900)));
+    let long = |client| Writer::new(client).write(0, &"y".repeat(500));
+    assert_eq!(desk.merge(ada, &long(2))["limit"], "document", "now it has been measured");
+    assert_eq!(desk.merge(ada, &at_ada.cut(0, 9_000))["type"], "merged");
+    assert_eq!(desk.merge(ada, &long(2))["limit"], "document", "a little later");
+    desk.pass(1000);
+    assert_eq!(desk.merge(ada, &long(2))["type"], "merged", "there is room again");
+}

@@ -38,6 +38,8 @@ pub struct Shape {
     pub deletes: usize,
     /// Documents in the document. yrs never frees a document that has one: see [`erasure`].
     pub subdocuments: usize,
+    /// Items that want to stand in one place, where there are most of them.
+    pub crowd: usize,
     /// Its length.
     pub bytes: usize,
 }
@@ -70,11 +72,25 @@ pub fn check_update(update: &[u8], limits: &UpdateLimits) -> Result<Shape, Fault
         nest: Nest::default(),
     };
     walk(update, limits.depth, &mut check)?;
-    crowd(&mut check.places, limits.same_place)?;
+    check.shape.crowd = largest(&mut check.places);
+    if check.shape.crowd > limits.same_place {
+        return Err(Fault::Limit("same_place"));
+    }
     if check.nest.exceeds(limits.nesting) {
         return Err(Fault::Limit("nesting"));
     }
     Ok(check.shape)
+}
+
+/// How many items of an update want to stand in one place, where it is most.
+///
+/// # Errors
+/// As [`check_update`], without its limits.
+pub fn crowd(update: &[u8]) -> Result<usize, Fault> {
+    let (bytes, clients, nesting, same_place) = (usize::MAX, usize::MAX, usize::MAX, usize::MAX);
+    let depth = DEPTH_OF_CHECKED;
+    let limits = UpdateLimits { bytes, clients, depth, nesting, same_place };
+    check_update(update, &limits).map(|shape| shape.crowd)
 }
 
 struct Check<'a, 'l> {
@@ -128,16 +144,10 @@ impl Check<'_, '_> {
     }
 }
 
-/// That not too many want to stand in one place.
-fn crowd(places: &mut [Place<'_>], max: usize) -> Result<(), Fault> {
-    if places.len() <= max {
-        return Ok(());
-    }
+/// How many want to stand in one place, where it is most.
+fn largest(places: &mut [Place<'_>]) -> usize {
     places.sort_unstable();
-    if places.chunk_by(PartialEq::eq).any(|same| same.len() > max) {
-        return Err(Fault::Limit("same_place"));
-    }
-    Ok(())
+    places.chunk_by(PartialEq::eq).map(<[_]>::len).max().unwrap_or(0)
 }
 
 /// Says of each client in an update from where to where it goes: `(client, clock, length)`, holes
@@ -263,7 +273,8 @@ mod tests {
     #[test]
     fn an_inserted_letter_passes() {
         let shape = check(A).unwrap();
-        let expected = Shape { clients: 1, structs: 1, bytes: A.len(), ..Shape::default() };
+        let expected =
+            Shape { clients: 1, structs: 1, crowd: 1, bytes: A.len(), ..Shape::default() };
         assert_eq!(shape, expected);
         assert!(check(super::super::EMPTY_UPDATE).unwrap().is_empty());
         assert!(!check(&[0, 1, 1, 1, 0, 1]).unwrap().is_empty(), "it deletes");
@@ -376,6 +387,7 @@ mod tests {
         let same = |count: usize| check(&of_one(&vec![in_root(4, &[1, b'a']); count]));
         assert!(same(1000).is_ok());
         assert_eq!(same(1001), Err(Fault::Limit("same_place")));
+        assert_eq!(crowd(&of_one(&vec![in_root(4, &[1, b'a']); 1001])), Ok(1001));
         // Keys of a map do not stand beside each other.
         let keys = (0..5000).map(|key: u32| {
             let mut out = vec![0x28, 1, 1, b'm'];

@@ -22,7 +22,7 @@ use std::fmt;
 
 pub use depth::levels;
 pub use fit::{Fit, fit};
-pub use guard::{Shape, UpdateLimits, check_update, check_vector, erasure, for_each_client};
+pub use guard::{Shape, UpdateLimits, check_update, check_vector, crowd, erasure, for_each_client};
 pub use lib0::{Reader, put_bytes, put_string, put_var_uint};
 pub use split::split;
 

@@ -76,7 +76,7 @@ fn text(document: &mut Document) -> String {
     reader.text()
 }
 
-fn reopened(document: &Document, max: usize) -> Document {
+fn reopened(document: &mut Document, max: usize) -> Document {
     let mut again = Document::new();
     document.pages(max).unwrap().iter().for_each(|page| again.take_page(page));
     assert_eq!((again.skipped(), again.epoch()), (0, document.epoch()));
@@ -108,7 +108,7 @@ fn a_log_makes_the_document_again_and_so_do_its_pages() {
     }
     let update = ada.deletes(0, 6);
     commit(&mut live, "ada", &update);
-    let mut paged = reopened(&read, 7);
+    let mut paged = reopened(&mut read, 7);
     paged.replay(&record("ada", &update));
     read.replay(&record("ada", &update));
     for document in [&mut live, &mut read, &mut paged] {
@@ -142,7 +142,7 @@ fn what_came_too_early_waits_through_a_restart_and_is_told_meanwhile() {
     let reply = bob.types(3, "def");
     commit(&mut document, "bob", &reply);
     assert_eq!(text(&mut document), "", "it says where it belongs, and that is not there");
-    let mut document = reopened(&document, 9);
+    let mut document = reopened(&mut document, 9);
     document.rest();
     let mut carol = Author::new(3);
     carol.hears(&document.missing(&[0], &limits()).unwrap());
@@ -161,7 +161,7 @@ fn a_deletion_of_what_has_not_come_waits_as_well() {
     let (mut ada, mut document) = (Author::new(1), Document::new());
     let (text_typed, deleted) = (ada.types(0, "abcdef"), ada.deletes(1, 2));
     commit(&mut document, "ada", &deleted);
-    let mut document = reopened(&document, 4);
+    let mut document = reopened(&mut document, 4);
     document.rest();
     commit(&mut document, "ada", &text_typed);
     assert_eq!(text(&mut document), "adef");
@@ -191,7 +191,7 @@ fn a_reset_document_is_not_filled_again_by_who_has_the_old_one() {
     assert_eq!((text(&mut document).as_str(), document.epoch()), ("", Epoch(5)));
     let late = Document::prepare(&ada.types(0, "more "), &limits()).unwrap();
     assert!(document.buries(&late) && !document.is_empty());
-    let document = reopened(&document, 3);
+    let document = reopened(&mut document, 3);
     assert!(document.buries(&late), "a restart forgets nothing");
     let new = Document::prepare(&Author::new(2).types(0, "new"), &limits()).unwrap();
     assert!(!document.buries(&new));
@@ -287,7 +287,7 @@ fn what_is_behind_a_gap_waits_for_what_is_in_it_and_is_told_meanwhile() {
     assert_eq!(document.vector(), bob.vector(), "what is behind it is not counted");
     let again = Document::prepare(&sent[2], &limits()).unwrap();
     assert!(!document.adds(&again), "but it is kept");
-    let mut document = reopened(&document, 10);
+    let mut document = reopened(&mut document, 10);
     assert_eq!((document.clients(), document.waiting().len()), (1, 1));
     bob.hears(&document.missing(&bob.vector(), &limits()).unwrap());
     document.waiting().iter().for_each(|update| bob.hears(update));
@@ -404,10 +404,11 @@ fn a_document_that_yrs_fails_on_is_not_told_as_an_empty_one() {
     assert_eq!(document.missing(&[0], &limits()), Err(Fault::Broken));
     let nested = Document::prepare(&nested(2, b"\x01\x01r", 1), &limits()).unwrap();
     assert!(!document.admits(&nested), "how deep it is cannot be told");
+    assert!(!document.is_too_deep(&nested), "but it may be when it was read again");
     document.rest();
     assert!(!document.is_resting());
     drop(lock);
-    assert_eq!(text(&mut reopened(&document, 100)), "a year of work");
+    assert_eq!(text(&mut reopened(&mut document, 100)), "a year of work");
 }
 
 #[test]
@@ -425,4 +426,66 @@ fn what_waits_is_bounded_in_bytes_too_and_a_long_one_waits_alone() {
     assert!(document.admits(&more) && document.waiting().is_empty());
     commit(&mut document, "ada", &long[1]);
     assert_eq!(text(&mut document), ada.text());
+}
+
+/// Letters of a client, all of which want to be the first one.
+fn crowding(client: u8, clock: u64, count: u64) -> Vec<u8> {
+    let mut update = vec![1];
+    yjs::put_var_uint(&mut update, count);
+    update.push(client);
+    yjs::put_var_uint(&mut update, clock);
+    (0..count).for_each(|_| update.extend(b"\x04\x01\x04body\x01a"));
+    update.push(0);
+    update
+}
+
+#[test]
+fn many_updates_together_put_no_more_into_one_place_than_one_may() {
+    let (mut ada, mut document) = (Author::new(9), Document::new());
+    let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
+    for at in 0..2 {
+        let update = prepare(&crowding(1, at * 1000, 1000));
+        assert!(document.admits(&update), "{at}");
+        document.commit("eve", update).unwrap();
+    }
+    let more = crowding(2, 0, 1000);
+    assert!(!document.admits(&prepare(&more)), "each would be compared with 2,000");
+    let mut document = reopened(&mut document, 10_000);
+    assert!(!document.admits(&prepare(&more)), "nor after a restart");
+    assert!(document.is_too_deep(&prepare(&more)), "nor ever");
+    let typed = prepare(&ada.types(0, "Hello"));
+    assert!(document.admits(&typed), "who types is not kept from it");
+    document.commit("ada", typed).unwrap();
+    commit(&mut document, "ada", &[0, 1, 1, 1, 0, 0xd0, 0x0f]);
+    assert!(!document.admits(&prepare(&more)), "what is deleted is compared as well");
+}
+
+#[test]
+fn what_was_typed_letter_by_letter_is_no_crowd() {
+    let (mut ada, mut document) = (Author::new(9), Document::new());
+    let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
+    for at in 0..2500 {
+        let typed = prepare(&ada.types(at, "a"));
+        assert!(document.admits(&typed));
+        document.commit("ada", typed).unwrap();
+    }
+    for _ in 0..2 {
+        assert!(document.admits(&prepare(&crowding(1, 0, 900))));
+    }
+    assert!(!document.admits(&prepare(&crowding(2, 0, 900))), "two are at the store");
+    assert!(!document.is_too_deep(&prepare(&crowding(2, 0, 900))), "which may fail");
+    document.revert();
+    assert!(document.admits(&prepare(&crowding(2, 0, 900))));
+}
+
+#[test]
+fn pages_measure_the_document_and_its_log_counts_no_more() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    for _ in 0..500 {
+        commit(&mut document, "ada", &ada.types(0, "a"));
+        commit(&mut document, "ada", &ada.deletes(0, 1));
+    }
+    assert!(document.bytes() > 10_000);
+    document.pages(1000).unwrap();
+    assert_eq!(document.bytes(), document.encode().unwrap().len());
 }

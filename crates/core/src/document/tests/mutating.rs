@@ -34,7 +34,7 @@ fn an_update_that_was_changed_on_the_way_hurts_no_process() {
             accepted += 1;
             assert_eq!(document.commit("eve", prepared), Ok(()), "seed {seed}: {update:?}");
             if rng.next().is_multiple_of(10) {
-                document = reopened(&document, 50);
+                document = reopened(&mut document, 50);
             }
             let state = document.encode().unwrap();
             let checked = yjs::check_update(&state, &UpdateLimits::default());

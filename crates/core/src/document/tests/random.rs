@@ -106,7 +106,7 @@ fn run(seed: u64) {
             7 if rng.next().is_multiple_of(2) => document.rest(),
             _ => {
                 let vector = document.vector();
-                document = reopened(&document, 1 + (rng.next() % 300) as usize);
+                document = reopened(&mut document, 1 + (rng.next() % 300) as usize);
                 assert_eq!(document.vector(), vector);
             }
         }
@@ -121,7 +121,7 @@ fn run(seed: u64) {
     let mut all = Author::new(50);
     sent.iter().for_each(|update| all.hears(update));
     assert_eq!(content(&read(&mut document)), content(&all.doc));
-    let mut again = reopened(&document, 64);
+    let mut again = reopened(&mut document, 64);
     assert_eq!(content(&read(&mut again)), content(&all.doc));
     for author in &mut authors {
         author.hears(&document.missing(&author.vector(), &limits()).unwrap());

@@ -15,7 +15,7 @@ use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Raw, Request};
-use crate::limits::{DOCUMENT_LEVELS, DocumentLimits};
+use crate::limits::{DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS};
 use crate::reject::Reject;
 use crate::rng::mix;
 use crate::store::Level;
@@ -82,6 +82,7 @@ impl Scene<'_> {
     fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
         let Merge { user, epoch, update, editor, allowed, began_us, terms } = merge;
         let (mut limits, failing) = (self.document_limits(), self.channel.failing);
+        let now_ms = self.now.mono_ms;
         if terms.whole {
             limits.update = limits.update.max(limits.document);
         }
@@ -117,7 +118,7 @@ impl Scene<'_> {
         if !allowed {
             return Err(Reject::forbidden("this user may not change the document"));
         }
-        check_room(document, desk.pending, &prepared, &limits)?;
+        check_room(document, desk, &prepared, &limits, now_ms)?;
         if !document.admits(&prepared) {
             if !document.is_too_deep(&prepared) {
                 // Who comes back with all there is need not wait for others.
@@ -336,11 +337,12 @@ impl Scene<'_> {
 /// Whether an update fits into the document.
 fn check_room(
     document: &mut Document,
-    pending: usize,
+    desk: &mut Desk,
     prepared: &Prepared,
     limits: &DocumentLimits,
+    now_ms: u64,
 ) -> Result<(), Reject> {
-    let len = prepared.bytes().len();
+    let (len, pending) = (prepared.bytes().len(), desk.pending);
     let new = document.newcomers(prepared);
     if new > 0 && document.clients() + new > limits.clients {
         let why = "too many clients have written in the document";
@@ -351,7 +353,9 @@ fn check_room(
         return Ok(());
     }
     let over = |document: &Document| document.bytes() + pending + len > limits.document;
-    if over(document) && document.has_grown() {
+    // Not for each update that comes while there is no room.
+    if over(document) && document.has_grown(now_ms >= desk.measure_after_ms) {
+        desk.measure_after_ms = now_ms + MEASURE_MS;
         document.encode().map_err(|Broken| Reject::unavailable())?;
     }
     if over(document) {

@@ -18,6 +18,12 @@ const OPEN_FACTOR: usize = 8;
 /// What any document takes.
 const LEAST: usize = 2 << 10;
 
+/// What a document counts for until it was read: many may be asked for at once.
+const UNREAD: usize = 1 << 20;
+
+/// So many that are read at once fit into the limit, however small it is.
+const READ_AT_ONCE: usize = 16;
+
 /// Bytes of a document that is put to rest so many milliseconds later: to wake a long one takes
 /// longer.
 const BYTES_PER_MS: usize = 10;
@@ -44,27 +50,65 @@ impl Engine {
         now: Now,
         namespace: &Arc<Namespace>,
     ) -> Result<(), Reject> {
+        if namespace.policy.kind != Kind::Document {
+            return Ok(());
+        }
+        self.room_beside(now, None)
+    }
+
+    /// It will be read: it takes room from now on.
+    pub(in crate::engine) fn reserve_room(&mut self, index: usize) {
         let max = self.config.limits.documents;
-        if namespace.policy.kind != Kind::Document || self.homes.agenda.documents <= max {
+        if let Some(desk) = &mut self.homes.slab[index].channel.desk {
+            desk.weight = UNREAD.min(max / READ_AT_ONCE);
+            self.homes.agenda.documents += desk.weight;
+        }
+    }
+
+    /// A channel was read. A document for which those that came meanwhile have left no room goes
+    /// again, unless it is subscribed to.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(in crate::engine) fn keep_loaded(&mut self, now: Now, index: usize) -> Result<(), Reject> {
+        self.scene(index, now).weigh();
+        let channel = &self.homes.slab[index].channel;
+        if channel.desk.is_none() || !channel.shards.is_empty() {
+            return Ok(());
+        }
+        let room = self.room_beside(now, Some(index));
+        if room.is_err() {
+            self.homes.remove(index);
+        }
+        room
+    }
+
+    /// Whether there is room for one more beside the others.
+    fn room_beside(&mut self, now: Now, one: Option<usize>) -> Result<(), Reject> {
+        let max = self.config.limits.documents;
+        let desk = one.and_then(|index| self.homes.slab[index].channel.desk.as_ref());
+        let weight = desk.map_or(0, |desk| desk.weight);
+        if self.homes.agenda.documents.saturating_sub(weight) <= max {
             return Ok(());
         }
         // Looking for them takes a while: not for each one that comes.
         if now.mono_ms >= self.homes.agenda.evict_after_ms {
             self.homes.agenda.evict_after_ms = now.mono_ms + 1000;
-            self.evict_documents(now);
+            self.evict_documents(now, one);
         }
-        if self.homes.agenda.documents <= max {
+        if self.homes.agenda.documents.saturating_sub(weight) <= max {
             return Ok(());
         }
         Err(Reject::limit("too many documents in memory", "documents", max))
     }
 
-    fn evict_documents(&mut self, now: Now) {
+    fn evict_documents(&mut self, now: Now, but: Option<usize>) {
         let unused =
             |channel: &Channel| channel.desk.is_some() && channel.can_unload(now.mono_ms, 0);
         let homes = self.homes.slab.iter();
         let leave = homes.filter(|(_, home)| home.waiting.is_none() && unused(&home.channel));
-        let leave: Vec<_> = leave.map(|(index, _)| index).collect();
+        let leave = leave.map(|(index, _)| index).filter(|index| Some(*index) != but);
+        let leave: Vec<_> = leave.collect();
         for index in leave {
             self.homes.remove(index);
         }
