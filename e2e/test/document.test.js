@@ -79,6 +79,17 @@ demo('two write a document at once, and see each other', async ({ guest }) => {
   assert.equal(await ada.page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'What is to do')
   await has(bob, 'nothing to do', bob.todos, [])
 
+  // Also when it is somebody else who removes.
+  await ada.add('one')
+  await ada.add('two')
+  await ada.page.getByRole('button', { name: 'Remove “one”' }).focus()
+  await bob.page.getByRole('button', { name: 'Remove “one”' }).click()
+  await has(ada, 'one less', ada.todos, ['two'])
+  assert.equal(await ada.page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Remove “two”')
+  await bob.page.getByRole('button', { name: 'Remove “two”' }).click()
+  await has(ada, 'none', ada.todos, [])
+  assert.equal(await ada.page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'What is to do')
+
   await bob.page.close()
   await has(ada, 'nobody beside', ada.carets, [])
   await until('one', () => ada.page.locator('#here-title').textContent(), found => found === 'Here now: 1')
