@@ -116,6 +116,9 @@ class YEditor extends Editor {
     this.provider.on('closed', ({ code }) => this.closed.push(code))
   }
 
+  /** Without a connection, until it is back. */
+  away() { this.provider.disconnect() }
+  back() { this.provider.connect() }
   get isSynced() { return this.provider.synced }
   get isConnected() { return this.provider.wsconnected }
   isClosedFor(code) {
@@ -140,6 +143,8 @@ class HocuspocusEditor extends Editor {
     this.provider.attach?.()
   }
 
+  away() { this.socket.disconnect() }
+  back() { void this.socket.connect() }
   get isSynced() { return this.provider.isSynced }
   get isConnected() { return this.socket.status === 'connected' }
   get isReadOnly() { return this.provider.authorizedScope === 'readonly' }

@@ -79,6 +79,17 @@ demo('two write a document at once, and see each other', async ({ guest }) => {
   assert.equal(await ada.page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'What is to do')
   await has(bob, 'nothing to do', bob.todos, [])
 
+  // Also when it is somebody else who removes.
+  await ada.add('one')
+  await ada.add('two')
+  await ada.page.getByRole('button', { name: 'Remove “one”' }).focus()
+  await bob.page.getByRole('button', { name: 'Remove “one”' }).click()
+  await has(ada, 'one less', ada.todos, ['two'])
+  assert.equal(await ada.page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Remove “two”')
+  await bob.page.getByRole('button', { name: 'Remove “two”' }).click()
+  await has(ada, 'none', ada.todos, [])
+  assert.equal(await ada.page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'What is to do')
+
   await bob.page.close()
   await has(ada, 'nobody beside', ada.carets, [])
   await until('one', () => ada.page.locator('#here-title').textContent(), found => found === 'Here now: 1')
@@ -120,6 +131,36 @@ demo('what is written without a server is kept, also by a page that is loaded ag
   await back.saved()
   await has(bob, 'all of it', bob.text, 'Before. While away, I write many letters.')
   await has(bob, 'what is to do', bob.todos, ['tell Bob'])
+})
+
+demo('a document is begun anew under two windows of one browser: both go on with the new one, and keep it', async ({ guest, server }) => {
+  const ada = await writer(guest, 'Ada')
+  const bob = await writer(guest, 'Bob', { beside: ada })
+  await ada.editor.click()
+  await ada.page.keyboard.type('Old')
+  await has(bob, 'it', bob.text, 'Old')
+  await ada.saved()
+  const { status } = await fetch(`${server.origin}/api/v1/documents/doc:plan`, {
+    method: 'DELETE', headers: { authorization: `Bearer ${server.apiKey}` },
+  })
+  assert.equal(status, 200)
+  // What is not theirs any more is not changed by undoing, either.
+  await ada.page.locator('.pill[data-kind=reset]').waitFor()
+  await ada.editor.press('Control+z')
+  assert.equal(await ada.text(), 'Old')
+  await bob.page.getByRole('button', { name: 'Open the new one' }).click()
+  await bob.saved()
+  await bob.editor.click()
+  await bob.page.keyboard.type('New')
+  await bob.saved()
+  await ada.page.getByRole('button', { name: 'Open the new one' }).click()
+  await has(ada, 'the new one', ada.text, 'New')
+  await bob.editor.press('Control+End')
+  await bob.page.keyboard.type(' and more')
+  await bob.saved()
+  await has(ada, 'it', ada.text, 'New and more')
+  const kept = () => bob.page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name).filter(name => /doc:plan/.test(name)))
+  await has(bob, 'one database', kept, ['tidings doc:plan 1'])
 })
 
 demo('on a phone', async ({ guest }) => {

@@ -1,40 +1,13 @@
 // Documents in virtual time, against a server with a real Y.Doc.
 import assert from 'node:assert/strict'
-import { afterEach, test } from 'node:test'
+import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { openDocument, type DocumentOptions, type DocumentProvider, type DocumentStatus } from '../src/yjs/index.js'
+import { openDocument, type DocumentProvider, type DocumentStatus } from '../src/yjs/index.js'
 import { PLAN, Server } from './support/documents.js'
 import { fake, settle } from './support/fake.js'
-
-type World = Awaited<ReturnType<Server['join']>>
-const opened: DocumentProvider[] = []
-afterEach(() => opened.splice(0).forEach(one => one.destroy()))
-
-function open({ client }: { client: World['client'] }, options?: DocumentOptions): DocumentProvider {
-  const one = openDocument(client, PLAN, options)
-  opened.push(one)
-  return one
-}
-const text = (one: { doc: Y.Doc }): Y.Text => one.doc.getText('text')
-const type = (one: { doc: Y.Doc }, what: string): void => text(one).insert(text(one).length, what)
-const told = async (one: DocumentProvider): Promise<[string, boolean]> => {
-  for (let turn = 0; turn < 4; turn++) await settle()
-  return [one.status.current.state, one.unsaved.current]
-}
-
-/** Ada and bob have the plan open, which says `Plan`. */
-async function both() {
-  const server = new Server()
-  server.edit(doc => doc.getText('text').insert(0, 'Plan'))
-  const [a, b] = [await server.join('ada'), await server.join('bob')]
-  const [ada, bob] = [open(a), open(b)]
-  await told(ada)
-  await told(bob)
-  return { server, a, b, ada, bob }
-}
+import { both, open, text, told, type } from './support/plan.js'
 
 test('ada and bob see the same, as they type', async () => {
   const { server, a, ada, bob } = await both()
@@ -316,19 +289,6 @@ test('a document at a limit of its own is not asked again and again, and ends wh
   assert.deepEqual(await told(ada), ['synced', false], 'too many others in memory: that passes')
 })
 
-test('who does not fit in among those who are seen does not ask each second', async () => {
-  const { server, b, bob } = await both()
-  await b.clock.pass(50)
-  const before = b.line.of('awareness').length
-  server.refusals.push({ type: 'awareness', frame: { code: 'limit_exceeded', retryable: true, limit: 'awareness_bytes' } })
-  bob.awareness!.setLocalStateField('name', 'Bobby')
-  await b.clock.pass(10_000)
-  assert.equal(b.line.of('awareness').length, before + 1)
-  bob.awareness!.setLocalStateField('name', 'Bob')
-  await b.clock.pass(50)
-  assert.equal(b.line.of('awareness').length, before + 2, 'a change is')
-})
-
 test('a question that is refused is asked again, or the document has failed until the next connection', async () => {
   const { server, a, ada } = await both()
   server.refusals.push({ type: 'sync', frame: { code: 'unavailable', retryable: true } })
@@ -510,79 +470,4 @@ test('what ada wrote offline and left behind at her logout is not stored as the 
   assert.deepEqual(await told(eve), ['synced', false])
   assert.equal(line.of('merge').length, 0)
   assert.deepEqual([server.text, text(eve).toString()], ['Plan', 'Plan'])
-})
-
-test('who has none of their own state to show is not shown after a logout, either', async () => {
-  const server = new Server()
-  const world = await server.join('ada')
-  const doc = new Y.Doc()
-  const hidden = new Awareness(doc)
-  hidden.setLocalState(null)
-  const one = open(world, { doc, awareness: hidden })
-  await told(one)
-  await world.client.logout()
-  world.client.connect()
-  await world.up()
-  await told(one)
-  assert.equal(hidden.getLocalState(), null)
-  hidden.destroy()
-})
-
-test('ada sees where bob is, who he is by his token, and when he goes', async () => {
-  const { a, b, ada, bob } = await both()
-  const where = (one: DocumentProvider): unknown[] => [...one.awareness!.getStates()]
-    .filter(([client]) => client !== one.doc.clientID).map(([client, state]) => [one.userOf(client), state.name])
-  assert.deepEqual(where(ada), [['bob', undefined]])
-  await b.clock.pass(50)
-  bob.awareness!.setLocalStateField('name', 'Bobby')
-  for (let i = 0; i < 100; i++) bob.awareness!.setLocalStateField('cursor', i)
-  await b.clock.pass(49)
-  await told(ada)
-  assert.deepEqual(where(ada), [['bob', 'Bobby']])
-  const before = b.line.of('awareness').length
-  await b.clock.pass(1)
-  await b.clock.pass(500)
-  assert.equal(b.line.of('awareness').length - before, 1, 'of many, the newest')
-  await told(ada)
-  assert.equal(ada.awareness!.getStates().get(bob.doc.clientID)!.cursor, 99)
-
-  a.drop()
-  assert.deepEqual(where(ada), [], 'nobody knows')
-  a.client.retryNow()
-  await a.up()
-  await told(ada)
-  assert.deepEqual(where(ada), [['bob', 'Bobby']], 'with the same clock')
-  await b.again()
-  await told(bob)
-  await told(ada)
-  assert.deepEqual(where(ada), [['bob', 'Bobby']], 'at once: with another, or it would be no news')
-  bob.destroy()
-  await told(ada)
-  assert.deepEqual(where(ada), [])
-})
-
-test('who may not see where others are tells nothing, either; the right may come and go', async () => {
-  const { server, b, ada, bob } = await both()
-  assert.equal(ada.awareness!.getStates().size, 2)
-  server.allow({ awareness: false })
-  await told(ada)
-  assert.equal(ada.awareness!.getStates().size, 1)
-  await b.clock.pass(100)
-  const before = b.line.of('awareness').length
-  bob.awareness!.setLocalStateField('name', 'Robert')
-  await b.clock.pass(1000)
-  assert.equal(b.line.of('awareness').length, before)
-  server.allow({ awareness: true })
-  await b.clock.pass(100)
-  await told(ada)
-  assert.equal(ada.awareness!.getStates().get(bob.doc.clientID)?.name, 'Robert')
-})
-
-test('without awareness nobody is told anything', async () => {
-  const server = new Server()
-  const world = await server.join('ada')
-  const one = open(world, { awareness: null })
-  assert.deepEqual(await told(one), ['synced', false])
-  assert.equal(one.awareness, null)
-  assert.equal(world.line.of('awareness').length, 0)
 })

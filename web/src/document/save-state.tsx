@@ -5,7 +5,7 @@ import { useConnection } from 'tidings/react'
 import type { DocumentView } from 'tidings/yjs/react'
 import { Alert } from '../icons.tsx'
 
-export type Kind = 'opening' | 'online' | 'offline' | 'read' | 'refused' | 'failed' | 'reset'
+export type Kind = 'opening' | 'online' | 'offline' | 'closed' | 'read' | 'refused' | 'failed' | 'reset'
 
 export function kindOf({ status, access }: DocumentView, connection: ConnectionStatus): Kind {
   switch (status.state) {
@@ -13,7 +13,9 @@ export function kindOf({ status, access }: DocumentView, connection: ConnectionS
     case 'synced':
       if (access && !access.write) return 'read'
       return status.refused && !status.refused.retryable ? 'refused' : 'online'
-    default: return connection.state === 'connecting' && !connection.attempt || connection.state === 'connected' ? 'opening' : 'offline'
+    default:
+      if (connection.state === 'closed') return 'closed'
+      return connection.state === 'connecting' && !connection.attempt || connection.state === 'connected' ? 'opening' : 'offline'
   }
 }
 
@@ -22,13 +24,15 @@ const SAID: Record<Kind, string> = {
   opening: '',
   online: 'Connected. What you write is saved.',
   offline: 'Offline. What you write is kept here, and saved when the connection is back.',
+  closed: 'Disconnected. What you write is kept here, and not saved before you connect again.',
   read: 'You can read this document, not change it.',
   refused: 'The server refuses what was written last.',
   failed: 'The document cannot be opened.',
   reset: 'The document was begun anew.',
 }
 const STATES: Record<Kind, string> = {
-  opening: 'connecting', online: 'connected', offline: 'waiting', read: 'connected', refused: 'closed', failed: 'closed', reset: 'closed',
+  opening: 'connecting', online: 'connected', offline: 'waiting', read: 'connected',
+  closed: 'closed', refused: 'closed', failed: 'closed', reset: 'closed',
 }
 /** What takes less long is not worth a word. */
 const SHOWN_MS = 300
@@ -38,6 +42,7 @@ function labelOf(kind: Kind, unsaved: boolean): string {
     case 'opening': return 'Opening…'
     case 'online': return unsaved ? 'Saving…' : 'Saved'
     case 'offline': return unsaved ? 'Offline · kept here' : 'Offline'
+    case 'closed': return unsaved ? 'Disconnected · kept here' : 'Disconnected'
     case 'read': return unsaved ? 'Read only · not saved' : 'Read only'
     case 'refused': return 'Not saved'
     case 'failed': return 'Not open'

@@ -1,4 +1,4 @@
-import { useMemo, useRef, useState, useSyncExternalStore, type FormEvent } from 'react'
+import { useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore, type FocusEvent, type FormEvent, type RefObject } from 'react'
 import { plural } from '../format.ts'
 import { Plus, Trash } from '../icons.tsx'
 import type { Plan } from './plan.ts'
@@ -20,11 +20,37 @@ function useTodos(plan: Plan): readonly Todo[] {
   return useSyncExternalStore(subscribe, read)
 }
 
+/**
+ * Who removes an entry is somebody else: the focus that was in it goes to the one that takes its place, in the same kind
+ * of control, or else the last, or else `otherwise`.
+ */
+function useFocusIn(todos: readonly Todo[], otherwise: RefObject<HTMLElement | null>) {
+  const list = useRef<HTMLUListElement>(null)
+  const focused = useRef<{ id: string; control: string } | null>(null)
+  const before = useRef(todos)
+  useLayoutEffect(() => {
+    const { id, control } = focused.current ?? {}
+    if (id !== undefined && !todos.some(todo => todo.id === id)) {
+      const at = before.current.findIndex(todo => todo.id === id)
+      const all = list.current!.querySelectorAll<HTMLElement>(control!)
+      focused.current = null
+      ;(all[at] ?? all[all.length - 1] ?? otherwise.current)?.focus()
+    }
+    before.current = todos
+  }, [todos, otherwise])
+  const onFocus = (id: string) => ({ target }: FocusEvent) => {
+    focused.current = { id, control: target.matches('.remove') ? '.remove' : 'input' }
+  }
+  // Not called when React removes it.
+  const onBlur = () => { focused.current = null }
+  return { list, onFocus, onBlur }
+}
+
 export function Todos({ plan, writable }: { plan: Plan; writable: boolean }) {
   const todos = useTodos(plan)
   const [draft, setDraft] = useState('')
-  const list = useRef<HTMLUListElement>(null)
   const field = useRef<HTMLInputElement>(null)
+  const { list, onFocus, onBlur } = useFocusIn(todos, field)
   const left = todos.filter(({ done }) => !done).length
 
   function add(event: FormEvent) {
@@ -48,7 +74,7 @@ export function Todos({ plan, writable }: { plan: Plan; writable: boolean }) {
       <h2 id="todos-title">To do <small>{todos.length ? `${left} of ${plural(todos.length, 'entry', 'entries')} left` : ''}</small></h2>
       <ul ref={list}>
         {todos.map(({ id, text, done }, at) => (
-          <li key={id}>
+          <li key={id} onFocus={onFocus(id)} onBlur={onBlur}>
             <label>
               <input type="checkbox" checked={done} disabled={!writable}
                 onChange={event => tickTodo(plan, id, event.target.checked)} />
