@@ -78,10 +78,10 @@ impl Aware {
                     && seen.owner == owner
                     && state.is_none()
                     && clock == seen.clock => {}
+            Some(seen) if clock <= seen.clock => return Outcome::Old,
             // Who comes back on another connection goes on with its clock. Also who has not been
             // heard for a while has nobody else speak in its name.
             Some(seen) if seen.owner != owner && seen.user != *user => return Outcome::Foreign,
-            Some(seen) if clock <= seen.clock => return Outcome::Old,
             // The last clocks there are would be the last words of this client for ever.
             Some(seen) if clock > seen.clock.saturating_add(AWARENESS_CLOCK_LEAP) => {
                 return Outcome::Old;
