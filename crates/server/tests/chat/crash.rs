@@ -27,7 +27,7 @@ fn no_acknowledged_change_is_lost_by_kill_9_and_no_deleted_text_comes_back() {
             said.entry(offset).or_default().versions.push(json!(format!("{offset}: secret")));
         }
     }
-    for round in 0..8_u64 {
+    for round in 0..10_u64 {
         let mut ada = user(&server, "ada", &[]);
         let mut under_way = BTreeMap::new();
         for _ in 0..30 + round * 5 {

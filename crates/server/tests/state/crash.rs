@@ -13,7 +13,7 @@ fn no_write_that_was_acknowledged_is_lost_by_kill_9_and_none_is_there_that_was_n
     // What was acknowledged, and what was sent last.
     let (mut sure, mut sent) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
     let (mut n, mut epoch) = (0_u64, Value::Null);
-    for round in 0..8_u64 {
+    for round in 0..10_u64 {
         let mut socket = server.connect();
         // Killed while commands are under way: their answers are read up to there.
         let mut under_way = BTreeMap::new();
