@@ -205,6 +205,8 @@ example('notifications: watch, mark, page, group, follow, count', async ({ serve
   const client = use(createClient({ url: server.url, runtime, token: token('ada') }))
   const tell = (text: string, more: object = {}) => server.api('/notify', { user: 'ada', topic: 'comment', data: { text }, ...more })
   const { notes: own, close } = notes.watch(client, show)
+  // What is told earlier is in the inbox when it is opened, and was not received just now.
+  await until(() => own.view.current.status.state === 'live', () => 'live')
   await tell('one', { subject: 'doc:1' })
   await shows('just now: one')
   await shows('1 new, 1 unread: one')
