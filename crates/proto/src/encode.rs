@@ -384,6 +384,7 @@ pub enum Frame<'a> {
     Version {
         id: u64,
         channel: &'a str,
+        #[serde(flatten)]
         version: VersionView<'a>,
     },
     Versions {

@@ -102,9 +102,9 @@ mod tests {
         assert_eq!(
             Frame::Version { id: 1, channel: "doc:a", version }.encode(),
             concat!(
-                r#"{"type":"version","id":1,"channel":"doc:a","version":{"version":3,"#,
+                r#"{"type":"version","id":1,"channel":"doc:a","version":3,"#,
                 r#""timestamp":"1970-01-01T00:00:00.000Z","name":"Draft","authors":["ada"],"#,
-                r#""bytes":9,"offset":7,"epoch":"0000000000000001"}}"#
+                r#""bytes":9,"offset":7,"epoch":"0000000000000001"}"#
             )
         );
     }
