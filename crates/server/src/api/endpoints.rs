@@ -1,5 +1,5 @@
-//! Every operation of the API, once: the router and the OpenAPI document are made of this table, and
-//! of that of documents beside it.
+//! Every operation of the API, once: the router and the OpenAPI document are made of this table and
+//! of that of documents.
 
 use hyper::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
