@@ -129,7 +129,7 @@ class YEditor extends Editor {
 class HocuspocusEditor extends Editor {
   refusals = []
 
-  constructor(version, name, server, room, { token = '', beside } = {}) {
+  constructor(version, name, server, room, { token = '', beside, ...options } = {}) {
     super(name, room)
     const { HocuspocusProvider, HocuspocusProviderWebsocket } = HOCUSPOCUS[version]
     this.own = !beside
@@ -138,7 +138,7 @@ class HocuspocusEditor extends Editor {
     })
     this.provider = new HocuspocusProvider({
       websocketProvider: this.socket, name: room, document: this.doc, token, quiet: true,
-      onAuthenticationFailed: ({ reason }) => this.refusals.push(reason),
+      onAuthenticationFailed: ({ reason }) => this.refusals.push(reason), ...options,
     })
     this.provider.attach?.()
   }

@@ -10,5 +10,6 @@ mod lasting;
 mod merging;
 mod providing;
 mod random;
+mod seats;
 mod seeing;
 mod writer;

@@ -8,7 +8,7 @@ use tidings_proto::{Epoch, ErrorCode, Frame};
 
 use super::service::outrun;
 use super::wording::{Word, parts, pieces, raw, say};
-use super::{Ask, Edited, Lacks, Merge, Synced};
+use super::{Ask, Edited, Lacks, Merge, SeatId, Slip, Synced};
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
 use crate::document::{Broken, Document, Fault, Prepared, Record, What};
 use crate::engine::Out;
@@ -204,7 +204,8 @@ impl Scene<'_> {
                     return self.refuse_change(from, id, editor, &reject);
                 }
                 self.out.counters.merged_bytes += update.len() as u64;
-                self.tell_change(from, &user, offset, &update);
+                let seat = if editor { Slip::from(id).seat } else { SeatId::default() };
+                self.tell_change((from, seat), &user, offset, &update);
                 self.fold_in(offset, at_ms, record);
                 self.answered_change((from, id, editor), Some(began_us), offset);
             }
@@ -235,7 +236,13 @@ impl Scene<'_> {
     }
 
     /// Others get it as it came. A long one is several frames: parts of its bytes, to be joined.
-    fn tell_change(&mut self, from: Address, user: &Arc<str>, offset: u64, update: &Bytes) {
+    fn tell_change(
+        &mut self,
+        (from, seat): (Address, SeatId),
+        user: &Arc<str>,
+        offset: u64,
+        update: &Bytes,
+    ) {
         let parts = parts(update);
         let last = parts.len() - 1;
         for (index, update_part) in parts.iter().enumerate() {
@@ -243,7 +250,7 @@ impl Scene<'_> {
             let text = Frame::Document { channel, offset, user, update: update_part, more };
             let text = text.encode();
             let raw = (!more).then(|| raw(channel, Word::Sync(Sync::Update(update))));
-            self.deliver(Delivery { raw, ..Delivery::passing(text, Some(from)) });
+            self.deliver(Delivery { raw, seat, ..Delivery::passing(text, Some(from)) });
         }
     }
 
@@ -280,7 +287,7 @@ impl Scene<'_> {
         if editor {
             self.out.counters.command(CommandKind::Merge, None);
             let (to, channel) = (from.session, channel.clone());
-            let edited = Edited { to, edits: id, channel, outcome: Ok(()) };
+            let edited = Edited { to, slip: id.into(), channel, outcome: Ok(()) };
             return self.out.post(from.shard, Message::Edited(Box::new(edited)));
         }
         let text = Frame::Merged { id, channel, offset: Some(offset), more: false }.encode();
@@ -396,7 +403,7 @@ fn refuse_change(
     }
     out.counters.command(CommandKind::Merge, Some(why.code));
     let (to, channel) = (from.session, channel.clone());
-    let edited = Edited { to, edits: id, channel, outcome: Err(why.clone()) };
+    let edited = Edited { to, slip: id.into(), channel, outcome: Err(why.clone()) };
     out.post(from.shard, Message::Edited(Box::new(edited)));
 }
 
