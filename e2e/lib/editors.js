@@ -34,13 +34,11 @@ ${KEY}
 kind = "document"
 subscribe = "anyone"
 publish = "anyone"
-history = { durable = true }
 presence = { access = "anyone" }
 [namespace.club]
 kind = "document"
 subscribe = "signed-in"
 publish = "token"
-history = { durable = true }
 presence = { access = "signed-in" }
 `
 
