@@ -10,12 +10,12 @@ use super::service::outrun;
 use super::wording::{Word, parts, pieces, raw, say};
 use super::{Ask, Edited, Lacks, Merge, SeatId, Slip, Synced};
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
-use crate::document::{Broken, Document, Fault, Prepared, Record, What};
+use crate::document::{Broken, Document, Excess, Fault, Prepared, Record, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Raw, Request};
-use crate::limits::{DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS};
+use crate::limits::{DOCUMENT_CROWD, DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS};
 use crate::reject::Reject;
 use crate::rng::mix;
 use crate::store::Level;
@@ -120,12 +120,9 @@ impl Scene<'_> {
         }
         check_room(document, desk, &prepared, &limits, now_ms)?;
         if !document.admits(&prepared) {
-            if !document.is_too_deep(&prepared) {
-                // Who comes back with all there is need not wait for others.
-                return Err(Reject::later("too many updates are under way; try again"));
-            }
-            let why = "too many shared types in each other";
-            return Err(Reject::limit(why, "document_levels", DOCUMENT_LEVELS));
+            // Who comes back with all there is need not wait for others.
+            let later = || Reject::later("too many updates are under way; try again");
+            return Err(document.excess(&prepared).map_or_else(later, too_much));
         }
         desk.pending += update.len();
         desk.scribes.extend(scribe);
@@ -378,8 +375,20 @@ fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
         }
         Fault::Broken => Reject::unavailable(),
         Fault::Deep => Reject::new(ErrorCode::InvalidData, "its values are nested too deep"),
+        Fault::Crowded => too_much(Excess::Crowd),
         Fault::TooLarge => Reject::too_large("the update", "update", limits.update),
         Fault::Clients => Reject::limit("too many clients", "document_clients", limits.clients),
+    }
+}
+
+fn too_much(of: Excess) -> Reject {
+    match of {
+        Excess::Crowd => {
+            Reject::limit("too many items in one place", "document_crowd", DOCUMENT_CROWD)
+        }
+        Excess::Levels => {
+            Reject::limit("too many shared types in each other", "document_levels", DOCUMENT_LEVELS)
+        }
     }
 }
 
