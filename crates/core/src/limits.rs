@@ -65,6 +65,9 @@ pub(crate) const SYNC_STALLED_MS: u64 = 10_000;
 /// How long a document is kept ready that nobody touches, in milliseconds.
 pub(crate) const REST_AFTER_MS: u64 = 5000;
 
+/// The name of a provider among several of one document on a connection: theirs have 11 bytes.
+pub(crate) const SEAT_NAME: usize = 64;
+
 /// What an editor may say before its document is open, beside one update.
 pub(crate) const EARLY_BYTES: usize = 64 << 10;
 pub(crate) const EARLY_MESSAGES: usize = 64;

@@ -54,6 +54,8 @@ pub enum Fault {
     Clients,
     /// Shared types, or values, are nested in it deeper than anything needs.
     Deep,
+    /// It puts more items into one place than anybody writes at once.
+    Crowded,
     /// Nothing of what was sent: yrs has failed on the document.
     Broken,
 }
@@ -64,9 +66,19 @@ impl From<yjs::Fault> for Fault {
             yjs::Fault::Limit("update") => Self::TooLarge,
             yjs::Fault::Limit("document_clients") => Self::Clients,
             yjs::Fault::Limit("nesting" | "depth") => Self::Deep,
+            yjs::Fault::Limit("same_place") => Self::Crowded,
             _ => Self::Invalid,
         }
     }
+}
+
+/// What a document has too much of, with one more update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// Items in one place.
+    Crowd,
+    /// Shared types in each other.
+    Levels,
 }
 
 /// An update that can be applied.
@@ -220,13 +232,14 @@ impl Document {
         admitted
     }
 
-    /// Whether one that is not [admitted](Self::admits) nests too deep for what is stored, or puts
-    /// too much into one place: else it may be when less is at the store, or waits for others.
-    pub fn is_too_deep(&self, prepared: &Prepared) -> bool {
+    /// What is too much of one that is not [admitted](Self::admits), whatever becomes of others.
+    /// `None`: it may be when less is at the store, or waits for others.
+    pub fn excess(&self, prepared: &Prepared) -> Option<Excess> {
         let Depth { stored, since, .. } = self.depth;
         let exceeds = |stored| stored + since + prepared.levels > DOCUMENT_LEVELS;
         let is_deep = prepared.levels > 0 && stored.is_some_and(exceeds);
-        is_deep || self.crowd.exceeds(prepared.crowd)
+        let is_crowded = || self.crowd.exceeds(prepared.crowd).then_some(Excess::Crowd);
+        is_deep.then_some(Excess::Levels).or_else(is_crowded)
     }
 
     /// What was at the store has failed, all of it.

@@ -10,6 +10,7 @@ mod lasting;
 mod merging;
 mod providing;
 mod random;
+mod seats;
 mod seeing;
 mod versions;
 mod writer;

@@ -172,7 +172,7 @@ impl Shard {
         let has_presence = batch.iter().any(|delivery| delivery.presence);
         let conflates = engine.conflates(topic);
         let has_spared = batch.iter().any(|delivery| delivery.except.is_some());
-        for subscriber in subscribers {
+        for subscriber in subscribers.iter().filter(|it| !it.apart) {
             let Some(Some(connection)) = by_slot.get(subscriber.slot as usize) else { continue };
             let (presence, dialect) = (subscriber.presence, subscriber.dialect);
             if subscriber.held {

@@ -9,15 +9,15 @@ use tidings_proto::{Epoch, ErrorCode, Frame};
 use super::service::outrun;
 use super::shelving::Done;
 use super::wording::{Word, parts, pieces, raw, say};
-use super::{Ask, Edited, Lacks, Merge, NOBODY, Synced};
+use super::{Ask, Edited, Lacks, Merge, NOBODY, SeatId, Slip, Synced};
 use crate::channel::shelf::Asker;
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Origin, Pending};
-use crate::document::{Broken, Document, Fault, Prepared, Record, What};
+use crate::document::{Broken, Document, Excess, Fault, Prepared, Record, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Raw, Request};
-use crate::limits::{DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS};
+use crate::limits::{DOCUMENT_CROWD, DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS};
 use crate::reject::Reject;
 use crate::rng::mix;
 use crate::store::Level;
@@ -121,12 +121,9 @@ impl Scene<'_> {
         }
         check_room(document, desk, &prepared, &limits, now_ms)?;
         if !document.admits(&prepared) {
-            if !document.is_too_deep(&prepared) {
-                // Who comes back with all there is need not wait for others.
-                return Err(Reject::later("too many updates are under way; try again"));
-            }
-            let why = "too many shared types in each other";
-            return Err(Reject::limit(why, "document_levels", DOCUMENT_LEVELS));
+            // Who comes back with all there is need not wait for others.
+            let later = || Reject::later("too many updates are under way; try again");
+            return Err(document.excess(&prepared).map_or_else(later, too_much));
         }
         desk.pending += update.len();
         desk.scribes.extend(scribe);
@@ -212,8 +209,9 @@ impl Scene<'_> {
                     return self.refuse_origin(origin, reject);
                 }
                 self.out.counters.merged_bytes += update.len() as u64;
-                let except = (!origin.job).then_some(origin.from);
-                self.tell_change(except, &user, offset, &update);
+                let Origin { from, id, editor, job, .. } = origin;
+                let seat = if editor { Slip::from(id).seat } else { SeatId::default() };
+                self.tell_change((!job).then_some((from, seat)), &user, offset, &update);
                 Done::Changed(offset)
             }
             DocumentChange::Reset { epoch, versions } => {
@@ -288,11 +286,12 @@ impl Scene<'_> {
     /// Others get it as it came. A long one is several frames: parts of its bytes, to be joined.
     fn tell_change(
         &mut self,
-        except: Option<Address>,
+        except: Option<(Address, SeatId)>,
         user: &Arc<str>,
         offset: u64,
         update: &Bytes,
     ) {
+        let (from, seat) = except.map_or((None, SeatId::default()), |it| (Some(it.0), it.1));
         let parts = parts(update);
         let last = parts.len() - 1;
         for (index, update_part) in parts.iter().enumerate() {
@@ -300,7 +299,7 @@ impl Scene<'_> {
             let text = Frame::Document { channel, offset, user, update: update_part, more };
             let text = text.encode();
             let raw = (!more).then(|| raw(channel, Word::Sync(Sync::Update(update))));
-            self.deliver(Delivery { raw, ..Delivery::passing(text, except) });
+            self.deliver(Delivery { raw, seat, ..Delivery::passing(text, from) });
         }
     }
 
@@ -328,7 +327,7 @@ impl Scene<'_> {
         if editor {
             self.out.counters.command(CommandKind::Merge, None);
             let (to, channel) = (from.session, channel.clone());
-            let edited = Edited { to, edits: id, channel, outcome: Ok(()) };
+            let edited = Edited { to, slip: id.into(), channel, outcome: Ok(()) };
             return self.out.post(from.shard, Message::Edited(Box::new(edited)));
         }
         let text = Frame::Merged { id, channel, offset: Some(offset), more: false }.encode();
@@ -416,8 +415,20 @@ fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
         }
         Fault::Broken => Reject::unavailable(),
         Fault::Deep => Reject::new(ErrorCode::InvalidData, "its values are nested too deep"),
+        Fault::Crowded => too_much(Excess::Crowd),
         Fault::TooLarge => Reject::too_large("the update", "update", limits.update),
         Fault::Clients => Reject::limit("too many clients", "document_clients", limits.clients),
+    }
+}
+
+fn too_much(of: Excess) -> Reject {
+    match of {
+        Excess::Crowd => {
+            Reject::limit("too many items in one place", "document_crowd", DOCUMENT_CROWD)
+        }
+        Excess::Levels => {
+            Reject::limit("too many shared types in each other", "document_levels", DOCUMENT_LEVELS)
+        }
     }
 }
 
@@ -441,7 +452,7 @@ fn refuse_change(
     }
     out.counters.command(CommandKind::Merge, Some(why.code));
     let (to, channel) = (from.session, channel.clone());
-    let edited = Edited { to, edits: id, channel, outcome: Err(why.clone()) };
+    let edited = Edited { to, slip: id.into(), channel, outcome: Err(why.clone()) };
     out.post(from.shard, Message::Edited(Box::new(edited)));
 }
 

@@ -1,9 +1,10 @@
 //! Documents that several edit at once: what is asked of them, and in which dialect.
 //!
 //! `commands.rs` is the side of sessions, with `uploads.rs` (updates in parts), `syncing.rs` (what
-//! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there) and
-//! `editor.rs` (connections that speak a protocol of Yjs instead of JSON). `home.rs` and `aware.rs`
-//! are a document's home, `service.rs` is what backends ask of it, `versions.rs` and
+//! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there),
+//! `editor.rs` (connections that speak a protocol of Yjs instead of JSON), `hocuspocus.rs` and
+//! `seats.rs` (those with many documents, and with several providers of one). `home.rs` and
+//! `aware.rs` are a document's home, `service.rs` is what backends ask of it, `versions.rs` and
 //! `shelving.rs` are about what it held before, `memory.rs` is about how much all of them take.
 
 mod aware;
@@ -14,6 +15,7 @@ mod hocuspocus;
 mod home;
 mod memory;
 mod papers;
+mod seats;
 mod service;
 mod shelving;
 mod syncing;
@@ -29,6 +31,8 @@ use tidings_proto::Epoch;
 
 pub(super) use home::refuse;
 pub(crate) use papers::{Editing, Opened};
+pub use seats::SeatId;
+pub(crate) use seats::Slip;
 pub use service::Contribution;
 pub use versions::VersionAsk;
 
@@ -209,8 +213,7 @@ pub(crate) struct Lacks {
 #[derive(Debug)]
 pub struct Edited {
     pub(crate) to: SessionKey,
-    /// How many changes it is for the editor.
-    pub(crate) edits: u64,
+    pub(crate) slip: Slip,
     pub(crate) channel: Arc<str>,
     pub(crate) outcome: Result<(), Reject>,
 }

@@ -94,7 +94,7 @@ impl Desk {
 
     fn fan_out(&mut self, shard: usize, topic: TopicKey, upto: usize, batch: &[Delivery]) {
         let list = self.engines[shard].subscribers(topic)[..upto].to_vec();
-        for Subscriber { slot, presence, dialect, .. } in list {
+        for Subscriber { slot, presence, dialect, .. } in list.into_iter().filter(|it| !it.apart) {
             let at = |at: &Option<(usize, SessionKey)>| {
                 at.is_some_and(|(on, key)| on == shard && key.slot == slot)
             };
