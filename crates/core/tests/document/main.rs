@@ -11,4 +11,5 @@ mod merging;
 mod providing;
 mod random;
 mod seeing;
+mod versions;
 mod writer;

@@ -10,6 +10,7 @@ use tidings_proto::yjs::sync::{self, Message, Sync};
 use tidings_proto::yjs::{Fault, check_vector, hocuspocus};
 use tidings_proto::{CloseCode, ErrorCode};
 
+use super::syncing::Wanted;
 use super::wording::{Word, say};
 use super::{Ask, Dialect, Edited, Editing, Editor, Merge, Terms};
 use crate::channel::aware::Told;
@@ -213,7 +214,9 @@ impl Engine {
         // How many clients it may have is the document's to say.
         check_vector(vector, vector.len()).map_err(|_| malformed())?;
         self.throttle(now, key, CommandKind::Sync);
-        self.sync_document(key, 0, document.clone(), None, vector.to_vec());
+        let (channel, vector) = (document.clone(), vector.to_vec());
+        let wanted = Wanted { id: 0, channel, epoch: None, vector, version: None };
+        self.sync_document(key, wanted);
         Ok(())
     }
 

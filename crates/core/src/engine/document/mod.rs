@@ -3,8 +3,8 @@
 //! `commands.rs` is the side of sessions, with `uploads.rs` (updates in parts), `syncing.rs` (what
 //! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there) and
 //! `editor.rs` (connections that speak a protocol of Yjs instead of JSON). `home.rs` and `aware.rs`
-//! are a document's home, `service.rs` is what backends ask of it, `memory.rs` is about how much
-//! all of them take.
+//! are a document's home, `service.rs` is what backends ask of it, `versions.rs` and
+//! `shelving.rs` are about what it held before, `memory.rs` is about how much all of them take.
 
 mod aware;
 mod commands;
@@ -15,8 +15,10 @@ mod home;
 mod memory;
 mod papers;
 mod service;
+mod shelving;
 mod syncing;
 mod uploads;
+mod versions;
 mod wording;
 
 use std::collections::HashMap;
@@ -28,10 +30,11 @@ use tidings_proto::Epoch;
 pub(super) use home::refuse;
 pub(crate) use papers::{Editing, Opened};
 pub use service::Contribution;
+pub use versions::VersionAsk;
 
 use super::Engine;
 use super::counters::CommandKind;
-use super::types::{Now, SessionKey};
+use super::types::{Address, Now, SessionKey, ShardId};
 use crate::channel::aware::Told;
 use crate::identity::Action;
 use crate::reject::Reject;
@@ -75,6 +78,8 @@ pub(crate) enum Ask {
     /// From now on it is another document, with nothing in it.
     Reset {
         user: Arc<str>,
+        /// Its versions go as well.
+        versions: bool,
     },
     /// The session is not to be seen any more. Nobody waits for an answer.
     Quit,
@@ -93,8 +98,15 @@ pub(crate) enum Ask {
         epoch: Option<Epoch>,
         vector: Vec<u8>,
         editor: bool,
+        /// All of this version, instead.
+        version: Option<u64>,
     },
+    Version(VersionAsk),
 }
+
+/// In the place of a session, where there is none.
+const NOBODY: Address =
+    Address { shard: ShardId(0), session: SessionKey { slot: u32::MAX, serial: u32::MAX } };
 
 /// A change on its way.
 #[derive(Debug)]
@@ -121,6 +133,8 @@ pub(crate) struct Terms {
     pub(crate) scribe: Option<u64>,
     /// It may be as long as the document.
     pub(crate) whole: bool,
+    /// It restores a version: who asked for it is told by that.
+    pub(crate) job: bool,
 }
 
 impl Desks {
@@ -140,6 +154,7 @@ impl Engine {
         self.tick_editors(now);
         self.tick_tokens(now);
         self.expire_awareness(now);
+        self.take_versions(now);
         self.rest_documents(now);
     }
 }
@@ -150,7 +165,9 @@ impl Ask {
         match self {
             Ask::Aware { .. } => Action::Presence,
             Ask::Merge(_) | Ask::Reset { .. } => Action::Publish,
+            Ask::Sync { version: Some(_), .. } => Action::History,
             Ask::Quit | Ask::Read { .. } | Ask::Seen { .. } | Ask::Sync { .. } => Action::Subscribe,
+            Ask::Version(ask) => ask.right(),
         }
     }
 
@@ -161,6 +178,7 @@ impl Ask {
             Ask::Aware { .. } => Some(CommandKind::Awareness),
             Ask::Merge(_) | Ask::Reset { .. } => Some(CommandKind::Merge),
             Ask::Read { .. } | Ask::Sync { .. } => Some(CommandKind::Sync),
+            Ask::Version(ask) => Some(ask.kind()),
         }
     }
 }
