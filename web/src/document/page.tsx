@@ -1,10 +1,11 @@
 // A document that several people write: a text, a list, and who is here.
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react'
 import { useConnection } from 'tidings/react'
 import { useAwareness, useDocument, type Peer } from 'tidings/yjs/react'
 import { Avatar } from '../avatar.tsx'
 import { useHash } from '../browser.ts'
 import { ConnectionBar } from '../connection.tsx'
+import { Clock } from '../icons.tsx'
 import { NameField } from '../name-field.tsx'
 import { recall, remember, rememberedName } from '../settings.ts'
 import { Editor } from './editor.tsx'
@@ -15,6 +16,7 @@ import { Todos } from './todos.tsx'
 import { personOf, type Person } from './who.ts'
 
 const Tiptap = lazy(() => import('./tiptap/pane.tsx'))
+const Versions = lazy(() => import('./versions/panel.tsx'))
 
 const nameInHash = (hash: string) => /^#([\w.-]{1,64})$/.exec(hash)?.[1] ?? 'plan'
 
@@ -38,6 +40,8 @@ function Sheet({ name, onAnew }: { name: string; onAnew: () => void }) {
     setTiptap(!tiptap)
     remember('local', 'tiptap', tiptap ? null : 'open')
   }
+  const [versions, setVersions] = useState(false)
+  const nameOf = useNames(peers)
   const rename = (next: string) => {
     setMy(next)
     remember('local', 'name', next)
@@ -47,6 +51,7 @@ function Sheet({ name, onAnew }: { name: string; onAnew: () => void }) {
       <header className="head">
         <h1><a href="/" aria-label="Tidings: the chat">Tidings</a> <span>{name}</span></h1>
         <button className="button small" aria-pressed={tiptap} onClick={toggle}>Tiptap</button>
+        <button className="button small wordless" disabled={!open} onClick={() => setVersions(true)}><Clock size={16} /><span>Versions</span></button>
         <SaveState view={view} />
       </header>
       <div className="notes">
@@ -66,12 +71,26 @@ function Sheet({ name, onAnew }: { name: string; onAnew: () => void }) {
           )}
         </section>
       )}
+      {versions && open && (
+        <Suspense fallback={null}>
+          <Versions name={name} open={open} writable={writable} nameOf={nameOf} onClose={() => setVersions(false)} />
+        </Suspense>
+      )}
       <aside className="beside" aria-label="People and list">
         <People peers={peers} my={my} onName={rename} />
         <Todos plan={plan} writable={writable} />
       </aside>
     </div>
   )
+}
+
+/** What users call themselves, also those who have left since. */
+function useNames(peers: readonly Peer<unknown>[]): (user: string) => string {
+  const connection = useConnection()
+  const me = connection.state === 'connected' ? connection.user : ''
+  const names = useRef(new Map<string, string>())
+  for (const { user = me, state } of peers) names.current.set(user, personOf(user, state).name)
+  return user => names.current.get(user) ?? user
 }
 
 /** `tiptap`: they say that they are in another editor. Without a token that is another anonymous user. */
