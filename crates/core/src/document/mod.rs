@@ -401,27 +401,6 @@ impl Document {
         written.and_then(|range| range.iter().next()).is_none_or(|(first, _)| first.start == stored)
     }
 
-    /// Which versions of it there are.
-    pub fn versions(&self) -> &Versions {
-        &self.versions
-    }
-
-    /// A version of it is stored, or has another name.
-    pub fn keep_version(&mut self, version: Version) {
-        self.versions.keep(version);
-    }
-
-    /// A version is not there any more; what it held may still be at the store, until
-    /// [`forget_version`](Self::forget_version).
-    pub fn delete_version(&mut self, number: u64) {
-        self.versions.delete(number);
-    }
-
-    /// See [`delete_version`](Self::delete_version).
-    pub fn forget_version(&mut self, number: u64) {
-        self.versions.forget(number);
-    }
-
     /// Records and parts of updates that could not be applied, since it was loaded.
     pub fn skipped(&self) -> u64 {
         self.skipped

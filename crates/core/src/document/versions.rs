@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::Document;
 use crate::limits::{AUTHORS_NAMED, VERSION_AUTHORS};
 use crate::store::Epoch;
 
@@ -170,6 +171,29 @@ impl Versions {
         if all {
             self.deleted.extend(std::mem::take(&mut self.kept).into_keys());
         }
+    }
+}
+
+impl Document {
+    /// Which versions of it there are.
+    pub fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// A version of it is stored, or has another name.
+    pub fn keep_version(&mut self, version: Version) {
+        self.versions.keep(version);
+    }
+
+    /// A version is not there any more; what it held may still be at the store, until
+    /// [`forget_version`](Self::forget_version).
+    pub fn delete_version(&mut self, number: u64) {
+        self.versions.delete(number);
+    }
+
+    /// See [`delete_version`](Self::delete_version).
+    pub fn forget_version(&mut self, number: u64) {
+        self.versions.forget(number);
     }
 }
 
