@@ -12,5 +12,6 @@ mod providing;
 mod random;
 mod seats;
 mod seeing;
+mod version_histories;
 mod versions;
 mod writer;
