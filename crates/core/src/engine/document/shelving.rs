@@ -272,9 +272,10 @@ impl Scene<'_> {
         let Some(desk) = &mut self.channel.desk else { return };
         desk.shelf.outstanding = desk.shelf.outstanding.saturating_sub(1);
         let is_last = desk.shelf.outstanding == 0;
-        let Some((_, stage)) = &mut desk.shelf.current else {
-            return if is_last { self.next_job() } else { () };
-        };
+        if desk.shelf.current.is_none() && is_last {
+            return self.next_job();
+        }
+        let Some((_, stage)) = &mut desk.shelf.current else { return };
         let bad = match stage {
             Stage::Storing { failed, .. } => {
                 *failed |= outcome.is_err();
