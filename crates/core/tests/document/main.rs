@@ -12,4 +12,5 @@ mod providing;
 mod random;
 mod seats;
 mod seeing;
+mod stranded;
 mod writer;
