@@ -71,8 +71,8 @@ impl Document {
         is_deep.then_some(Excess::Levels).or_else(is_crowded)
     }
 
-    /// What is to be stored of an update that [adds](Self::adds) something. What depends on what has
-    /// not come waits for it, if there is a place.
+    /// What is to be stored of an update that [adds](Self::adds) something. What depends on others
+    /// that have not come waits for them, if there is a place.
     pub fn share(&mut self, prepared: Prepared, limits: &DocumentLimits) -> Taken {
         let share = self.open().map_or(Share::All, |open| open.share(&prepared));
         match share {
