@@ -16,7 +16,7 @@ async function writer(guest, name, options = {}) {
     todo: page.getByRole('textbox', { name: 'What is to do' }),
     state: page.locator('.pill'),
     /** Without the names of those who write in it. */
-    text: () => page.locator('.cm-content').evaluate(content => {
+    text: () => page.getByRole('textbox', { name: 'Text of the document' }).evaluate(content => {
       const copy = content.cloneNode(true)
       copy.querySelectorAll('.cm-caret').forEach(caret => caret.remove())
       return [...copy.querySelectorAll('.cm-line')].map(line => line.textContent).join('\n')
@@ -26,6 +26,19 @@ async function writer(guest, name, options = {}) {
     async add(what) {
       await this.todo.fill(what)
       await this.todo.press('Enter')
+    },
+    /** The other pane: Tiptap, and the text over Hocuspocus. */
+    tiptap: page.getByRole('textbox', { name: 'Notes in Tiptap' }),
+    mirror: page.getByRole('textbox', { name: 'Text over Hocuspocus' }),
+    read: () => page.locator('.read .prose').innerText().then(text => text.replace(/\n+/g, '\n')),
+    items: () => page.locator('.rich-text li').evaluateAll(all => all.map(item => {
+      const copy = item.cloneNode(true)
+      copy.querySelectorAll('.caret').forEach(caret => caret.remove())
+      return copy.textContent.replaceAll('\u2060', '')
+    })),
+    async opensTiptap() {
+      await page.getByRole('button', { name: 'Tiptap', exact: true }).click()
+      await page.locator('[data-line=synced]').waitFor()
     },
     saved: () => page.getByText('Saved', { exact: true }).waitFor(),
   })
@@ -161,6 +174,86 @@ demo('a document is begun anew under two windows of one browser: both go on with
   await has(ada, 'it', ada.text, 'New and more')
   const kept = () => bob.page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name).filter(name => /doc:plan/.test(name)))
   await has(bob, 'one database', kept, ['tidings doc:plan 1'])
+})
+
+demo('Tiptap over Hocuspocus beside CodeMirror over the SDK: it is one document', async ({ guest, server }) => {
+  const ada = await writer(guest, 'Ada')
+  await ada.saved()
+  const loaded = () => ada.page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => /pane/.test(name)).length)
+  assert.equal(await loaded(), 0, 'it is not loaded before somebody asks for it')
+  await ada.opensTiptap()
+  assert.equal(await loaded(), 1)
+  await isAccessible(ada.page, 'empty, with Tiptap')
+  const bob = await writer(guest, 'Bob')
+  await bob.saved()
+  await ada.tiptap.click()
+  await ada.page.keyboard.type('Bring ')
+  await ada.page.getByRole('button', { name: 'Bold' }).click()
+  await ada.page.keyboard.type('warm')
+  await ada.page.getByRole('button', { name: 'Bold' }).click()
+  await ada.page.keyboard.type(' socks\n')
+  await ada.page.getByRole('button', { name: 'List' }).click()
+  await ada.page.keyboard.type('red\nblue')
+  // Bob has no Tiptap: his page has it from the SDK.
+  await has(bob, 'the notes', bob.read, 'Bring warm socks\nred\nblue')
+  assert.equal(await bob.page.locator('.read strong').textContent(), 'warm')
+  assert.deepEqual(await bob.page.locator('.read li').allTextContents(), ['red', 'blue'])
+  await has(ada, 'the notes beside it', ada.read, 'Bring warm socks\nred\nblue')
+
+  // The text, of two who type in it over two protocols.
+  await bob.editor.click()
+  await bob.page.keyboard.type('Over the SDK. ')
+  const mirror = () => ada.mirror.evaluate(content => {
+    const copy = content.cloneNode(true)
+    copy.querySelectorAll('.cm-caret').forEach(caret => caret.remove())
+    return copy.textContent
+  })
+  await has(ada, 'what bob types, over Hocuspocus', mirror, 'Over the SDK. ')
+  await ada.mirror.click()
+  await ada.page.keyboard.press('Control+End')
+  await ada.page.keyboard.type('And over Hocuspocus.')
+  for (const one of [ada, bob]) await has(one, 'all of it, over the SDK', one.text, 'Over the SDK. And over Hocuspocus.')
+  await has(bob, 'the cursor of ada, who is at Hocuspocus', bob.carets, ['Ada'])
+  await has(bob, 'all who are here', () => bob.page.locator('.here small').allTextContents(), ['you', '', 'in Tiptap'])
+
+  await bob.opensTiptap()
+  await bob.tiptap.getByText('blue').click()
+  await bob.page.keyboard.press('End')
+  await bob.page.keyboard.type(' and green')
+  await has(ada, 'it', ada.items, ['red', 'blue and green'])
+  await has(ada, 'where bob is', () => ada.page.locator('.caret-name').allTextContents(), ['Bob'])
+  // What bob types in one editor takes ada's caret in the other from nobody.
+  await ada.tiptap.click()
+  await has(bob, 'where ada is', () => bob.page.locator('.caret-name').allTextContents(), ['Ada'])
+  await bob.editor.click()
+  await bob.page.keyboard.type('!')
+  await has(ada, 'it', ada.text, (await bob.text()))
+  assert.deepEqual(await bob.page.locator('.caret-name').allTextContents(), ['Ada'])
+  await isAccessible(ada.page, 'with Tiptap')
+  await shot(ada, 'tiptap-wide-light')
+  await bob.page.emulateMedia({ colorScheme: 'dark' })
+  await isAccessible(bob.page, 'with Tiptap, dark')
+  await shot(bob, 'tiptap-wide-dark')
+  for (const [width, height, name] of [[900, 800, 'middle'], [390, 780, 'narrow']]) {
+    await ada.page.setViewportSize({ width, height })
+    assert.ok(await ada.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), name)
+    await isAccessible(ada.page, name)
+    await shot(ada, `tiptap-${name}`)
+  }
+  await ada.tiptap.scrollIntoViewIfNeeded()
+  await ada.page.emulateMedia({ colorScheme: 'dark' })
+  await shot(ada, 'tiptap-narrow-dark')
+
+  // The server alone has it all, and Tiptap comes back by itself.
+  await ada.page.locator('[data-line=synced]').waitFor()
+  await server.stop('SIGKILL')
+  await ada.page.locator('[data-line=offline]').waitFor()
+  await server.start()
+  await ada.page.locator('[data-line=synced]').waitFor()
+  const answer = await fetch(`${server.origin}/api/v1/documents/doc:plan?as=json`, { headers: { authorization: `Bearer ${server.apiKey}` } })
+  const { data } = await answer.json()
+  assert.equal(data.text, await ada.text())
+  assert.match(data.notes, /<strong>warm<\/strong>|<bold>warm<\/bold>/)
 })
 
 demo('on a phone', async ({ guest }) => {

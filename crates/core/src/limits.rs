@@ -121,6 +121,23 @@ pub(crate) const EDITED_BYTES: usize = 32 << 20;
 /// Users who are named as those who changed a document since its last version.
 pub(crate) const AUTHORS_NAMED: usize = 100;
 
+/// Of them those whom a version names.
+pub(crate) const VERSION_AUTHORS: usize = 32;
+
+/// Bytes of the name of a version.
+pub(crate) const VERSION_NAME: usize = 255;
+
+/// Versions in one answer, and in one to who does not say how many.
+pub(crate) const VERSIONS_LISTED: u64 = 100;
+pub(crate) const VERSIONS_LISTED_DEFAULT: u64 = 50;
+
+/// When the store is asked again to let go what a deleted version held, in milliseconds.
+pub(crate) const VERSION_RETRY_MS: u64 = 60_000;
+
+/// What is asked of the versions of one document that waits for what was asked before: each reads
+/// or writes the store.
+pub(crate) const VERSION_JOBS: usize = 64;
+
 /// What one document may hold. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -22,11 +22,11 @@ mod record;
 mod restore;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod view;
 mod waiting;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
@@ -40,8 +40,9 @@ pub use self::engine::Broken;
 use self::open::Open;
 pub use self::record::{Record, What};
 pub use self::restore::restore;
+pub use self::versions::{Changed, Pages, Version, Versions};
 pub use self::view::{RootKind, json, plain_text, roots};
-use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
+use crate::limits::{BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
 use crate::store::Epoch;
 
 /// What somebody sent is not what it should be.
@@ -117,8 +118,7 @@ pub struct Document {
     epoch: Epoch,
     /// Clients that wrote before the last resets, the newest last.
     buried: Vec<u64>,
-    /// Who changed it since the last version.
-    authors: BTreeSet<Arc<str>>,
+    versions: Versions,
     /// Its encoded length as it was last measured, and what has been applied since.
     measured: usize,
     grown: usize,
@@ -164,7 +164,7 @@ impl Document {
             body: Body::blank(),
             epoch: Epoch(0),
             buried: Vec::new(),
-            authors: BTreeSet::new(),
+            versions: Versions::default(),
             measured: EMPTY_UPDATE.len(),
             grown: 0,
             depth: Depth::default(),
@@ -199,7 +199,14 @@ impl Document {
 
     /// Takes in an update that has been stored. After [`Broken`] the document is empty and has to
     /// be read again from the store, where [`replay`](Self::replay) gets around it.
-    pub fn commit(&mut self, user: &str, prepared: Prepared) -> Result<(), Broken> {
+    ///
+    /// `place`: its offset, and when it was stored (milliseconds since 1970).
+    pub fn commit(
+        &mut self,
+        user: &str,
+        place: (u64, u64),
+        prepared: Prepared,
+    ) -> Result<(), Broken> {
         let Prepared { bytes, update, levels, crowd, .. } = prepared;
         self.replayed = Vec::new();
         self.depth.since += levels;
@@ -214,12 +221,12 @@ impl Document {
             }
         }
         self.grown += bytes.len();
-        self.note_author(user);
+        self.versions.note_change(user, place);
         Ok(())
     }
 
     /// Takes in a record that was stored. One that cannot be applied is skipped and counted.
-    pub fn replay(&mut self, record: &[u8]) {
+    pub fn replay(&mut self, place: (u64, u64), record: &[u8]) {
         let Some(Record { user, what }) = Record::decode(record) else {
             self.skipped += 1;
             return;
@@ -227,13 +234,18 @@ impl Document {
         match what {
             What::Update(update) => {
                 if self.replay_update(update) {
-                    self.note_author(user);
+                    self.versions.note_change(user, place);
                 } else {
                     self.skipped += 1;
                 }
             }
-            What::Reset(epoch) => self.reset(epoch),
-            What::Version(_) => self.authors.clear(),
+            What::Reset { epoch, versions } => self.reset(epoch, versions),
+            What::Version(version) => match serde_json::from_slice(version) {
+                Ok(version) => self.versions.keep(version),
+                Err(_) => self.skipped += 1,
+            },
+            What::DeleteVersion(number) => self.versions.delete(number),
+            What::ForgetVersion(number) => self.versions.forget(number),
         }
     }
 
@@ -351,30 +363,20 @@ impl Document {
         written.and_then(|range| range.iter().next()).is_none_or(|(first, _)| first.start == stored)
     }
 
-    /// Who changed it since the last version, by name; at most a hundred.
-    pub fn authors(&self) -> impl Iterator<Item = &str> {
-        self.authors.iter().map(|author| &**author)
-    }
-
-    /// A version was taken of it: who changes it is counted anew.
-    pub fn mark_version(&mut self) {
-        self.authors.clear();
-    }
-
     /// Records and parts of updates that could not be applied, since it was loaded.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// From here on it is another document, with nothing in it.
-    pub fn reset(&mut self, epoch: Epoch) {
+    /// From here on it is another document, with nothing in it. `versions`: they go as well.
+    pub fn reset(&mut self, epoch: Epoch, versions: bool) {
         let open = self.open();
         let buried: BTreeSet<_> = open.map(|open| open.clients()).unwrap_or_default();
         self.buried.retain(|client| !buried.contains(client));
         self.buried.extend(buried);
         let over = self.buried.len().saturating_sub(BURIED_CLIENTS);
         self.buried.drain(..over);
-        self.authors.clear();
+        self.versions.reset(versions);
         self.epoch = epoch;
         self.empty();
     }
@@ -398,7 +400,7 @@ impl Document {
     /// Whether nothing would be lost without it.
     pub fn is_empty(&self) -> bool {
         let is_blank = matches!(&self.body, Body::Resting { state, .. } if state == EMPTY_UPDATE);
-        is_blank && self.epoch == Epoch(0) && self.authors.is_empty()
+        is_blank && self.epoch == Epoch(0) && self.versions.is_empty()
     }
 
     /// Begins again, with nothing.
@@ -413,12 +415,6 @@ impl Document {
         self.crowd = self.crowd.emptied();
         self.replayed = Vec::new();
         self.loading = Vec::new();
-    }
-
-    fn note_author(&mut self, user: &str) {
-        if !user.is_empty() && self.authors.len() < AUTHORS_NAMED && !self.authors.contains(user) {
-            self.authors.insert(user.into());
-        }
     }
 
     /// Wakes it.

@@ -11,6 +11,7 @@ use super::notices::Wants;
 use super::types::{Delivery, Effect, Message, Now, Request, RequestBody, Subscribe};
 use super::{Engine, Out};
 use crate::Limits;
+use crate::channel::shelf::version_in;
 use crate::channel::{Channel, owner};
 use crate::push::{PushAnswer, PushService};
 use crate::reject::Reject;
@@ -104,6 +105,10 @@ impl Engine {
         if let Some(of) = owner(channel) {
             return self.checkpoint_loaded(of, outcome);
         }
+        if let Some(version) = version_in(channel) {
+            self.version_loaded(now, version, outcome);
+            return self.settle(now);
+        }
         let Some(index) = self.homes.find(channel) else { return };
         let Home { channel, waiting } = &mut self.homes.slab[index];
         let waiting = waiting.take().unwrap_or_default();
@@ -126,6 +131,7 @@ impl Engine {
                     self.scene(index, now).request(request);
                 }
                 self.scene(index, now).checkpoint_early();
+                self.scene(index, now).open_shelf();
             }
             Err(_) => {
                 // What is in memory may be more than is stored.
@@ -146,6 +152,8 @@ impl Engine {
     pub fn stored(&mut self, now: Now, channel: &str, outcome: &Result<Level, StoreError>) {
         if let Some(of) = owner(channel) {
             self.checkpoint_stored(of, outcome);
+        } else if let Some((_, of)) = version_in(channel) {
+            self.version_stored(now, of, outcome);
         } else if let Some(index) = self.homes.find(channel) {
             self.scene(index, now).stored(outcome);
             // The store found damage and decided on another epoch: begin again from there.
@@ -191,7 +199,7 @@ impl Engine {
             }
             let channel = &mut self.homes.slab[index].channel;
             channel.expire(steady_ms);
-            if channel.can_unload(now.mono_ms, idle_ms) {
+            if channel.can_unload(now.mono_ms, idle_ms) && !channel.awaits_version() {
                 if !self.scene(index, now).checkpoint_early() {
                     self.homes.remove(index);
                 }

@@ -41,6 +41,8 @@ pub(super) struct Agenda {
     pub(super) aware: Vec<Arc<str>>,
     /// What the documents of this shard take, about, in bytes.
     pub(super) documents: usize,
+    /// Documents that become a version by themselves (steady milliseconds): one entry each.
+    pub(super) versions: BinaryHeap<Reverse<(u64, Arc<str>)>>,
     /// Those that may be put to rest.
     pub(super) awake: Vec<Arc<str>>,
     /// Documents that may leave are not looked for before this (monotonic milliseconds).

@@ -64,7 +64,7 @@ use topics::Topics;
 
 pub use consulting::{About, Advice, Denial, Draft, DraftChange, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
-pub use document::{Contribution, Dialect, Editor, SeatId};
+pub use document::{Contribution, Dialect, Editor, SeatId, VersionAsk};
 pub use inbox::{Inquiry, Notify};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use notices::{Attendee, Happened, Notice, Wants};

@@ -212,6 +212,19 @@ pub enum Effect {
         /// Whose.
         session: SessionKey,
     },
+    /// Make the change that restores a version of a document: [`restore`](crate::document::restore)
+    /// of these, which may take long, for [`Engine::restored`](super::Engine::restored). Always and
+    /// once.
+    Restore {
+        /// The document.
+        channel: Arc<str>,
+        /// What it holds.
+        now: Bytes,
+        /// What it shall hold.
+        then: Bytes,
+        /// Who writes it.
+        client: u64,
+    },
     /// Read again.
     Resume {
         /// Whose.

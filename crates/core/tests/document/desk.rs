@@ -338,7 +338,7 @@ impl Desk {
 
     /// Somebody has reset a document, by the API.
     pub(crate) fn reset(&mut self, channel: &str) {
-        self.engines[0].reset_document(self.now, &"api".into(), 1, channel);
+        self.engines[0].reset_document(self.now, &"api".into(), 1, channel, true);
         self.run();
         assert!(self.answers.drain(..).all(|answer| answer["type"] == "merged"));
     }

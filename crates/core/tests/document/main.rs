@@ -13,4 +13,5 @@ mod random;
 mod seats;
 mod seeing;
 mod stranded;
+mod versions;
 mod writer;

@@ -6,6 +6,7 @@
 
 mod call;
 mod channels;
+mod document_endpoints;
 mod document_types;
 mod documents;
 mod endpoints;
@@ -20,6 +21,8 @@ mod state;
 mod trace;
 mod types;
 mod users;
+mod version_types;
+mod versions;
 
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -36,7 +39,7 @@ use crate::telemetry;
 use crate::transport::http::{Answer, text};
 use crate::transport::{BODY_BYTES, collect};
 use call::{Call, decoded};
-use endpoints::{ENDPOINTS, Endpoint, Operation};
+use endpoints::{Endpoint, Operation};
 pub(crate) use keys::{ApiKeys, Key};
 use problem::Problem;
 
@@ -49,7 +52,7 @@ static COMMANDS: LazyLock<Bytes> = LazyLock::new(|| tidings_proto::catalogue().t
 /// Paths, each with the endpoints that it has.
 static ROUTER: LazyLock<Router<Vec<&'static Endpoint>>> = LazyLock::new(|| {
     let mut paths: Vec<(&str, Vec<&'static Endpoint>)> = Vec::new();
-    for endpoint in &ENDPOINTS {
+    for endpoint in endpoints::all() {
         match paths.iter_mut().find(|(path, _)| *path == endpoint.path) {
             Some((_, here)) => here.push(endpoint),
             None => paths.push((endpoint.path, vec![endpoint])),
@@ -179,6 +182,13 @@ async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Prob
         Operation::DocumentReset => documents::reset(call).await,
         Operation::DocumentText => documents::text(call).await,
         Operation::DocumentUpdate => documents::update(call).await,
+        Operation::DocumentVersion => versions::get(call).await,
+        Operation::DocumentVersionCompare => versions::compare(call).await,
+        Operation::DocumentVersionDelete => versions::delete(call).await,
+        Operation::DocumentVersionName => versions::name(call).await,
+        Operation::DocumentVersionRestore => versions::restore(call).await,
+        Operation::DocumentVersionSave => versions::save(call).await,
+        Operation::DocumentVersions => versions::list(call).await,
         Operation::Follow => inbox::follow(call).await,
         Operation::Followers => inbox::followers(call).await,
         Operation::Delete => events::delete(call).await,

@@ -58,6 +58,9 @@ impl Shard {
                 Effect::Probe { session } => {
                     self.with(session, |connection| self.probe(connection));
                 }
+                Effect::Restore { channel, now, then, client } => {
+                    self.restore(channel, now, then, client);
+                }
                 Effect::Resume { session } => self.with(session, |connection| {
                     // It has begun, perhaps by its ticket, without a question.
                     connection.shown.replace(None);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_core::engine::{Contribution, Engine, Inquiry, Now};
+use tidings_core::engine::{Contribution, Engine, Inquiry, Now, VersionAsk};
 use tidings_proto::{Command, CommandBody, ServerFrame};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
@@ -16,7 +16,7 @@ use super::Shard;
 /// Commands of the API under way on one shard.
 const UNDER_WAY: usize = 1024;
 
-/// Documents that the API has open at once on one shard.
+/// Documents that the API, and what restores versions, have open at once on one shard.
 const DOCUMENTS: usize = 2;
 
 /// How long an answer may take: a store that hangs.
@@ -30,13 +30,14 @@ pub(super) struct Service {
     /// Places for those that come in thousands.
     many: Semaphore,
     /// Places for those that open a whole document, which takes some ten times its bytes.
-    documents: Semaphore,
+    pub(super) documents: Arc<Semaphore>,
 }
 
 impl Default for Service {
     fn default() -> Self {
         let (last, waiting) = Default::default();
-        let (many, documents) = (Semaphore::new(UNDER_WAY / 2), Semaphore::new(DOCUMENTS));
+        let many = Semaphore::new(UNDER_WAY / 2);
+        let documents = Arc::new(Semaphore::new(DOCUMENTS));
         Self { last, waiting, many, documents }
     }
 }
@@ -96,13 +97,26 @@ impl Shard {
         self.serve_with(|engine, now, id| engine.contribute(now, author, id, channel, change)).await
     }
 
-    /// Makes a document another one, with nothing in it.
+    /// Makes a document another one, with nothing in it; `versions`: they go as well.
     pub(crate) async fn reset_document(
         self: &Rc<Self>,
         author: &Arc<str>,
         channel: &str,
+        versions: bool,
     ) -> Option<Bytes> {
-        self.serve_with(|engine, now, id| engine.reset_document(now, author, id, channel)).await
+        let reset = |engine: &mut Engine, now, id| {
+            engine.reset_document(now, author, id, channel, versions);
+        };
+        self.serve_with(reset).await
+    }
+
+    /// Asks something of a document's versions.
+    pub(crate) async fn ask_version(
+        self: &Rc<Self>,
+        channel: &str,
+        ask: VersionAsk,
+    ) -> Option<Bytes> {
+        self.serve_with(|engine, now, id| engine.ask_version(now, id, channel, ask)).await
     }
 
     async fn serve_with(self: &Rc<Self>, act: impl FnOnce(&mut Engine, Now, u64)) -> Option<Bytes> {

@@ -15,6 +15,7 @@ mod hooks;
 mod limits;
 mod rights;
 mod stories;
+mod versions;
 
 use common::Setup;
 

@@ -10,6 +10,7 @@ use tidings_proto::yjs::sync::{self, Message, Sync};
 use tidings_proto::yjs::{Fault, check_vector, hocuspocus};
 use tidings_proto::{CloseCode, ErrorCode};
 
+use super::syncing::Wanted;
 use super::wording::{Word, say};
 use super::{ADRIFT, Ask, Dialect, Edited, Editing, Editor, Merge, SeatId, Slip, Terms};
 use crate::channel::aware::Told;
@@ -215,7 +216,8 @@ impl Engine {
         // How many clients it may have is the document's to say.
         check_vector(vector, vector.len()).map_err(|_| malformed())?;
         self.throttle(now, key, CommandKind::Sync);
-        self.sync_document(key, seat.question(), document.clone(), None, vector.to_vec());
+        let (id, channel, vector) = (seat.question(), document.clone(), vector.to_vec());
+        self.sync_document(key, Wanted { id, channel, epoch: None, vector, version: None });
         Ok(())
     }
 

@@ -7,9 +7,11 @@ use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{Epoch, ErrorCode, Frame};
 
 use super::service::outrun;
+use super::shelving::Done;
 use super::wording::{Word, parts, pieces, raw, say};
-use super::{ADRIFT, Adrift, Ask, Edited, Lacks, Merge, SeatId, Slip, Synced};
-use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
+use super::{ADRIFT, Adrift, Ask, Edited, Lacks, Merge, NOBODY, SeatId, Slip, Synced};
+use crate::channel::shelf::Asker;
+use crate::channel::{Desk, DocumentChange, Fold, Merging, Origin, Pending};
 use crate::document::{Broken, Document, Excess, Fault, Prepared, Record, Taken, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
@@ -36,8 +38,8 @@ impl Scene<'_> {
             }
             Ask::Quit => self.quit(from),
             Ask::Read { slot } => self.read_document(from, id, slot),
-            Ask::Reset { user } => {
-                if let Err(reject) = self.reset_document(from, id, user) {
+            Ask::Reset { user, versions } => {
+                if let Err(reject) = self.reset_document(from, id, user, versions) {
                     self.refuse_change(from, id, false, &reject);
                 }
             }
@@ -50,7 +52,9 @@ impl Scene<'_> {
                 let (to, channel) = (from.session, self.channel.name.clone());
                 self.out.post(from.shard, Message::Seen { to, channel, messages, question });
             }
-            Ask::Sync { epoch, vector, editor } => {
+            Ask::Version(ask) => self.version_ask(from, id, ask),
+            Ask::Sync { version: Some(number), .. } => self.read_version(from, id, number),
+            Ask::Sync { epoch, vector, editor, version: None } => {
                 let outcome = self.lacks(epoch, &vector, editor);
                 let refused = outcome.as_ref().err().map(|reject| reject.code);
                 self.out.counters.command(CommandKind::Sync, refused.filter(|_| !editor));
@@ -79,7 +83,7 @@ impl Scene<'_> {
         DocumentLimits { update, document: policy.size, clients: policy.clients }
     }
 
-    fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
+    pub(super) fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
         let Merge { user, epoch, update, editor, allowed, began_us, terms } = merge;
         let (mut limits, failing) = (self.document_limits(), self.channel.failing);
         let now_ms = self.now.mono_ms;
@@ -106,13 +110,10 @@ impl Scene<'_> {
         {
             return Err(outrun());
         }
-        let merging = |what| {
-            let user = user.clone();
-            Box::new(Merging { from, id, user, editor, began_us, scribe, what })
-        };
+        let origin = Origin { from, id, editor, job: terms.job, began_us };
         if !document.adds(&prepared) {
             let offset = self.channel.last;
-            self.answer_change(&merging(DocumentChange::Update(prepared)), offset);
+            self.change_is_done(origin, Done::Changed(offset));
             return Ok(());
         }
         if !allowed {
@@ -135,7 +136,8 @@ impl Scene<'_> {
         desk.pending += update.len();
         desk.scribes.extend(scribe);
         let record = Record { user: &user, what: What::Update(&update) }.encode();
-        self.append_change(record, merging(DocumentChange::Update(prepared)));
+        let what = DocumentChange::Update(prepared);
+        self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
         Ok(())
     }
 
@@ -150,7 +152,13 @@ impl Scene<'_> {
 
     /// From now on it is another document, with nothing in it: what its clients hold counts no
     /// more.
-    fn reset_document(&mut self, from: Address, id: u64, user: Arc<str>) -> Result<(), Reject> {
+    fn reset_document(
+        &mut self,
+        from: Address,
+        id: u64,
+        user: Arc<str>,
+        versions: bool,
+    ) -> Result<(), Reject> {
         let (failing, offset) = (self.channel.failing, self.channel.assigned + 1);
         let began_us = self.now.mono_us;
         let (document, desk) = self.document()?;
@@ -160,14 +168,14 @@ impl Scene<'_> {
         desk.resetting = true;
         // Never one that was before: the log has each offset once.
         let epoch = Epoch(mix(document.epoch().0 ^ offset));
-        let record = Record { user: &user, what: What::Reset(epoch) }.encode();
-        let what = DocumentChange::Reset(epoch);
-        let merging = Merging { from, id, user, editor: false, began_us, scribe: None, what };
-        self.append_change(record, Box::new(merging));
+        let record = Record { user: &user, what: What::Reset { epoch, versions } }.encode();
+        let what = DocumentChange::Reset { epoch, versions };
+        let origin = Origin { from, id, editor: false, job: false, began_us };
+        self.append_change(record, Box::new(Merging { origin, user, scribe: None, what }));
         Ok(())
     }
 
-    fn append_change(&mut self, record: Bytes, merging: Box<Merging>) {
+    pub(super) fn append_change(&mut self, record: Bytes, merging: Box<Merging>) {
         self.channel.assigned += 1;
         self.append_pending(Pending {
             offset: self.channel.assigned,
@@ -204,59 +212,103 @@ impl Scene<'_> {
         };
         desk.touched_ms = now_ms;
         desk.whole = None;
-        let Merging { from, id, user, editor, began_us, scribe, what } = merging;
+        let Merging { origin, user, scribe, what } = merging;
         desk.scribes.retain(|client| Some(*client) != scribe);
-        match what {
+        let done = match what {
             DocumentChange::Update(prepared) => {
                 let update = prepared.bytes().clone();
                 desk.pending = desk.pending.saturating_sub(update.len());
                 // While it has to be read again, this is read with it.
-                if !estranged && document.commit(&user, prepared).is_err() {
+                if !estranged && document.commit(&user, (offset, at_ms), prepared).is_err() {
                     self.channel.estranged = true;
                     let why = "the update cannot be applied to the document";
                     let reject = Reject::new(ErrorCode::InvalidData, why);
-                    return self.refuse_change(from, id, editor, &reject);
+                    return self.refuse_origin(origin, reject);
                 }
                 self.out.counters.merged_bytes += update.len() as u64;
+                let Origin { from, id, editor, job, .. } = origin;
                 let seat = if editor { Slip::from(id).seat } else { SeatId::default() };
-                self.tell_change((from, seat), &user, offset, &update);
-                self.fold_in(offset, at_ms, record);
-                self.answered_change((from, id, editor), Some(began_us), offset);
+                self.tell_change((!job).then_some((from, seat)), &user, offset, &update);
+                Done::Changed(offset)
             }
-            DocumentChange::Reset(epoch) => {
+            DocumentChange::Reset { epoch, versions } => {
                 desk.resetting = false;
-                document.reset(epoch);
+                document.reset(epoch, versions);
                 self.tell_reset(epoch);
-                self.fold_in(offset, at_ms, record);
-                self.answered_change((from, id, editor), Some(began_us), offset);
+                Done::Changed(offset)
             }
-        }
+            DocumentChange::Version(version) => {
+                document.keep_version((*version).clone());
+                Done::Version(*version)
+            }
+            DocumentChange::DeleteVersion { number, asked } => {
+                document.delete_version(number);
+                if asked { Done::Deleted(offset) } else { Done::Nothing }
+            }
+            DocumentChange::ForgetVersion(number) => {
+                document.forget_version(number);
+                Done::Nothing
+            }
+        };
+        self.fold_in(offset, at_ms, record);
+        self.change_is_done(origin, done);
         self.weigh();
+    }
+
+    /// A change is stored, or was stored before.
+    fn change_is_done(&mut self, origin: Origin, done: Done) {
+        let Origin { from, id, job, .. } = origin;
+        if job {
+            return self.finish(Ok(done));
+        }
+        let asker = |kind| Some(Asker { from, id, kind });
+        match done {
+            Done::Changed(offset) => self.answer_change(origin, offset),
+            Done::Deleted(_) => self.tell_asker(asker(CommandKind::Delete), Ok(done)),
+            Done::Version(_) => self.tell_asker(asker(CommandKind::NameVersion), Ok(done)),
+            Done::Content(..) | Done::Nothing => {}
+        }
+        self.arm_version();
+        self.next_job();
     }
 
     /// A change could not be stored: it is as if it had never come.
     pub(in crate::engine) fn fail_change(&mut self, merging: Merging) {
-        let Merging { from, id, editor, scribe, what, .. } = merging;
+        let Merging { origin, scribe, what, .. } = merging;
         if let Some(desk) = &mut self.channel.desk {
             desk.scribes.retain(|client| Some(*client) != scribe);
             match what {
                 DocumentChange::Update(prepared) => {
                     desk.pending = desk.pending.saturating_sub(prepared.bytes().len());
                 }
-                DocumentChange::Reset(_) => desk.resetting = false,
+                DocumentChange::Reset { .. } => desk.resetting = false,
+                DocumentChange::Version(_)
+                | DocumentChange::DeleteVersion { .. }
+                | DocumentChange::ForgetVersion(_) => {}
             }
         }
-        self.refuse_change(from, id, editor, &Reject::unavailable());
+        self.refuse_origin(origin, Reject::unavailable());
+    }
+
+    fn refuse_origin(&mut self, origin: Origin, why: Reject) {
+        let Origin { from, id, editor, job, .. } = origin;
+        if job {
+            return self.finish(Err(why));
+        }
+        if from != NOBODY {
+            self.refuse_change(from, id, editor, &why);
+        }
     }
 
     /// Others get it as it came. A long one is several frames: parts of its bytes, to be joined.
     fn tell_change(
         &mut self,
-        (from, seat): (Address, SeatId),
+        except: Option<(Address, SeatId)>,
         user: &Arc<str>,
         offset: u64,
         update: &Bytes,
     ) {
+        let (from, seat) = except.map_or((None, SeatId::default()), |it| (Some(it.0), it.1));
         let parts = parts(update);
         let last = parts.len() - 1;
         for (index, update_part) in parts.iter().enumerate() {
@@ -264,7 +316,7 @@ impl Scene<'_> {
             let text = Frame::Document { channel, offset, user, update: update_part, more };
             let text = text.encode();
             let raw = (!more).then(|| raw(channel, Word::Sync(Sync::Update(update))));
-            self.deliver(Delivery { raw, seat, ..Delivery::passing(text, Some(from)) });
+            self.deliver(Delivery { raw, seat, ..Delivery::passing(text, from) });
         }
     }
 
@@ -286,17 +338,8 @@ impl Scene<'_> {
         Some(raw(&name, Word::Sync(Sync::Step1(&document.vector()))))
     }
 
-    fn answer_change(&mut self, merging: &Merging, offset: u64) {
-        let Merging { from, id, editor, began_us, .. } = *merging;
-        self.answered_change((from, id, editor), Some(began_us), offset);
-    }
-
-    fn answered_change(
-        &mut self,
-        (from, id, editor): (Address, u64, bool),
-        began_us: Option<u64>,
-        offset: u64,
-    ) {
+    fn answer_change(&mut self, origin: Origin, offset: u64) {
+        let Origin { from, id, editor, began_us, .. } = origin;
         let channel = &self.channel.name;
         if editor {
             self.out.counters.command(CommandKind::Merge, None);
@@ -305,10 +348,7 @@ impl Scene<'_> {
             return self.out.post(from.shard, Message::Edited(Box::new(edited)));
         }
         let text = Frame::Merged { id, channel, offset: Some(offset), more: false }.encode();
-        match began_us {
-            Some(began_us) => self.out.published(CommandKind::Merge, from, text, began_us),
-            None => self.out.reply(CommandKind::Merge, from, text),
-        }
+        self.out.published(CommandKind::Merge, from, text, began_us);
     }
 
     fn refuse_change(&mut self, from: Address, id: u64, editor: bool, why: &Reject) {
@@ -414,7 +454,7 @@ fn too_much(of: Excess) -> Reject {
     }
 }
 
-fn was_reset() -> Reject {
+pub(super) fn was_reset() -> Reject {
     let why = "the document was reset: what the client has of it counts no more";
     Reject::new(ErrorCode::DocumentReset, why)
 }
@@ -444,6 +484,7 @@ pub(in crate::engine) fn refuse(out: &mut Out, request: &Request, ask: &Ask, why
     match ask {
         Ask::Merge(merge) => refuse_change(out, (*from, *id, merge.editor), channel, why),
         Ask::Reset { .. } => refuse_change(out, (*from, *id, false), channel, why),
+        Ask::Version(ask) => out.refuse(ask.kind(), *from, (*id, channel), why),
         Ask::Read { .. } => out.refuse(CommandKind::Sync, *from, (*id, channel), why),
         Ask::Sync { .. } => {
             out.counters.command(CommandKind::Sync, Some(why.code));

@@ -4,8 +4,8 @@
 //! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there),
 //! `editor.rs` (connections that speak a protocol of Yjs instead of JSON), `hocuspocus.rs` and
 //! `seats.rs` (those with many documents, and with several providers of one). `home.rs` and
-//! `aware.rs` are a document's home, `service.rs` is what backends ask of it, `memory.rs` is about
-//! how much all of them take.
+//! `aware.rs` are a document's home, `service.rs` is what backends ask of it, `versions.rs` and
+//! `shelving.rs` are about what it held before, `memory.rs` is about how much all of them take.
 
 mod aware;
 mod commands;
@@ -17,8 +17,10 @@ mod memory;
 mod papers;
 mod seats;
 mod service;
+mod shelving;
 mod syncing;
 mod uploads;
+mod versions;
 mod wording;
 
 use std::collections::HashMap;
@@ -32,10 +34,11 @@ pub(crate) use papers::{Editing, Opened};
 pub use seats::SeatId;
 pub(crate) use seats::Slip;
 pub use service::Contribution;
+pub use versions::VersionAsk;
 
 use super::Engine;
 use super::counters::CommandKind;
-use super::types::{Now, SessionKey};
+use super::types::{Address, Now, SessionKey, ShardId};
 use crate::channel::aware::Told;
 use crate::identity::Action;
 use crate::reject::Reject;
@@ -79,6 +82,8 @@ pub(crate) enum Ask {
     /// From now on it is another document, with nothing in it.
     Reset {
         user: Arc<str>,
+        /// Its versions go as well.
+        versions: bool,
     },
     /// The session is not to be seen any more. Nobody waits for an answer.
     Quit,
@@ -97,8 +102,15 @@ pub(crate) enum Ask {
         epoch: Option<Epoch>,
         vector: Vec<u8>,
         editor: bool,
+        /// All of this version, instead.
+        version: Option<u64>,
     },
+    Version(VersionAsk),
 }
+
+/// In the place of a session, where there is none.
+const NOBODY: Address =
+    Address { shard: ShardId(0), session: SessionKey { slot: u32::MAX, serial: u32::MAX } };
 
 /// A change on its way.
 #[derive(Debug)]
@@ -125,6 +137,8 @@ pub(crate) struct Terms {
     pub(crate) scribe: Option<u64>,
     /// It may be as long as the document.
     pub(crate) whole: bool,
+    /// It restores a version: who asked for it is told by that.
+    pub(crate) job: bool,
 }
 
 impl Desks {
@@ -145,6 +159,7 @@ impl Engine {
         self.tick_editors(now);
         self.tick_tokens(now);
         self.expire_awareness(now);
+        self.take_versions(now);
         self.rest_documents(now);
     }
 }
@@ -155,7 +170,9 @@ impl Ask {
         match self {
             Ask::Aware { .. } => Action::Presence,
             Ask::Merge(_) | Ask::Reset { .. } => Action::Publish,
+            Ask::Sync { version: Some(_), .. } => Action::History,
             Ask::Quit | Ask::Read { .. } | Ask::Seen { .. } | Ask::Sync { .. } => Action::Subscribe,
+            Ask::Version(ask) => ask.right(),
         }
     }
 
@@ -166,6 +183,7 @@ impl Ask {
             Ask::Aware { .. } => Some(CommandKind::Awareness),
             Ask::Merge(_) | Ask::Reset { .. } => Some(CommandKind::Merge),
             Ask::Read { .. } | Ask::Sync { .. } => Some(CommandKind::Sync),
+            Ask::Version(ask) => Some(ask.kind()),
         }
     }
 }

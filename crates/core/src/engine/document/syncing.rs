@@ -38,12 +38,15 @@ struct Line {
     waiting: VecDeque<Wanted>,
 }
 
+/// What a session wants to have of a document.
 #[derive(Debug)]
-struct Wanted {
-    id: u64,
-    channel: Arc<str>,
-    epoch: Option<Epoch>,
-    vector: Vec<u8>,
+pub(super) struct Wanted {
+    pub(super) id: u64,
+    pub(super) channel: Arc<str>,
+    pub(super) epoch: Option<Epoch>,
+    pub(super) vector: Vec<u8>,
+    /// All of this version, instead.
+    pub(super) version: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -84,17 +87,10 @@ impl Syncs {
 
 impl Engine {
     /// Somebody wants to be as far as a document is.
-    pub(super) fn sync_document(
-        &mut self,
-        key: SessionKey,
-        id: u64,
-        channel: Arc<str>,
-        epoch: Option<Epoch>,
-        vector: Vec<u8>,
-    ) {
+    pub(super) fn sync_document(&mut self, key: SessionKey, wanted: Wanted) {
         self.count_in_flight(key);
         let line = self.desks.syncs.lines.entry(key).or_default();
-        line.waiting.push_back(Wanted { id, channel, epoch, vector });
+        line.waiting.push_back(wanted);
         self.sync_on(key);
     }
 
@@ -122,11 +118,11 @@ impl Engine {
         }
         let Some(line) = syncs.lines.get_mut(&key) else { return };
         let Some(wanted) = line.waiting.remove(next) else { return };
-        let Wanted { id, channel, epoch, vector } = wanted;
+        let Wanted { id, channel, epoch, vector, version } = wanted;
         line.under_way = Some(UnderWay::Asked { channel: channel.clone(), over: false });
         syncs.asked += 1;
         let editor = self.dialect(key) != Dialect::Json;
-        let ask = Ask::Sync { epoch, vector, editor };
+        let ask = Ask::Sync { epoch, vector, editor, version };
         self.send_home(key, id, channel, RequestBody::Document(Box::new(ask)));
     }
 

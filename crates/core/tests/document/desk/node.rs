@@ -1,6 +1,7 @@
 //! What the driver of the real server does with an engine.
 
 use bytes::Bytes;
+use tidings_core::document::restore;
 use tidings_core::engine::{Delivery, Dialect, Effect, SessionKey, Subscriber, TopicKey};
 use tidings_core::store::{Append, Level, Loaded, StoredEvent};
 
@@ -42,6 +43,10 @@ impl Desk {
             Effect::Load { channel } => {
                 let loaded = self.disk.get(&*channel).cloned();
                 self.engines[shard].loaded(self.now, &channel, Ok(loaded));
+            }
+            Effect::Restore { channel, now, then, client } => {
+                let made = restore(&now, &then, client);
+                self.engines[shard].restored(self.now, &channel, made);
             }
             Effect::Message { shard, message } => {
                 self.mail.push_back((usize::from(shard.0), message));
@@ -142,9 +147,11 @@ impl Desk {
             assert_eq!(offset, kept.last_offset + 1, "{}", append.channel);
             kept.last_offset = offset;
             kept.events.push(StoredEvent { offset, at_ms, event: event.clone(), producer: None });
-            let over = kept.events.len().saturating_sub(append.retention.size as usize);
-            kept.events.drain(..over);
+        } else {
+            assert_eq!(offset, kept.last_offset, "{}", append.channel);
         }
+        let over = kept.events.len().saturating_sub(append.retention.size as usize);
+        kept.events.drain(..over);
         Level::Fsync
     }
 }
