@@ -25,8 +25,14 @@ class Line extends WebSocket {
 /** There is no page to wait for here. */
 export const until = (what, ask, right) => patiently(what, ask, right, 15_000)
 
+/** Of a backend. */
+const API_KEY = 'an-api-key-of-tests-with-32-bytes-and-more'
+
 /** Documents that whoever has a token may write in, or read, and some that are open to anyone. */
 export const DOCUMENTS = `
+[[api.key]]
+name = "backend"
+secret = "${API_KEY}"
 [auth]
 anonymous = true
 ${KEY}
@@ -163,6 +169,14 @@ class HocuspocusEditor extends Editor {
     super.destroy()
     if (this.own) this.socket.destroy()
   }
+}
+
+/** What the HTTP API says; with a `body` to a POST. */
+export async function api(server, path, body) {
+  const answer = await fetch(`${server.origin}/api/v1${path}`, {
+    headers: { authorization: `Bearer ${API_KEY}` }, ...body && { method: 'POST', body: JSON.stringify(body) },
+  })
+  return { status: answer.status, ...await answer.json() }
 }
 
 /** All of them have the same, which is returned. */

@@ -99,8 +99,14 @@ pub(crate) const DOCUMENT_CROWD: usize = 2000;
 /// Items of one update in one place that are always let in: nobody types as many at once.
 pub(crate) const SMALL_CROWD: usize = 8;
 
-/// Updates of a document that wait for others: each is tried again when one comes. A client whose
-/// next one is refused comes back and sends all there is.
+/// How often an editor is asked for everything whose changes depend on what has not come, in
+/// milliseconds: the answer may be long.
+pub(crate) const ASK_AGAIN_MS: u64 = 10_000;
+
+/// Editors of a shard that were asked so lately.
+pub(crate) const EDITORS_ASKED: usize = 10_000;
+
+/// Updates of a document that wait for others: each is tried again when one comes.
 pub(crate) const WAITING_UPDATES: usize = 256;
 
 /// Bytes of them, the first one aside.

@@ -8,6 +8,7 @@
 //! A document that nobody touches rests ([`Document::rest`]): then it is its encoded bytes, a sixth
 //! of what it takes when it is open.
 
+mod admission;
 mod compare;
 mod crowd;
 mod diff;
@@ -31,6 +32,7 @@ use bytes::Bytes;
 use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
 use yrs::{ClientID, IdSet, Update};
 
+pub use self::admission::{Excess, Taken};
 pub use self::compare::{Compared, TextChange, compare};
 use self::crowd::Crowd;
 pub use self::edit::{EditFault, PatchOp, TextEdit, Values, edit_text, json_patch};
@@ -70,15 +72,6 @@ impl From<yjs::Fault> for Fault {
             _ => Self::Invalid,
         }
     }
-}
-
-/// What a document has too much of, with one more update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Excess {
-    /// Items in one place.
-    Crowd,
-    /// Shared types in each other.
-    Levels,
 }
 
 /// An update that can be applied.
@@ -196,50 +189,6 @@ impl Document {
         let update = engine::decode(update).ok_or(Fault::Invalid)?;
         let structs = update.insertions(true);
         Ok(Prepared { bytes, update, structs, levels, crowd })
-    }
-
-    /// Whether this one, which is about to be appended, neither nests shared types too deep, nor
-    /// puts too much into one place, nor is one too many that waits for others. Then
-    /// [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
-    pub fn admits(&mut self, prepared: &Prepared) -> bool {
-        if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
-            return false;
-        }
-        let admitted = self.has_place(prepared) && self.has_levels(prepared);
-        if admitted {
-            self.take_place(prepared);
-        }
-        admitted
-    }
-
-    fn has_levels(&mut self, prepared: &Prepared) -> bool {
-        if prepared.levels == 0 {
-            return true;
-        }
-        let fits = |depth: &Depth| {
-            let all = depth.stored.map(|stored| stored + depth.since + depth.ahead);
-            all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
-        };
-        if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
-            let stored = self.encode().ok().and_then(|state| {
-                let all = std::iter::once(state).chain(self.waiting());
-                all.map(|update| yjs::levels(&update)).sum::<Result<_, _>>().ok()
-            });
-            self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
-        }
-        let admitted = fits(&self.depth);
-        self.depth.ahead += if admitted { prepared.levels } else { 0 };
-        admitted
-    }
-
-    /// What is too much of one that is not [admitted](Self::admits), whatever becomes of others.
-    /// `None`: it may be when less is at the store, or waits for others.
-    pub fn excess(&self, prepared: &Prepared) -> Option<Excess> {
-        let Depth { stored, since, .. } = self.depth;
-        let exceeds = |stored| stored + since + prepared.levels > DOCUMENT_LEVELS;
-        let is_deep = prepared.levels > 0 && stored.is_some_and(exceeds);
-        let is_crowded = || self.crowd.exceeds(prepared.crowd).then_some(Excess::Crowd);
-        is_deep.then_some(Excess::Levels).or_else(is_crowded)
     }
 
     /// What was at the store has failed, all of it.
@@ -479,14 +428,6 @@ impl Document {
             Body::Open(open) => Ok(open),
             Body::Resting { .. } => Err(Broken),
         }
-    }
-}
-
-impl Depth {
-    /// Measuring takes as long as encoding: not before enough has changed to change something.
-    fn is_worth_measuring(&self, measured: usize, grown: usize) -> bool {
-        let changed = grown.saturating_sub(self.at) > 4096 + measured / 16;
-        self.stored.is_none() || self.since > DOCUMENT_LEVELS / 8 || changed
     }
 }
 

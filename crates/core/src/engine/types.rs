@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tidings_proto::{CloseCode, Epoch, ErrorCode};
 
 use super::consulting::About;
-use super::document::{Ask as DocumentAsk, Dialect, Edited, Opened, SeatId, Synced};
+use super::document::{Adrift, Ask as DocumentAsk, Dialect, Edited, Opened, SeatId, Synced};
 use super::inbox::Ask;
 use super::notices::{Attendee, Notice};
 use super::placement::Traveller;
@@ -274,6 +274,8 @@ pub enum Effect {
 /// What one shard tells another.
 #[derive(Debug)]
 pub enum Message {
+    /// To a session: an editor's changes depend on what has not come.
+    Adrift(Box<Adrift>),
     /// To a channel's home.
     Request(Request),
     /// To the home of a user or a channel: there are some on a shard, or no more.
@@ -353,6 +355,8 @@ pub enum Message {
         channel: Arc<str>,
         /// In its dialect.
         messages: Vec<Bytes>,
+        /// What it has that is not stored: asked of an editor that may write now.
+        question: Option<Bytes>,
     },
     /// To a session: another connection takes its place.
     Surrender {

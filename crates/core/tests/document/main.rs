@@ -12,6 +12,7 @@ mod providing;
 mod random;
 mod seats;
 mod seeing;
+mod stranded;
 mod version_histories;
 mod versions;
 mod writer;

@@ -254,32 +254,6 @@ fn what_is_refused_costs_one_document_and_what_passes_costs_the_connection() {
     assert_eq!(desk.closed(long), Some(CloseCode::BadFrame));
 }
 
-#[test]
-fn a_provider_whose_changes_all_wait_for_one_that_was_lost_comes_back_with_all_of_them() {
-    let mut desk = Desk::new();
-    let plan = Writer::new(1);
-    let at = [(DOC, &plan)];
-    let ada = socket(&mut desk);
-    attach(&mut desk, ada, DOC, "ada", &plan);
-    listen(&mut desk, ada, &at);
-    plan.write(0, "lost");
-    let mut typed = 0;
-    while desk.closed(ada).is_none() {
-        say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.add("x"))));
-        let told = listen(&mut desk, ada, &at);
-        assert!(told.iter().all(|it| it == "stored true"), "{told:?}");
-        (typed, desk.now.mono_ms) = (typed + 1, desk.now.mono_ms + 1000);
-        assert!(typed < 1000);
-    }
-    assert!(desk.closed(ada).is_some_and(CloseCode::reconnect));
-    let ada = socket(&mut desk);
-    attach(&mut desk, ada, DOC, "ada", &plan);
-    assert!(listen(&mut desk, ada, &at).contains(&"stored true".to_owned()));
-    let late = Writer::new(2);
-    crate::editing::connect(&mut desk, "bob", &late);
-    assert_eq!((late.text().len(), late.text()), (4 + typed, plan.text()));
-}
-
 /// What the npm package still takes for unsaved, of so many.
 fn unsaved(told: &[String], of: usize) -> isize {
     let saved = told.iter().filter(|it| *it == "stored true").count();
@@ -311,6 +285,20 @@ fn what_was_refused_is_saved_when_it_may_be_and_each_change_is_confirmed_once() 
         say(&mut desk, eve, DOC, Message::Sync(Sync::Step1(&plan.vector())));
         assert_eq!(unsaved(&listen(&mut desk, eve, &at), 1), 0);
     }
+}
+
+#[test]
+fn who_may_write_now_is_asked_for_it_also_without_the_right_to_be_seen() {
+    let mut desk = Desk::new();
+    let plan = Writer::new(1);
+    let at = [(DOC, &plan)];
+    let eve = socket(&mut desk);
+    attach(&mut desk, eve, DOC, "eve/publish,presence", &plan);
+    listen(&mut desk, eve, &at);
+    say(&mut desk, eve, DOC, Message::Sync(Sync::Update(&plan.add("x"))));
+    assert_eq!(listen(&mut desk, eve, &at), ["stored false"]);
+    say(&mut desk, eve, DOC, token("eve/presence"));
+    assert!(listen(&mut desk, eve, &at).contains(&"stored true".to_owned()));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tidings_proto::{CloseCode, ErrorCode};
 
 use super::syncing::Wanted;
 use super::wording::{Word, say};
-use super::{Ask, Dialect, Edited, Editing, Editor, Merge, SeatId, Slip, Terms};
+use super::{ADRIFT, Ask, Dialect, Edited, Editing, Editor, Merge, SeatId, Slip, Terms};
 use crate::channel::aware::Told;
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
@@ -304,6 +304,10 @@ impl Engine {
             Ok(()) => self.editor_told(to, &channel, slip),
             Err(reject) => {
                 self.owe(to, slip.seat, |owed| owed + slip.edits);
+                if reject.limit == Some(ADRIFT) {
+                    // It was asked for all there is.
+                    return;
+                }
                 self.editor_refused(to, (&channel, slip.seat), &reject);
             }
         }

@@ -10,10 +10,10 @@ use super::service::outrun;
 use super::shelving::Done;
 use super::versions::no_version;
 use super::wording::{Word, parts, pieces, raw, say};
-use super::{Ask, Edited, Lacks, Merge, NOBODY, SeatId, Slip, Synced};
+use super::{ADRIFT, Adrift, Ask, Edited, Lacks, Merge, NOBODY, SeatId, Slip, Synced};
 use crate::channel::shelf::Asker;
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Origin, Pending};
-use crate::document::{Broken, Document, Excess, Fault, Prepared, Record, What};
+use crate::document::{Broken, Document, Excess, Fault, Prepared, Record, Taken, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
@@ -45,13 +45,13 @@ impl Scene<'_> {
                 }
             }
             Ask::Seen { dialect, vector } => {
-                let mut messages = self.all_awareness(dialect);
+                let (messages, mut question) = (self.all_awareness(dialect), None);
                 if vector && let Ok((document, _)) = self.document() {
                     let step1 = Sync::Step1(&document.vector());
-                    messages.push(say(dialect, &self.channel.name, Word::Sync(step1)));
+                    question = Some(say(dialect, &self.channel.name, Word::Sync(step1)));
                 }
                 let (to, channel) = (from.session, self.channel.name.clone());
-                self.out.post(from.shard, Message::Seen { to, channel, messages });
+                self.out.post(from.shard, Message::Seen { to, channel, messages, question });
             }
             Ask::Version(ask) => self.version_ask(from, id, ask),
             Ask::Sync { version: Some(number), .. } => self.read_version(from, id, number),
@@ -120,18 +120,35 @@ impl Scene<'_> {
         if !allowed {
             return Err(Reject::forbidden("this user may not change the document"));
         }
+        let Taken { part, waits, lost } = document.share(prepared, &limits);
+        // Who types faster than the disk writes need not be asked.
+        if editor && (lost || (waits && desk.pending == 0)) {
+            self.ask_writer(from, id);
+        }
+        let prepared = part.ok_or_else(adrift)?;
+        let (document, desk) = self.document()?;
         check_room(document, desk, &prepared, &limits, now_ms)?;
         if !document.admits(&prepared) {
             // Who comes back with all there is need not wait for others.
             let later = || Reject::later("too many updates are under way; try again");
             return Err(document.excess(&prepared).map_or_else(later, too_much));
         }
+        let update = prepared.bytes().clone();
         desk.pending += update.len();
         desk.scribes.extend(scribe);
         let record = Record { user: &user, what: What::Update(&update) }.encode();
         let what = DocumentChange::Update(prepared);
         self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
         Ok(())
+    }
+
+    /// An editor has sent what depends on something that has not come: it has that, too.
+    fn ask_writer(&mut self, from: Address, id: u64) {
+        let Ok((document, _)) = self.document() else { return };
+        let (vector, seat) = (document.vector(), Slip::from(id).seat);
+        let (to, channel) = (from.session, self.channel.name.clone());
+        let adrift = Adrift { to, seat, channel, vector };
+        self.out.post(from.shard, Message::Adrift(Box::new(adrift)));
     }
 
     /// From now on it is another document, with nothing in it: what its clients hold counts no
@@ -424,6 +441,11 @@ fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
         Fault::TooLarge => Reject::too_large("the update", "update", limits.update),
         Fault::Clients => Reject::limit("too many clients", "document_clients", limits.clients),
     }
+}
+
+/// Of what depends on something that has not come, so much is here that there is no place for more.
+fn adrift() -> Reject {
+    Reject { limit: Some(ADRIFT), ..Reject::later("too many updates wait for others; try again") }
 }
 
 fn too_much(of: Excess) -> Reject {

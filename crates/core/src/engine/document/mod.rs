@@ -147,6 +147,7 @@ impl Desks {
         self.uploads.forget(key);
         self.syncs.forget(key);
         self.throttled.remove(&key);
+        self.asked.retain(|(session, _), _| *session != key);
     }
 }
 
@@ -209,6 +210,19 @@ pub(crate) struct Lacks {
     pub(crate) waiting: Vec<Bytes>,
 }
 
+/// The limit of what waits for others. An editor is asked for those then.
+const ADRIFT: &str = "waiting";
+
+/// What an editor has sent depends on something that has not come: it is asked for it.
+#[derive(Debug)]
+pub struct Adrift {
+    pub(crate) to: SessionKey,
+    pub(crate) seat: SeatId,
+    pub(crate) channel: Arc<str>,
+    /// What is stored.
+    pub(crate) vector: Bytes,
+}
+
 /// What an editor's change came to.
 #[derive(Debug)]
 pub struct Edited {
@@ -226,6 +240,8 @@ pub(super) struct Desks {
     heard: echoes::Heard,
     /// Editors that were too fast, and until when they are not read (monotonic milliseconds).
     throttled: HashMap<SessionKey, u64>,
+    /// Editors that were asked for everything, and when (monotonic milliseconds).
+    asked: HashMap<(SessionKey, SeatId), u64>,
     /// When those who would take silence for the end are told something again.
     alive_ms: u64,
 }

@@ -212,16 +212,18 @@ impl Engine {
     }
 
     /// Who is seen in a document, for a session that may see it now.
-    pub(in crate::engine) fn seen(&mut self, to: SessionKey, channel: &str, messages: Vec<Bytes>) {
+    pub(in crate::engine) fn seen(
+        &mut self,
+        to: SessionKey,
+        channel: &str,
+        messages: Vec<Bytes>,
+        question: Option<Bytes>,
+    ) {
         let Some(topic) = self.topics.find(channel) else { return };
         let dialect = self.dialect(to);
-        let Some(sub) = self.session(to).and_then(|session| session.subscription(topic)) else {
-            return;
-        };
-        if !sub.presence {
-            return;
-        }
-        for message in messages {
+        let subscription = self.session(to).and_then(|session| session.subscription(topic));
+        let Some(presence) = subscription.map(|sub| sub.presence) else { return };
+        for message in messages.into_iter().filter(|_| presence).chain(question) {
             match dialect {
                 Dialect::Json => self.out.effects.push(Effect::Send { session: to, text: message }),
                 _ => self.send_made(to, channel, &message),

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_proto::yjs::hocuspocus::{Message, encode, readdress};
+use tidings_proto::yjs::sync::Sync;
 
-use super::{Ask, Dialect, Editing};
+use super::wording::{Word, say};
+use super::{Adrift, Ask, Dialect, Editing};
 use crate::channel::aware::Told;
 use crate::engine::Engine;
-use crate::engine::types::{Delivery, Effect, RequestBody, SessionKey, TopicKey};
-use crate::limits::EDITS_OWED;
+use crate::engine::types::{Delivery, Effect, Now, RequestBody, SessionKey, TopicKey};
+use crate::limits::{ASK_AGAIN_MS, EDITORS_ASKED, EDITS_OWED};
 
 /// A provider of a connection: a number that is not used again there. Editors that are alone on
 /// their connection have the first one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SeatId(u32);
 
 /// What an editor's change is known by on its way: whose it is, and how many changes they take it
@@ -212,6 +214,27 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// An editor has changes that depend on others, which have not come: whoever wrote them has
+    /// those. Not for each of them: the answer has them all.
+    pub(in crate::engine) fn ask_for_all(&mut self, now: Now, adrift: &Adrift) {
+        let Adrift { to, seat, channel, vector } = adrift;
+        self.desks.asked.retain(|_, at_ms| now.mono_ms < *at_ms + ASK_AGAIN_MS);
+        let asked = &mut self.desks.asked;
+        if asked.contains_key(&(*to, *seat)) || asked.len() >= EDITORS_ASKED {
+            return;
+        }
+        if !self.is_paper_open(*to, channel) {
+            return;
+        }
+        self.desks.asked.insert((*to, *seat), now.mono_ms);
+        if self.dialect(*to) == Dialect::Hocuspocus {
+            let question = Message::Sync(Sync::Step1(vector));
+            return self.hocuspocus_to(*to, *seat, question);
+        }
+        let message = say(Dialect::Yjs, channel, Word::Sync(Sync::Step1(vector)));
+        self.out.effects.push(Effect::SendBinary { session: *to, message });
     }
 
     /// A provider says something of clients: if it goes and its connection does not, they go too.
