@@ -138,6 +138,9 @@ pub(crate) const VERSION_RETRY_MS: u64 = 60_000;
 /// after no more than so many milliseconds.
 pub(crate) const VERSION_AWAITED_MS: u64 = 600_000;
 
+/// Documents of one shard that become versions by themselves in one tick: each is encoded whole.
+pub(crate) const VERSIONS_PER_TICK: usize = 8;
+
 /// What is asked of the versions of one document that waits for what was asked before: each reads
 /// or writes the store.
 pub(crate) const VERSION_JOBS: usize = 64;

@@ -8,7 +8,7 @@ use tidings_proto::Epoch;
 use super::aware::Aware;
 use super::shelf::Shelf;
 use crate::document::{Prepared, Version};
-use crate::engine::Address;
+use crate::engine::{Address, CommandKind};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -60,6 +60,8 @@ pub(crate) struct Origin {
     pub(crate) editor: bool,
     /// It belongs to what the shelf does now, which knows who waits.
     pub(crate) job: bool,
+    /// What was asked for.
+    pub(crate) kind: CommandKind,
     /// When it came: monotonic microseconds.
     pub(crate) began_us: u64,
 }
@@ -72,8 +74,13 @@ pub(crate) enum Change {
         epoch: Epoch,
         versions: bool,
     },
-    /// A version was taken, or has another name.
+    /// A version was taken.
     Version(Box<Version>),
+    /// One has another name.
+    NameVersion {
+        number: u64,
+        name: Option<Box<str>>,
+    },
     /// One goes. `asked`: somebody waits for that.
     DeleteVersion {
         number: u64,

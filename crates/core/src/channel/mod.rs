@@ -196,7 +196,7 @@ impl Channel {
     /// Whether it becomes a version before long. Else it does so when it is read the next time.
     pub(crate) fn awaits_version(&self) -> bool {
         let is_soon = self.namespace.policy.versions.quiet.ms <= VERSION_AWAITED_MS;
-        is_soon && self.desk.as_ref().is_some_and(|desk| desk.shelf.armed)
+        is_soon && self.desk.as_ref().is_some_and(|desk| desk.shelf.armed.is_some())
     }
 
     /// Whether nothing would be lost by forgetting it (a durable one is read again from the store).

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tidings_proto::yjs::{Reader, put_bytes};
 
 use super::checkpoint::FOR_EVER_MS;
@@ -26,10 +26,17 @@ pub(crate) struct Shelf {
     pub(crate) current: Option<(Job, Stage)>,
     /// Appends of content at the store, of what was given up too: nothing else begins before.
     pub(crate) outstanding: u32,
-    /// The document is on the agenda of those that become a version.
-    pub(crate) armed: bool,
-    /// Deleted content is not taken from the store before this: monotonic milliseconds.
+    /// When the document becomes a version by itself: where it stands on the shard's agenda, in
+    /// steady milliseconds.
+    pub(crate) armed: Option<u64>,
+    /// The store is not asked again to let something go before this: monotonic milliseconds.
     pub(crate) trim_after_ms: u64,
+    /// What was to be the version of this number and is none may be at the store.
+    pub(crate) leftover: Option<u64>,
+    /// Versions whose names are at the store.
+    pub(crate) naming: Vec<u64>,
+    /// Who is told, with an offset, when all that was deleted has left the store.
+    pub(crate) ends: Vec<(Asker, u64)>,
 }
 
 impl Shelf {
@@ -52,12 +59,21 @@ pub(crate) struct Job {
 pub(crate) enum Task {
     /// Tell what a version holds.
     Read { number: u64 },
-    /// Have the document hold it again. `kept`: what there is has become a version before.
-    Restore { number: u64, user: Arc<str>, kept: bool },
-    /// Take one; `user`: `None`, if nobody asked for it.
-    Take { name: Option<Box<str>>, user: Option<Arc<str>> },
-    /// What a deleted one held leaves the store.
+    /// Have the document hold it again, by a change of what it was.
+    Restore { number: u64, user: Arc<str>, was: Option<Was> },
+    /// Take one of what the document was; `user`: `None`, if nobody asked for it.
+    Take { name: Option<Box<str>>, user: Option<Arc<str>>, was: Option<Was> },
+    /// What one that is none any more held leaves the store.
     Trim { number: u64 },
+}
+
+/// What a document was when something began: whatever is written later is not undone by it.
+#[derive(Clone, Debug)]
+pub(crate) struct Was {
+    pub(crate) content: Content,
+    pub(crate) offset: u64,
+    pub(crate) epoch: Epoch,
+    pub(crate) authors: Vec<Box<str>>,
 }
 
 impl Task {
@@ -74,12 +90,10 @@ pub(crate) enum Stage {
     Loading(u64),
     /// Its pages are at the store.
     Storing { version: Box<Version>, failed: bool },
-    /// The store is told to let go what the deleted version of this number held.
+    /// The store is told to let go what the version of this number held.
     Trimming(u64),
-    /// The store is told to let go what was to be a version of a document that has been reset.
-    Clearing,
-    /// The change that restores it is being made, of the document of this epoch, by this client.
-    Restoring { ticket: u64, epoch: Epoch, client: u64 },
+    /// The change that restores it is being made, by this client.
+    Restoring { ticket: u64, client: u64 },
     /// A record is at the store.
     Recording,
 }
@@ -104,59 +118,81 @@ pub(crate) fn version_in(name: &str) -> Option<(u64, &str)> {
 }
 
 /// What a version holds: a state vector, and all of it as an update.
+#[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) vector: Bytes,
     pub(crate) update: Bytes,
 }
 
+/// Before a page: version, what it belongs to, its number, and how many there are.
+const HEAD: usize = 1 + 8 + 4 + 4;
+const VERSION: u8 = 1;
+
 impl Content {
-    /// In pages for the store: where they are, and the appends that bring them there. What was
-    /// left there by somebody who did not come to an end goes.
+    /// In pages for the store: which they are, and the appends that bring them there. What was left
+    /// there by somebody who did not come to an end goes.
     pub(crate) fn store(
         &self,
-        channel: &Arc<str>,
+        (channel, id): (&Arc<str>, u64),
         before: Option<&Loaded>,
         at_ms: u64,
         max: usize,
     ) -> (Pages, Vec<Append>) {
-        let mut all = Vec::with_capacity(self.vector.len() + 10 + self.update.len());
+        let mut all = Vec::with_capacity(self.bytes() + 10);
         put_bytes(&mut all, &self.vector);
         all.extend(&self.update);
-        let all = Bytes::from(all);
-        let starts: Vec<_> = (0..all.len()).step_by(max.max(1)).collect();
-        let count = u32::try_from(starts.len()).unwrap_or(u32::MAX);
-        let fresh = || Epoch(mix(at_ms ^ all.len() as u64));
-        let epoch = before.map_or_else(fresh, |before| before.epoch);
+        let pages = all.chunks(max.max(1));
+        let count = u32::try_from(pages.len()).unwrap_or(u32::MAX);
+        let epoch = before.map_or_else(|| Epoch(mix(id)), |before| before.epoch);
         let first = before.map_or(0, |before| before.last_offset) + 1;
-        let append = |(offset, at): (u64, usize)| Append {
-            channel: channel.clone(),
-            epoch,
-            offset,
-            at_ms,
-            event: Some(all.slice(at..all.len().min(at + max))),
-            producer: None,
-            key: None,
-            retention: Retention { size: count, ttl_ms: FOR_EVER_MS, dedup_ms: 0 },
+        let append = |((offset, index), page): ((u64, u32), &[u8])| {
+            let mut event = BytesMut::with_capacity(HEAD + page.len());
+            event.put_u8(VERSION);
+            event.put_u64_le(id);
+            event.put_u32_le(index);
+            event.put_u32_le(count);
+            event.put_slice(page);
+            Append {
+                channel: channel.clone(),
+                epoch,
+                offset,
+                at_ms,
+                event: Some(event.freeze()),
+                producer: None,
+                key: None,
+                retention: Retention { size: count, ttl_ms: FOR_EVER_MS, dedup_ms: 0 },
+            }
         };
-        let appends: Vec<_> = (first..).zip(starts).map(append).collect();
-        let last = first + appends.len() as u64 - 1;
-        (Pages { epoch, last, count }, appends)
+        (Pages { id, count }, (first..).zip(0..).zip(pages).map(append).collect())
     }
 
-    /// What the store has; `None`: it is not what was stored for this version.
-    pub(crate) fn read(loaded: &Loaded, pages: Pages) -> Option<Self> {
-        let is_it = loaded.epoch == pages.epoch && loaded.last_offset == pages.last;
-        let first = loaded.events.len().checked_sub(pages.count as usize)?;
-        if !is_it || pages.count == 0 {
+    /// What the store has; `None`: it is not what was stored for this version. The channel's epoch
+    /// does not matter: a store renews it where it does not know whether anything was lost.
+    pub(crate) fn read(loaded: &Loaded, Pages { id, count }: Pages) -> Option<Self> {
+        let mut all = BytesMut::new();
+        let mut next = 0;
+        for event in &loaded.events {
+            let mut page = &event.event[..];
+            if page.len() < HEAD || page.get_u8() != VERSION || page.get_u64_le() != id {
+                continue;
+            }
+            if page.get_u32_le() != next || page.get_u32_le() != count {
+                return None;
+            }
+            next += 1;
+            all.extend_from_slice(page);
+        }
+        if next != count || count == 0 {
             return None;
         }
-        let events = &loaded.events[first..];
-        let mut all = BytesMut::with_capacity(events.iter().map(|page| page.event.len()).sum());
-        events.iter().for_each(|page| all.extend_from_slice(&page.event));
         let all = all.freeze();
         let mut reader = Reader::new(&all);
         let vector = all.slice_ref(reader.bytes().ok()?);
         Some(Self { vector, update: all.slice_ref(reader.rest()) })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.vector.len() + self.update.len()
     }
 }
 
@@ -202,14 +238,16 @@ mod tests {
         let channel = kept_in(3, "doc:a:b");
         assert_eq!(version_in(&channel), Some((3, "doc:a:b")));
         let content = Content { vector: Bytes::from_static(&[0]), update: vec![7; 250].into() };
-        let (_, appends) = content.store(&channel, None, 5, 100);
+        let (_, appends) = content.store((&channel, 1), None, 5, 100);
         assert_eq!(appends.len(), 3);
         let torn = disk(None, &appends[..2]);
-        let (pages, appends) = content.store(&channel, Some(&torn), 9, 100);
+        let (pages, appends) = content.store((&channel, 2), Some(&torn), 9, 100);
         assert!(Content::read(&torn, pages).is_none());
         let mut whole = disk(Some(torn), &appends);
         assert_eq!(Content::read(&whole, pages).unwrap().update, content.update);
         assert_eq!(appends[0].retention.size, 3, "the remains go");
+        whole.epoch = Epoch(99);
+        assert!(Content::read(&whole, pages).is_some(), "the store has renewed its epochs");
         whole.events.drain(..3);
         assert!(Content::read(&whole, pages).is_none(), "one is missing");
     }

@@ -241,11 +241,13 @@ impl Document {
             }
             What::Reset { epoch, versions } => self.reset(epoch, versions),
             What::Version(version) => match serde_json::from_slice(version) {
-                Ok(version) => {
-                    self.versions.keep(version);
-                }
+                Ok(version) => self.versions.take(version),
                 Err(_) => self.skipped += 1,
             },
+            What::NameVersion(number, name) => {
+                let name = Some(name).filter(|name| !name.is_empty());
+                self.versions.name(number, name.map(Box::from));
+            }
             What::DeleteVersion(number) => self.versions.delete(number),
             What::ForgetVersion(number) => self.versions.forget(number),
         }

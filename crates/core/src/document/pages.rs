@@ -64,7 +64,12 @@ impl Document {
         let mut reader = Reader::new(rest);
         self.versions = match version {
             1 => without_versions(&mut reader)?,
-            VERSION => serde_json::from_slice(reader.bytes().ok()?).ok()?,
+            VERSION => {
+                let versions = serde_json::from_slice(reader.bytes().ok()?);
+                // Without them it is still the document.
+                self.skipped += u64::from(versions.is_err());
+                versions.unwrap_or_default()
+            }
             _ => return None,
         };
         self.buried.clear();

@@ -15,6 +15,7 @@ const RESET: u8 = 2;
 const VERSION_KEPT: u8 = 3;
 const VERSION_DELETED: u8 = 4;
 const VERSION_FORGOTTEN: u8 = 5;
+const VERSION_NAMED: u8 = 6;
 
 /// A record of the log, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +38,10 @@ pub enum What<'a> {
         /// The versions that there are go as well.
         versions: bool,
     },
-    /// A version was taken, or has another name: a [`Version`](super::Version) as JSON.
+    /// A version was taken: a [`Version`](super::Version) as JSON.
     Version(&'a [u8]),
+    /// The version of this number is called so; empty: it has no name any more.
+    NameVersion(u64, &'a str),
     /// The version of this number is not there any more.
     DeleteVersion(u64),
     /// What it held has left the store.
@@ -60,6 +63,9 @@ impl<'a> Record<'a> {
                 (RESET, numbered(epoch.0, if versions { 9 } else { 8 }), &[][..])
             }
             What::Version(version) => (VERSION_KEPT, ([0; 9], 0), version),
+            What::NameVersion(version, name) => {
+                (VERSION_NAMED, numbered(version, 8), name.as_bytes())
+            }
             What::DeleteVersion(version) => (VERSION_DELETED, numbered(version, 8), &[][..]),
             What::ForgetVersion(version) => (VERSION_FORGOTTEN, numbered(version, 8), &[][..]),
         };
@@ -84,6 +90,9 @@ impl<'a> Record<'a> {
                 What::Reset { epoch: Epoch(number()?), versions: payload.get(8) == Some(&1) }
             }
             (VERSION, VERSION_KEPT) => What::Version(payload),
+            (VERSION, VERSION_NAMED) => {
+                What::NameVersion(number()?, std::str::from_utf8(payload.get(8..)?).ok()?)
+            }
             (VERSION, VERSION_DELETED) => What::DeleteVersion(number()?),
             (VERSION, VERSION_FORGOTTEN) => What::ForgetVersion(number()?),
             _ => return None,
@@ -103,6 +112,8 @@ mod tests {
             Record { user: "", what: What::Reset { epoch: Epoch(7), versions: false } },
             Record { user: "ada", what: What::Reset { epoch: Epoch(7), versions: true } },
             Record { user: &"b".repeat(300), what: What::Version(b"{}") },
+            Record { user: "ada", what: What::NameVersion(3, "Größe") },
+            Record { user: "ada", what: What::NameVersion(3, "") },
             Record { user: "ada", what: What::DeleteVersion(3) },
             Record { user: "", what: What::ForgetVersion(u64::MAX) },
         ];

@@ -41,13 +41,11 @@ impl Version {
     }
 }
 
-/// The last entries of a channel of the store.
+/// Entries of a channel of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pages {
-    /// The channel's.
-    pub epoch: Epoch,
-    /// The offset of the last one.
-    pub last: u64,
+    /// What all of them begin with, and no others.
+    pub id: u64,
     /// How many there are.
     pub count: u32,
 }
@@ -65,6 +63,7 @@ pub struct Changed {
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Versions {
     kept: BTreeMap<u64, Version>,
     /// Deleted ones whose content may still be at the store.
@@ -139,13 +138,9 @@ impl Versions {
         }
     }
 
-    /// A version was taken, or has another name. What came behind it is still a change. `false`:
-    /// it was deleted before.
-    pub(super) fn keep(&mut self, version: Version) -> bool {
+    /// A version was taken. What came behind it is still a change.
+    pub(super) fn take(&mut self, version: Version) {
         let Version { number, offset, .. } = version;
-        if number <= self.highest && !self.kept.contains_key(&number) {
-            return false;
-        }
         if number > self.highest {
             self.authors.retain(|_, last| *last > offset);
             self.changed = self.changed.filter(|changed| changed.offset > offset);
@@ -154,13 +149,31 @@ impl Versions {
             }
             self.highest = number;
         }
+        // A log that is read again says again what became of it.
+        self.deleted.remove(&number);
         self.kept.insert(number, version);
-        true
     }
 
+    /// `false`: it is not there any more.
+    pub(super) fn name(&mut self, number: u64, name: Option<Box<str>>) -> bool {
+        let version = self.kept.get_mut(&number);
+        version.map(|version| version.name = name).is_some()
+    }
+
+    /// Who changed the document before it did so before the next one.
     pub(super) fn delete(&mut self, number: u64) {
-        if self.kept.remove(&number).is_some() {
-            self.deleted.insert(number);
+        let Some(version) = self.kept.remove(&number) else { return };
+        self.deleted.insert(number);
+        match self.kept.range_mut(number..).next() {
+            Some((_, next)) => {
+                let known: BTreeSet<_> = next.authors.drain(..).chain(version.authors).collect();
+                next.authors.extend(known.into_iter().take(VERSION_AUTHORS));
+            }
+            None => {
+                for author in version.authors {
+                    self.authors.entry(author).or_insert(version.offset);
+                }
+            }
         }
     }
 
@@ -188,9 +201,14 @@ impl Document {
         &self.versions
     }
 
-    /// A version of it is stored, or has another name. `false`: it was deleted before.
-    pub fn keep_version(&mut self, version: Version) -> bool {
-        self.versions.keep(version)
+    /// A version of it is stored.
+    pub fn take_version(&mut self, version: Version) {
+        self.versions.take(version);
+    }
+
+    /// A version has another name. `false`: it is not there any more.
+    pub fn name_version(&mut self, number: u64, name: Option<Box<str>>) -> bool {
+        self.versions.name(number, name)
     }
 
     /// A version is not there any more; what it held may still be at the store, until
@@ -219,7 +237,7 @@ mod tests {
             bytes: 100,
             offset,
             epoch: Epoch(0),
-            pages: Pages { epoch: Epoch(1), last: 1, count: 1 },
+            pages: Pages { id: 1, count: 1 },
         }
     }
 
@@ -230,33 +248,58 @@ mod tests {
         versions.note_change("bob", (2, 2000));
         // It is taken as of offset 2; ada goes on.
         versions.note_change("ada", (3, 3000));
-        versions.keep(version(1, 2));
+        versions.take(version(1, 2));
         assert_eq!(versions.authors().collect::<Vec<_>>(), ["ada"]);
         let since = Changed { first_ms: 3000, last_ms: 3000, offset: 3 };
         assert_eq!(versions.changed(), Some(since));
-        versions.keep(version(2, 3));
+        versions.take(version(2, 3));
         assert_eq!((versions.changed(), versions.authors().count()), (None, 0));
     }
 
     #[test]
     fn who_gives_an_old_version_a_name_does_not_make_it_the_newest() {
         let mut versions = Versions::default();
-        versions.keep(version(1, 0));
-        versions.keep(version(2, 0));
+        versions.take(version(1, 0));
+        versions.take(version(2, 0));
         versions.note_change("ada", (5, 1000));
-        versions.keep(Version { name: Some("Draft".into()), ..version(1, 9) });
+        assert!(versions.name(1, Some("Draft".into())));
         assert_eq!((versions.next(), versions.authors().count()), (3, 1));
         assert_eq!(versions.iter().map(|version| version.number).collect::<Vec<_>>(), [2, 1]);
         assert!(!versions.get(1).unwrap().is_automatic());
     }
 
     #[test]
+    fn who_wrote_before_a_version_that_is_deleted_is_named_by_the_next_one() {
+        let by =
+            |number, author: &str| Version { authors: vec![author.into()], ..version(number, 0) };
+        let mut versions = Versions::default();
+        versions.take(by(1, "ada"));
+        versions.take(by(2, "bob"));
+        versions.take(by(3, "cyd"));
+        versions.delete(2);
+        assert_eq!(versions.get(3).unwrap().authors, ["bob".into(), "cyd".into()]);
+        versions.delete(3);
+        assert_eq!(versions.authors().collect::<Vec<_>>(), ["bob", "cyd"]);
+    }
+
+    #[test]
+    fn a_log_that_is_read_again_behind_what_it_made_makes_the_same() {
+        let mut versions = Versions::default();
+        versions.take(version(1, 0));
+        versions.reset(true);
+        versions.take(version(3, 0));
+        versions.reset(true);
+        versions.take(version(3, 0));
+        assert!(versions.get(3).is_some() && !versions.deleted().any(|number| number == 3));
+    }
+
+    #[test]
     fn numbers_go_on_when_all_versions_are_gone() {
         let mut versions = Versions::default();
-        versions.keep(version(1, 0));
-        versions.keep(version(2, 0));
+        versions.take(version(1, 0));
+        versions.take(version(2, 0));
         versions.delete(1);
-        assert!(!versions.keep(version(1, 0)), "somebody gives it a name too late");
+        assert!(!versions.name(1, Some("Draft".into())), "somebody gives it a name too late");
         versions.reset(true);
         assert_eq!((versions.iter().count(), versions.bytes(), versions.next()), (0, 0, 4));
         assert_eq!(versions.deleted().collect::<Vec<_>>(), [1, 2, 3]);

@@ -128,11 +128,11 @@ impl Engine {
                     return self.settle(now);
                 }
                 self.scene(index, now).arm_expiry();
+                self.scene(index, now).open_shelf();
                 for request in waiting {
                     self.scene(index, now).request(request);
                 }
                 self.scene(index, now).checkpoint_early();
-                self.scene(index, now).open_shelf();
             }
             Err(_) => {
                 // What is in memory may be more than is stored.

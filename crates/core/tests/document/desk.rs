@@ -92,6 +92,8 @@ pub(crate) struct Desk {
     wakes: Vec<(usize, u64)>,
     /// How many frames the engines have sent since the story began.
     pub(crate) sent: usize,
+    /// What the store has of versions is not read.
+    pub(crate) carry_out_but_loads_of_versions: bool,
 }
 
 impl Desk {
@@ -130,6 +132,7 @@ impl Desk {
             seed: 1,
             wakes: Vec::new(),
             sent: 0,
+            carry_out_but_loads_of_versions: false,
         };
         desk.start(shards);
         desk
@@ -291,6 +294,13 @@ impl Desk {
             self.engines[shard].receive(self.now, key, &command.to_string());
         }
         self.run();
+    }
+
+    /// A command of which nothing is carried out yet.
+    pub(crate) fn say_nothing_yet(&mut self, who: Who, command: &Value) {
+        if let Some((shard, key)) = self.people[who].at {
+            self.engines[shard].receive(self.now, key, &command.to_string());
+        }
     }
 
     /// Sends commands in one flight.

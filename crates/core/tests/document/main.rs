@@ -13,6 +13,7 @@ mod random;
 mod seats;
 mod seeing;
 mod stranded;
+mod version_faults;
 mod version_histories;
 mod versions;
 mod writer;

@@ -34,6 +34,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Problem> {
 
 pub(super) async fn save(call: &Call<'_>) -> Result<Answer, Problem> {
     let SaveVersionBody { name, user } = call.body()?;
+    call.key.require(Scope::History)?;
     call.key.require_channel(call.name())?;
     let user = author(call, user.as_deref())?;
     Ok(json(&call.ask_version::<Version>(VersionAsk::Save { name, user }).await?))
@@ -61,12 +62,14 @@ pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Problem> {
 
 pub(super) async fn name(call: &Call<'_>) -> Result<Answer, Problem> {
     let NameVersionBody { name } = call.body()?;
+    call.key.require(Scope::History)?;
     call.key.require_channel(call.name())?;
     let number = number(call)?;
     Ok(json(&call.ask_version::<Version>(VersionAsk::Name { number, name }).await?))
 }
 
 pub(super) async fn delete(call: &Call<'_>) -> Result<Answer, Problem> {
+    call.key.require(Scope::History)?;
     call.key.require_channel(call.name())?;
     let number = number(call)?;
     Ok(json(&call.ask_version::<Changed>(VersionAsk::Delete { number }).await?))

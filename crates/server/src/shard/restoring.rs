@@ -19,7 +19,7 @@ impl Shard {
         client: u64,
     ) {
         let (node, shard) = (self.node.clone(), usize::from(self.id.0));
-        let places = self.service.documents.clone();
+        let places = self.service.restoring.clone();
         tokio::spawn(async move {
             // It is never closed; without a place it would only take more memory.
             let _place = places.acquire_owned().await;

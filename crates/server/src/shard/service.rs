@@ -16,8 +16,11 @@ use super::Shard;
 /// Commands of the API under way on one shard.
 const UNDER_WAY: usize = 1024;
 
-/// Documents that the API, and what restores versions, have open at once on one shard.
+/// Documents that the API has open at once on one shard.
 const DOCUMENTS: usize = 2;
+
+/// Versions that are restored at once on one shard: each opens two documents.
+const RESTORING: usize = 1;
 
 /// How long an answer may take: a store that hangs.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
@@ -30,15 +33,18 @@ pub(super) struct Service {
     /// Places for those that come in thousands.
     many: Semaphore,
     /// Places for those that open a whole document, which takes some ten times its bytes.
-    pub(super) documents: Arc<Semaphore>,
+    documents: Semaphore,
+    /// Places for those that restore a version: who waits to read one waits behind them.
+    pub(super) restoring: Arc<Semaphore>,
 }
 
 impl Default for Service {
     fn default() -> Self {
         let (last, waiting) = Default::default();
         let many = Semaphore::new(UNDER_WAY / 2);
-        let documents = Arc::new(Semaphore::new(DOCUMENTS));
-        Self { last, waiting, many, documents }
+        let documents = Semaphore::new(DOCUMENTS);
+        let restoring = Arc::new(Semaphore::new(RESTORING));
+        Self { last, waiting, many, documents, restoring }
     }
 }
 

@@ -171,3 +171,29 @@ fn every_version_that_was_acknowledged_is_there_whole_after_kill_9() {
     }
     server.still_fine();
 }
+
+/// Those who read versions had the places that restoring one waited for, and waited for it.
+#[test]
+fn who_reads_versions_while_one_is_restored_does_not_wait_half_a_minute() {
+    let server =
+        Server::start(&Setup { server: "shards = 1", more: DOCUMENTS, ..Setup::default() });
+    let edit = |round: u32| {
+        let edits = json!([{ "at": 0, "insert": format!("{round} ").repeat(1000) }]);
+        post(&server, &format!("{PLAN}/text"), &json!({ "root": "text", "edits": edits })).ok();
+    };
+    edit(0);
+    post(&server, &format!("{PLAN}/versions"), &json!({ "name": "one" })).ok();
+    for round in 1..=4 {
+        edit(round);
+        std::thread::scope(|scope| {
+            let restore =
+                || post(&server, &format!("{PLAN}/versions/1/restore"), &json!({})).status;
+            let read = || get(&server, &format!("{PLAN}/versions/1?as=text&root=text")).status;
+            let mut all = vec![scope.spawn(restore)];
+            all.extend((0..6).map(|_| scope.spawn(read)));
+            let statuses: Vec<_> = all.into_iter().map(|it| it.join().unwrap()).collect();
+            // Who waits for half a minute is refused.
+            assert!(statuses.iter().all(|status| *status == 200), "{round} {statuses:?}");
+        });
+    }
+}

@@ -91,6 +91,10 @@ impl Scene<'_> {
         if terms.whole {
             limits.update = limits.update.max(limits.document);
         }
+        if terms.job {
+            // What goes makes room for what comes, which had it once.
+            limits.document = usize::MAX / 2;
+        }
         let (document, _) = self.document()?;
         if epoch.is_some_and(|epoch| epoch != document.epoch()) {
             return Err(was_reset());
@@ -111,7 +115,8 @@ impl Scene<'_> {
         {
             return Err(outrun());
         }
-        let origin = Origin { from, id, editor, job: terms.job, began_us };
+        let (job, kind) = (terms.job, CommandKind::Merge);
+        let origin = Origin { from, id, editor, job, kind, began_us };
         if !document.adds(&prepared) {
             let offset = self.channel.last;
             self.change_is_done(origin, Done::Changed(offset));
@@ -171,7 +176,8 @@ impl Scene<'_> {
         let epoch = Epoch(mix(document.epoch().0 ^ offset));
         let record = Record { user: &user, what: What::Reset { epoch, versions } }.encode();
         let what = DocumentChange::Reset { epoch, versions };
-        let origin = Origin { from, id, editor: false, job: false, began_us };
+        let (editor, job, kind) = (false, false, CommandKind::Merge);
+        let origin = Origin { from, id, editor, job, kind, began_us };
         self.append_change(record, Box::new(Merging { origin, user, scribe: None, what }));
         Ok(())
     }
@@ -236,12 +242,17 @@ impl Scene<'_> {
                 desk.resetting = false;
                 document.reset(epoch, versions);
                 self.tell_reset(epoch);
-                Done::Changed(offset)
+                if versions { Done::Deleted(offset) } else { Done::Changed(offset) }
             }
-            DocumentChange::Version(version) => match document.keep_version((*version).clone()) {
-                true => Done::Version(*version),
-                false => Done::Nothing,
-            },
+            DocumentChange::Version(version) => {
+                document.take_version((*version).clone());
+                Done::Version(*version)
+            }
+            DocumentChange::NameVersion { number, name } => {
+                desk.shelf.naming.retain(|naming| *naming != number);
+                document.name_version(number, name);
+                document.versions().get(number).cloned().map_or(Done::Nothing, Done::Version)
+            }
             DocumentChange::DeleteVersion { number, asked } => {
                 document.delete_version(number);
                 if asked { Done::Deleted(offset) } else { Done::Nothing }
@@ -258,19 +269,23 @@ impl Scene<'_> {
 
     /// A change is stored, or was stored before.
     fn change_is_done(&mut self, origin: Origin, done: Done) {
-        let Origin { from, id, job, .. } = origin;
+        let Origin { from, id, job, kind, .. } = origin;
         if job {
-            return self.finish(Ok(done));
+            self.finish(Ok(done));
+            return self.arm_version();
         }
-        let asker = |kind| Some(Asker { from, id, kind });
+        let asker = Asker { from, id, kind };
         match done {
             Done::Changed(offset) => self.answer_change(origin, offset),
-            Done::Deleted(_) => self.tell_asker(asker(CommandKind::Delete), Ok(done)),
-            Done::Version(_) => self.tell_asker(asker(CommandKind::NameVersion), Ok(done)),
-            // It was deleted before it had its name.
-            Done::Nothing if from != NOBODY => {
-                self.tell_asker(asker(CommandKind::NameVersion), Err(no_version()));
+            // When it has left the store, too.
+            Done::Deleted(offset) => {
+                if let Some(desk) = &mut self.channel.desk {
+                    desk.shelf.ends.push((asker, offset));
+                }
             }
+            Done::Version(_) => self.tell_asker(Some(asker), Ok(done)),
+            // It was deleted before it had its name.
+            Done::Nothing if from != NOBODY => self.tell_asker(Some(asker), Err(no_version())),
             Done::Content(..) | Done::Nothing => {}
         }
         self.arm_version();
@@ -287,6 +302,9 @@ impl Scene<'_> {
                     desk.pending = desk.pending.saturating_sub(prepared.bytes().len());
                 }
                 DocumentChange::Reset { .. } => desk.resetting = false,
+                DocumentChange::NameVersion { number, .. } => {
+                    desk.shelf.naming.retain(|naming| *naming != number);
+                }
                 DocumentChange::Version(_)
                 | DocumentChange::DeleteVersion { .. }
                 | DocumentChange::ForgetVersion(_) => {}
@@ -296,12 +314,14 @@ impl Scene<'_> {
     }
 
     fn refuse_origin(&mut self, origin: Origin, why: Reject) {
-        let Origin { from, id, editor, job, .. } = origin;
+        let Origin { from, id, editor, job, kind, .. } = origin;
         if job {
             return self.finish(Err(why));
         }
-        if from != NOBODY {
-            self.refuse_change(from, id, editor, &why);
+        match kind {
+            CommandKind::Merge => self.refuse_change(from, id, editor, &why),
+            _ if from != NOBODY => self.tell_asker(Some(Asker { from, id, kind }), Err(why)),
+            _ => {}
         }
     }
 

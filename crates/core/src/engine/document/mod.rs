@@ -165,14 +165,16 @@ impl Engine {
 }
 
 impl Ask {
-    /// The right that it needs.
-    pub(super) fn right(&self) -> Action {
+    /// The rights that it needs.
+    pub(super) fn rights(&self) -> &'static [Action] {
         match self {
-            Ask::Aware { .. } => Action::Presence,
-            Ask::Merge(_) | Ask::Reset { .. } => Action::Publish,
-            Ask::Sync { version: Some(_), .. } => Action::History,
-            Ask::Quit | Ask::Read { .. } | Ask::Seen { .. } | Ask::Sync { .. } => Action::Subscribe,
-            Ask::Version(ask) => ask.right(),
+            Ask::Aware { .. } => &[Action::Presence],
+            Ask::Merge(_) | Ask::Reset { .. } => &[Action::Publish],
+            Ask::Sync { version: Some(_), .. } => &[Action::History],
+            Ask::Quit | Ask::Read { .. } | Ask::Seen { .. } | Ask::Sync { .. } => {
+                &[Action::Subscribe]
+            }
+            Ask::Version(ask) => ask.rights(),
         }
     }
 

@@ -1,20 +1,22 @@
 //! What reads or writes the content of versions: one thing after the other for each document.
 //!
 //! A version is taken in this order: its content is stored, then the record that says that it is
-//! there. When that does not come to its end, the next one writes over what is left. One is deleted
-//! the other way round: a record says that it is gone, its content follows, then a record that it
-//! has. So whatever is listed can be read, and nothing is left behind.
+//! there. When that does not come to its end, what is left is let go; after a kill the next one
+//! writes over it. One is deleted the other way round: a record says that it is gone, its content
+//! follows, then a record that it has, and then who asked for it is told. So whatever is listed can
+//! be read, and what was deleted is.
 
 use bytes::Bytes;
-use tidings_proto::Frame;
+use tidings_proto::{ErrorCode, Frame};
 
 use super::home::was_reset;
 use super::service::{CLIENT_MAX, SCRIBES};
 use super::versions::{count_named, no_version, tell, too_many, view};
 use super::wording::parts;
 use super::{Lacks, Merge, NOBODY, Synced, Terms};
-use crate::channel::shelf::{Asker, Content, Job, Stage, Task, kept_in, trim};
-use crate::document::{Broken, Fault, Version, What};
+use crate::channel::DocumentChange;
+use crate::channel::shelf::{Asker, Content, Job, Stage, Task, Was, kept_in, trim};
+use crate::document::{Broken, Fault, Record, Version, What};
 use crate::engine::CommandKind;
 use crate::engine::Engine;
 use crate::engine::home::Scene;
@@ -31,7 +33,7 @@ pub(super) enum Done {
     Changed(u64),
     /// All that was asked for.
     Content(Content, Version),
-    /// A version is not there any more, as of this offset.
+    /// Something is not there any more, as of this offset.
     Deleted(u64),
     /// Nothing that anybody waits for.
     Nothing,
@@ -47,7 +49,8 @@ impl Engine {
         (number, of): (u64, &str),
         outcome: Result<Option<Loaded>, StoreError>,
     ) {
-        if let Some(index) = self.homes.find(of) {
+        let Some(index) = self.homes.find(of) else { return };
+        if self.homes.slab[index].waiting.is_none() {
             self.scene(index, now).version_loaded(number, outcome);
         }
     }
@@ -59,7 +62,13 @@ impl Engine {
         of: &str,
         outcome: &Result<Level, StoreError>,
     ) {
-        if let Some(index) = self.homes.find(of) {
+        let Some(index) = self.homes.find(of) else { return };
+        let home = &mut self.homes.slab[index];
+        if let Some(desk) = &mut home.channel.desk {
+            desk.shelf.outstanding = desk.shelf.outstanding.saturating_sub(1);
+        }
+        // While the document is read again, nothing is done about its versions.
+        if home.waiting.is_none() {
             self.scene(index, now).version_stored(outcome);
         }
     }
@@ -80,14 +89,6 @@ impl Engine {
 }
 
 impl Scene<'_> {
-    /// A document was read: what was left of its versions is done, and in the end it becomes one.
-    pub(in crate::engine) fn open_shelf(&mut self) {
-        if self.channel.desk.is_some() {
-            self.arm_version();
-            self.next_job();
-        }
-    }
-
     /// A session asks what a version holds.
     pub(super) fn read_version(&mut self, from: Address, id: u64, number: u64) {
         let asker = Asker { from, id, kind: CommandKind::Sync };
@@ -107,12 +108,13 @@ impl Scene<'_> {
             if desk.shelf.current.is_some() || desk.shelf.outstanding > 0 {
                 return;
             }
+            let may_trim = is_free && desk.shelf.trim_after_ms <= now_ms;
             let job = desk.shelf.queue.pop_front().or_else(|| {
-                let number = document.versions().deleted().next();
-                let number = number.filter(|_| is_free && desk.shelf.trim_after_ms <= now_ms);
-                number.map(|number| Job { task: Task::Trim { number }, asker: None })
+                let mut gone = desk.shelf.leftover.into_iter().chain(document.versions().deleted());
+                let number = gone.next().filter(|_| may_trim)?;
+                Some(Job { task: Task::Trim { number }, asker: None })
             });
-            let Some(job) = job else { return };
+            let Some(job) = job else { return self.tell_ends() };
             let asker = job.asker;
             match self.begin(job) {
                 Ok(true) => return,
@@ -122,36 +124,57 @@ impl Scene<'_> {
         }
     }
 
+    /// Tells those who wait for the end of what they have deleted, if it has come.
+    fn tell_ends(&mut self) {
+        let Ok((document, desk)) = self.document() else { return };
+        if desk.shelf.ends.is_empty() || document.versions().deleted().next().is_some() {
+            return;
+        }
+        for (asker, offset) in std::mem::take(&mut desk.shelf.ends) {
+            self.tell_asker(Some(asker), Ok(Done::Changed(offset)));
+        }
+    }
+
     /// The document has to be read again: nothing waits for that here.
     pub(in crate::engine) fn drop_jobs(&mut self) {
         let Some(desk) = &mut self.channel.desk else { return };
         let current = desk.shelf.current.take().map(|(job, _)| job);
         let jobs = std::mem::take(&mut desk.shelf.queue);
-        for job in current.into_iter().chain(jobs) {
-            self.tell_asker(job.asker, Err(Reject::unavailable()));
+        let jobs = current.into_iter().chain(jobs).map(|job| job.asker);
+        let ends = std::mem::take(&mut desk.shelf.ends);
+        for asker in jobs.chain(ends.into_iter().map(|(asker, _)| Some(asker))) {
+            self.tell_asker(asker, Err(Reject::unavailable()));
         }
     }
 
     /// `true`: it has begun; `false`: there is nothing to be done.
-    fn begin(&mut self, job: Job) -> Result<bool, Reject> {
+    fn begin(&mut self, mut job: Job) -> Result<bool, Reject> {
+        let keeps = self.versions_policy().automatic > 0;
         let (document, _) = self.document()?;
         let versions = document.versions();
-        let number = match &job.task {
+        let has_changed = versions.changed().is_some();
+        let number = match &mut job.task {
             Task::Read { number } => versions.get(*number).ok_or_else(no_version)?.number,
-            Task::Restore { number, kept, .. } => {
+            Task::Restore { number, was: Some(_), .. } => {
+                versions.get(*number).ok_or_else(no_version)?.number
+            }
+            Task::Restore { number, was, .. } => {
                 let number = versions.get(*number).ok_or_else(no_version)?.number;
-                let changed = versions.changed().is_some() && !kept;
-                if changed && self.versions_policy().automatic > 0 {
-                    self.keep_before(job);
+                let now = self.was()?;
+                *was = Some(now.clone());
+                if has_changed && keeps {
+                    self.keep_before(job, now);
                     return Ok(false);
                 }
                 number
             }
-            Task::Take { name, user } => {
-                if user.is_none() && name.is_none() && versions.changed().is_none() {
-                    return Ok(false);
+            Task::Take { name: None, user: None, .. } if !has_changed => return Ok(false),
+            Task::Take { was, .. } => {
+                let next = versions.next();
+                if was.is_none() {
+                    *was = Some(self.was()?);
                 }
-                versions.next()
+                next
             }
             Task::Trim { number } => *number,
         };
@@ -162,14 +185,21 @@ impl Scene<'_> {
         Ok(true)
     }
 
+    /// What the document is now.
+    fn was(&mut self) -> Result<Was, Reject> {
+        let offset = self.channel.last;
+        let (document, _) = self.document()?;
+        let update = document.encode().map_err(|Broken| Reject::unavailable())?;
+        let content = Content { vector: document.vector(), update };
+        let authors = document.versions().version_authors();
+        Ok(Was { content, offset, epoch: document.epoch(), authors })
+    }
+
     /// Before something is restored, what there is becomes a version: nobody's work is lost.
-    fn keep_before(&mut self, mut restore: Job) {
+    fn keep_before(&mut self, restore: Job, was: Was) {
         let Ok((_, desk)) = self.document() else { return };
-        if let Task::Restore { kept, .. } = &mut restore.task {
-            *kept = true;
-        }
         desk.shelf.queue.push_front(restore);
-        let task = Task::Take { name: None, user: None };
+        let task = Task::Take { name: None, user: None, was: Some(was) };
         desk.shelf.queue.push_front(Job { task, asker: None });
     }
 
@@ -211,18 +241,21 @@ impl Scene<'_> {
     }
 
     fn store_version(&mut self, number: u64, before: Option<&Loaded>) -> Result<(), Reject> {
-        let (at_ms, offset, max) = (self.steady_ms, self.channel.last, self.limits.page_bytes);
+        self.agenda.tickets += 1;
+        let (at_ms, max) = (self.steady_ms, self.limits.page_bytes);
+        let id = mix(mix(self.seed ^ at_ms) ^ self.agenda.tickets);
         let policy = self.versions_policy();
         let (automatic, named, size) = (policy.automatic, policy.named, policy.size);
         let channel = kept_in(number, &self.channel.name);
         let (document, desk) = self.document()?;
-        let Some((Job { task: Task::Take { name, user }, .. }, _)) = &desk.shelf.current else {
+        let Some((Job { task: Task::Take { name, user, was }, .. }, stage)) =
+            &mut desk.shelf.current
+        else {
             return Ok(());
         };
+        let Some(Was { content, offset, epoch, authors }) = was.take() else { return Ok(()) };
         let (name, user) = (name.clone(), user.as_deref().map(Box::from));
-        let update = document.encode().map_err(|Broken| Reject::unavailable())?;
-        let content = Content { vector: document.vector(), update };
-        let bytes = content.vector.len() + content.update.len();
+        let bytes = content.bytes();
         let is_automatic = name.is_none() && user.is_none();
         let kept = document.versions().iter().filter(|version| !version.is_automatic());
         let kept: usize = kept.map(|version| version.bytes).sum();
@@ -235,15 +268,11 @@ impl Scene<'_> {
         if is_automatic && automatic == 0 {
             return Err(too_many("versions that were taken by themselves", automatic));
         }
-        let (pages, appends) = content.store(&channel, before, at_ms, max);
-        let authors = document.versions().version_authors();
-        let epoch = document.epoch();
+        let (pages, appends) = content.store((&channel, id), before, at_ms, max);
         let version = Version { number, at_ms, name, user, authors, bytes, offset, epoch, pages };
         desk.shelf.outstanding = pages.count;
-        if let Some((_, stage)) = &mut desk.shelf.current {
-            let version = Box::new(version);
-            *stage = Stage::Storing { version, failed: false };
-        }
+        desk.shelf.leftover = None;
+        *stage = Stage::Storing { version: Box::new(version), failed: false };
         self.out.effects.extend(appends.into_iter().map(Effect::Append));
         Ok(())
     }
@@ -260,17 +289,28 @@ impl Scene<'_> {
                 let place = (loaded.epoch, loaded.last_offset);
                 self.out.effects.push(Effect::Append(trim(channel, place, at_ms)));
             }
-            None => {
-                *stage = Stage::Recording;
-                self.record(What::ForgetVersion(number), None, true);
-            }
+            None => self.forget_version(number),
         }
+    }
+
+    /// What a version held has left the store.
+    fn forget_version(&mut self, number: u64) {
+        let Some(desk) = &mut self.channel.desk else { return };
+        desk.shelf.leftover = desk.shelf.leftover.filter(|left| *left != number);
+        let Ok((document, desk)) = self.document() else { return self.drop_jobs() };
+        if !document.versions().deleted().any(|deleted| deleted == number) {
+            return self.finish(Ok(Done::Nothing));
+        }
+        if let Some((_, stage)) = &mut desk.shelf.current {
+            *stage = Stage::Recording;
+        }
+        let record = Record { user: "", what: What::ForgetVersion(number) }.encode();
+        self.append_job(record, DocumentChange::ForgetVersion(number));
     }
 
     fn version_stored(&mut self, outcome: &Result<Level, StoreError>) {
         let failing = self.channel.failing;
         let Some(desk) = &mut self.channel.desk else { return };
-        desk.shelf.outstanding = desk.shelf.outstanding.saturating_sub(1);
         let is_last = desk.shelf.outstanding == 0;
         if desk.shelf.current.is_none() && is_last {
             return self.next_job();
@@ -296,10 +336,8 @@ impl Scene<'_> {
             }
             Stage::Trimming(number) => {
                 let number = *number;
-                *stage = Stage::Recording;
-                self.record(What::ForgetVersion(number), None, true);
+                self.forget_version(number);
             }
-            Stage::Clearing => self.finish(Err(was_reset())),
             _ => {}
         }
     }
@@ -307,32 +345,32 @@ impl Scene<'_> {
     /// What a version holds is stored. If the document was reset meanwhile, with all its versions
     /// perhaps, it is not kept.
     fn list_version(&mut self, version: Version) {
-        let (channel, at_ms) = (kept_in(version.number, &self.channel.name), self.steady_ms);
         let Ok((document, desk)) = self.document() else { return self.drop_jobs() };
-        let is_over = desk.resetting || document.epoch() != version.epoch;
-        let Some((_, stage)) = &mut desk.shelf.current else { return };
-        if is_over {
-            *stage = Stage::Clearing;
-            desk.shelf.outstanding = 1;
-            let place = (version.pages.epoch, version.pages.last);
-            return self.out.effects.push(Effect::Append(trim(channel, place, at_ms)));
+        if desk.resetting || document.epoch() != version.epoch {
+            return self.finish(Err(was_reset()));
         }
-        *stage = Stage::Recording;
-        self.record_version(version, None, true);
+        if let Some((_, stage)) = &mut desk.shelf.current {
+            *stage = Stage::Recording;
+        }
+        let Ok(text) = serde_json::to_vec(&version) else { return };
+        let record = Record { user: "", what: What::Version(&text) }.encode();
+        self.append_job(record, DocumentChange::Version(Box::new(version)));
     }
 
-    /// Compares what there was with what there is: elsewhere, as that may take long.
+    /// Compares what there was with what it was then: elsewhere, as that may take long. What is
+    /// written meanwhile is beside it.
     fn begin_restoring(&mut self, content: &Content) -> Result<(), Reject> {
         let client = self.scribe(SCRIBES)?;
         self.agenda.tickets += 1;
         let (channel, ticket) = (self.channel.name.clone(), self.agenda.tickets);
-        let (document, desk) = self.document()?;
-        let (epoch, now) = (document.epoch(), document.encode());
-        let now = now.map_err(|Broken| Reject::unavailable())?;
-        if let Some((_, stage)) = &mut desk.shelf.current {
-            *stage = Stage::Restoring { ticket, epoch, client };
-        }
-        let then = content.update.clone();
+        let (_, desk) = self.document()?;
+        let Some((Job { task: Task::Restore { was: Some(was), .. }, .. }, stage)) =
+            &mut desk.shelf.current
+        else {
+            return Ok(());
+        };
+        *stage = Stage::Restoring { ticket, client };
+        let (now, then) = (was.content.update.clone(), content.update.clone());
         self.out.effects.push(Effect::Restore { channel, ticket, now, then, client });
         Ok(())
     }
@@ -349,18 +387,17 @@ impl Scene<'_> {
     fn restored(&mut self, answered: u64, outcome: Result<Bytes, Fault>) {
         let Some(desk) = &mut self.channel.desk else { return };
         let Some((job, stage)) = &mut desk.shelf.current else { return };
-        let Task::Restore { user, .. } = &job.task else { return };
-        let Stage::Restoring { ticket, epoch, client } = *stage else { return };
+        let Task::Restore { user, was: Some(was), .. } = &job.task else { return };
+        let Stage::Restoring { ticket, client } = *stage else { return };
         if ticket != answered {
             return;
         }
         *stage = Stage::Recording;
-        let user = user.clone();
+        let (user, epoch) = (user.clone(), Some(was.epoch));
         let (from, id) = job.asker.map_or((NOBODY, 0), |asker| (asker.from, asker.id));
         let merged = outcome.map_err(|_| Reject::unavailable()).and_then(|update| {
             let terms = Terms { if_offset: None, scribe: Some(client), whole: true, job: true };
             let (began_us, editor, allowed) = (self.now.mono_us, false, true);
-            let epoch = Some(epoch);
             self.merge(from, id, Merge { user, epoch, update, editor, allowed, began_us, terms })
         });
         if let Err(reject) = merged {
@@ -372,27 +409,51 @@ impl Scene<'_> {
     pub(super) fn finish(&mut self, outcome: Result<Done, Reject>) {
         let now_ms = self.now.mono_ms;
         let Some(desk) = &mut self.channel.desk else { return };
-        let Some((job, _)) = desk.shelf.current.take() else { return };
+        let Some((job, stage)) = desk.shelf.current.take() else { return };
         match (&job.task, &outcome) {
-            (Task::Trim { .. }, Err(_)) => desk.shelf.trim_after_ms = now_ms + VERSION_RETRY_MS,
-            (Task::Take { name: None, user: None }, Err(_)) => {
-                // What waits for it to be kept is not done without.
-                let next = desk.shelf.queue.front();
-                if matches!(next, Some(Job { task: Task::Restore { .. }, .. }))
-                    && let Some(job) = desk.shelf.queue.pop_front()
-                {
-                    let why = outcome.err().unwrap_or_else(Reject::unavailable);
-                    self.tell_asker(job.asker, Err(why));
+            (Task::Trim { .. }, Err(reject)) => {
+                desk.shelf.trim_after_ms = now_ms + VERSION_RETRY_MS;
+                for (asker, _) in std::mem::take(&mut desk.shelf.ends) {
+                    self.tell_asker(Some(asker), Err(reject.clone()));
                 }
-                self.arm_version_again();
-                return self.next_job();
+            }
+            (Task::Take { name, user, .. }, Err(reject)) => {
+                if let (Stage::Storing { version, .. }, Ok((document, desk))) =
+                    (&stage, self.document())
+                {
+                    let is_next = version.number == document.versions().next();
+                    desk.shelf.leftover = is_next.then_some(version.number);
+                }
+                if matches!(stage, Stage::Recording)
+                    && let Ok((document, desk)) = self.document()
+                {
+                    desk.shelf.leftover = Some(document.versions().next());
+                }
+                if name.is_none() && user.is_none() {
+                    self.take_failed(reject);
+                }
             }
             (Task::Take { .. }, Ok(_)) => self.thin_out(),
             _ => {}
         }
         self.tell_asker(job.asker, outcome);
-        self.arm_version();
         self.next_job();
+    }
+
+    /// None was taken by itself.
+    fn take_failed(&mut self, why: &Reject) {
+        let Some(desk) = &mut self.channel.desk else { return };
+        // What waits for it to be kept is not done without.
+        let next = desk.shelf.queue.front();
+        if matches!(next, Some(Job { task: Task::Restore { was: Some(_), .. }, .. }))
+            && let Some(job) = desk.shelf.queue.pop_front()
+        {
+            self.tell_asker(job.asker, Err(why.clone()));
+        }
+        // What is over a limit is so until something changes.
+        if why.code == ErrorCode::Unavailable {
+            self.arm_version_again();
+        }
     }
 
     /// Those that were taken by themselves go when they are too many, or take too much.
@@ -400,7 +461,10 @@ impl Scene<'_> {
         let policy = self.versions_policy();
         let (automatic, size) = (policy.automatic, policy.size);
         let Ok((document, desk)) = self.document() else { return };
-        let wanted = |number| desk.shelf.queue.iter().any(|job| job.task.wants(number));
+        let wanted = |number| {
+            let queued = desk.shelf.queue.iter().any(|job| job.task.wants(number));
+            queued || desk.shelf.naming.contains(&number)
+        };
         let versions = document.versions();
         let taken = versions.iter().filter(|version| version.is_automatic());
         let mut count = taken.clone().count();
@@ -416,7 +480,7 @@ impl Scene<'_> {
             go.push(version.number);
         }
         for number in go {
-            self.record(What::DeleteVersion(number), None, false);
+            self.record_deletion(number, None);
         }
     }
 
@@ -430,7 +494,7 @@ impl Scene<'_> {
         }
         let text = match outcome {
             Err(reject) => return self.refuse_version(asker, &reject),
-            Ok(Done::Changed(offset) | Done::Deleted(offset)) => {
+            Ok(Done::Changed(offset)) => {
                 let offset = Some(offset);
                 Frame::Merged { id, channel: &channel, offset, more: false }.encode()
             }
@@ -438,7 +502,7 @@ impl Scene<'_> {
             Ok(Done::Version(version)) => {
                 Frame::Version { id, channel: &channel, version: view(&version) }.encode()
             }
-            Ok(Done::Nothing) => return,
+            Ok(Done::Deleted(_) | Done::Nothing) => return,
         };
         self.reply_version(asker, text);
     }

@@ -1,7 +1,6 @@
 //! Versions of a document at its home: what is asked of them, and when one is taken by itself.
 //! `shelving.rs` does what takes longer.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use tidings_proto::{
 };
 
 use super::{Ask, NOBODY};
+use crate::Period;
 use crate::channel::shelf::{Asker, Content, Job, Task};
 use crate::channel::{DocumentChange, Merging, Origin};
 use crate::document::{Changed, Document, Record, Version, What};
@@ -18,7 +18,9 @@ use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Now, RequestBody, SessionKey};
 use crate::identity::Action;
-use crate::limits::{VERSION_JOBS, VERSION_NAME, VERSIONS_LISTED, VERSIONS_LISTED_DEFAULT};
+use crate::limits::{
+    VERSION_JOBS, VERSION_NAME, VERSIONS_LISTED, VERSIONS_LISTED_DEFAULT, VERSIONS_PER_TICK,
+};
 use crate::reject::Reject;
 
 /// What is asked of a document's versions.
@@ -76,11 +78,11 @@ impl VersionAsk {
         }
     }
 
-    /// Reading what a document held needs more than reading what it holds.
-    pub(super) fn right(&self) -> Action {
+    /// What was deleted is still in what a document held: it needs more than reading it.
+    pub(super) fn rights(&self) -> &'static [Action] {
         match self {
-            Self::List { .. } | Self::Read { .. } => Action::History,
-            _ => Action::Publish,
+            Self::List { .. } | Self::Read { .. } => &[Action::History],
+            _ => &[Action::History, Action::Publish],
         }
     }
 
@@ -125,9 +127,9 @@ impl Engine {
             Versioning::Restore { version } => VersionAsk::Restore { number: version, user },
             Versioning::Save { name } => VersionAsk::Save { name: owned(name), user },
         };
-        let target = self.open_document(key, &asked.channel, ask.right())?;
-        if matches!(ask, VersionAsk::Restore { .. }) {
-            self.require(key, &target, Action::History)?;
+        let target = self.open_document(key, &asked.channel, Action::Subscribe)?;
+        for right in ask.rights() {
+            self.require(key, &target, *right)?;
         }
         ask.check()?;
         self.ask_inside(key, id, target, RequestBody::Document(Box::new(Ask::Version(ask))))
@@ -144,19 +146,20 @@ impl Engine {
     /// Documents that were quiet for long enough, or busy for too long, become versions.
     pub(super) fn take_versions(&mut self, now: Now) {
         let steady_ms = self.steady_ms(now);
-        while let Some(Reverse((due_ms, _))) = self.homes.agenda.versions.peek()
-            && *due_ms <= steady_ms
-        {
-            let Some(Reverse((_, channel))) = self.homes.agenda.versions.pop() else { break };
-            let Some(index) = self.homes.find(&channel) else { continue };
-            if self.homes.slab[index].waiting.is_some() {
-                // It is being read again; then it is looked at anew.
-                if let Some(desk) = &mut self.homes.slab[index].channel.desk {
-                    desk.shelf.armed = false;
-                }
-                continue;
+        for _ in 0..VERSIONS_PER_TICK {
+            let first = self.homes.agenda.versions.first();
+            if first.is_none_or(|(due_ms, _)| *due_ms > steady_ms) {
+                return;
             }
-            self.scene(index, now).version_is_due();
+            let Some((_, channel)) = self.homes.agenda.versions.pop_first() else { return };
+            let Some(index) = self.homes.find(&channel) else { continue };
+            if let Some(desk) = &mut self.homes.slab[index].channel.desk {
+                desk.shelf.armed = None;
+            }
+            // One that is being read again is looked at when it is there.
+            if self.homes.slab[index].waiting.is_none() {
+                self.scene(index, now).version_is_due();
+            }
         }
     }
 }
@@ -170,10 +173,10 @@ impl Scene<'_> {
             VersionAsk::Name { number, name } => self.name_version(asker, number, name),
             VersionAsk::Read { number } => self.shelve(Some(asker), Task::Read { number }),
             VersionAsk::Restore { number, user } => {
-                self.shelve(Some(asker), Task::Restore { number, user, kept: false })
+                self.shelve(Some(asker), Task::Restore { number, user, was: None })
             }
             VersionAsk::Save { name, user } => {
-                self.shelve(Some(asker), Task::Take { name, user: Some(user) })
+                self.shelve(Some(asker), Task::Take { name, user: Some(user), was: None })
             }
         };
         if let Err(reject) = outcome {
@@ -232,7 +235,7 @@ impl Scene<'_> {
         name: Option<Box<str>>,
     ) -> Result<(), Reject> {
         let (failing, named) = (self.channel.failing, self.versions_policy().named);
-        let (document, _) = self.document()?;
+        let (document, desk) = self.document()?;
         let versions = document.versions();
         let version = versions.get(number).ok_or_else(no_version)?;
         if version.is_automatic() && name.is_some() && count_named(document) >= named {
@@ -241,8 +244,10 @@ impl Scene<'_> {
         if failing {
             return Err(Reject::unavailable());
         }
-        let version = Version { name, ..version.clone() };
-        self.record_version(version, Some(asker), false);
+        desk.shelf.naming.push(number);
+        let called = name.as_deref().unwrap_or_default();
+        let record = Record { user: "", what: What::NameVersion(number, called) }.encode();
+        self.append_record(record, DocumentChange::NameVersion { number, name }, Some(asker));
         Ok(())
     }
 
@@ -253,85 +258,97 @@ impl Scene<'_> {
         if failing {
             return Err(Reject::unavailable());
         }
-        self.record(What::DeleteVersion(number), Some(asker), false);
+        self.record_deletion(number, Some(asker));
         Ok(())
     }
 
-    /// Writes into the log that there is a version, or that it has another name.
-    pub(super) fn record_version(&mut self, version: Version, asker: Option<Asker>, job: bool) {
-        let Ok(text) = serde_json::to_vec(&version) else { return };
-        let record = Record { user: "", what: What::Version(&text) }.encode();
-        let what = DocumentChange::Version(Box::new(version));
-        self.append_record(record, what, asker, job);
+    /// Writes into the log that a version goes.
+    pub(super) fn record_deletion(&mut self, number: u64, asker: Option<Asker>) {
+        let record = Record { user: "", what: What::DeleteVersion(number) }.encode();
+        let what = DocumentChange::DeleteVersion { number, asked: asker.is_some() };
+        self.append_record(record, what, asker);
     }
 
-    /// Writes into the log that a version goes, or has gone.
-    pub(super) fn record(&mut self, what: What<'_>, asker: Option<Asker>, job: bool) {
-        let record = Record { user: "", what }.encode();
-        let what = match what {
-            What::ForgetVersion(number) => DocumentChange::ForgetVersion(number),
-            What::DeleteVersion(number) => {
-                DocumentChange::DeleteVersion { number, asked: asker.is_some() }
-            }
-            _ => return,
-        };
-        self.append_record(record, what, asker, job);
-    }
-
-    fn append_record(
-        &mut self,
-        record: Bytes,
-        what: DocumentChange,
-        asker: Option<Asker>,
-        job: bool,
-    ) {
+    fn append_record(&mut self, record: Bytes, what: DocumentChange, asker: Option<Asker>) {
         let (from, id) = asker.map_or((NOBODY, 0), |asker| (asker.from, asker.id));
-        let origin = Origin { from, id, editor: false, job, began_us: self.now.mono_us };
+        let kind = asker.map_or(CommandKind::Delete, |asker| asker.kind);
+        let (editor, job, began_us) = (false, false, self.now.mono_us);
+        let origin = Origin { from, id, editor, job, kind, began_us };
         let (user, scribe) = (Arc::from(""), None);
         self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
     }
 
-    /// When the document becomes a version by itself, if nothing else happens.
-    fn due_ms(&self, changed: Changed) -> u64 {
-        let policy = self.versions_policy();
-        let quiet_ms = changed.last_ms.saturating_add(policy.quiet.ms);
-        quiet_ms.min(changed.first_ms.saturating_add(policy.busy.ms))
+    /// A record of what the shelf does now.
+    pub(super) fn append_job(&mut self, record: Bytes, what: DocumentChange) {
+        let (editor, job, began_us) = (false, true, self.now.mono_us);
+        let kind = CommandKind::SaveVersion;
+        let origin = Origin { from: NOBODY, id: 0, editor, job, kind, began_us };
+        let (user, scribe) = (Arc::from(""), None);
+        self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
     }
 
-    /// The document was changed, or read: it becomes a version in the end.
-    pub(in crate::engine) fn arm_version(&mut self) {
+    /// When the document becomes a version by itself, if nothing else happens. What has not been
+    /// yet, because the clock was set back, was long ago.
+    fn due_ms(&self, changed: Changed) -> u64 {
+        let (policy, now_ms) = (self.versions_policy(), self.steady_ms);
+        let after = |at_ms: u64, period: Period| match at_ms > now_ms {
+            true => now_ms,
+            false => at_ms.saturating_add(period.ms),
+        };
+        after(changed.last_ms, policy.quiet).min(after(changed.first_ms, policy.busy))
+    }
+
+    /// Whether documents here become versions by themselves.
+    fn takes_versions(&self) -> bool {
         let policy = &self.channel.namespace.policy;
-        if policy.versions.automatic == 0 || !policy.history.durable {
+        policy.versions.automatic > 0 && policy.history.durable
+    }
+
+    /// The document was changed: it becomes a version in the end.
+    pub(super) fn arm_version(&mut self) {
+        if !self.takes_versions() {
             return;
         }
-        let Ok((document, desk)) = self.document() else { return };
-        if desk.shelf.armed {
-            return;
+        let Ok((document, _)) = self.document() else { return };
+        if let Some(changed) = document.versions().changed() {
+            self.arm_at(self.due_ms(changed));
         }
-        let Some(changed) = document.versions().changed() else { return };
-        desk.shelf.armed = true;
-        let due_ms = self.due_ms(changed);
-        self.agenda.versions.push(Reverse((due_ms, self.channel.name.clone())));
     }
 
     /// No earlier than after another while: the store took none.
     pub(super) fn arm_version_again(&mut self) {
-        let due_ms = self.steady_ms.saturating_add(self.versions_policy().quiet.ms);
-        let Ok((_, desk)) = self.document() else { return };
-        if !std::mem::replace(&mut desk.shelf.armed, true) {
-            self.agenda.versions.push(Reverse((due_ms, self.channel.name.clone())));
+        if self.takes_versions() {
+            self.arm_at(self.steady_ms.saturating_add(self.versions_policy().quiet.ms));
+        }
+    }
+
+    fn arm_at(&mut self, due_ms: u64) {
+        let Some(desk) = &mut self.channel.desk else { return };
+        if desk.shelf.armed.is_none() {
+            desk.shelf.armed = Some(due_ms);
+            self.agenda.versions.insert((due_ms, self.channel.name.clone()));
+        }
+    }
+
+    /// The document was read. If it should have become a version while nobody had it open, it does
+    /// so now: before somebody goes on with it.
+    pub(in crate::engine) fn open_shelf(&mut self) {
+        if self.channel.desk.is_some() {
+            self.version_is_due();
+            self.next_job();
         }
     }
 
     fn version_is_due(&mut self) {
-        let Some(desk) = &mut self.channel.desk else { return };
-        desk.shelf.armed = false;
+        if !self.takes_versions() {
+            return;
+        }
         let Ok((document, _)) = self.document() else { return };
         let Some(changed) = document.versions().changed() else { return };
         if self.due_ms(changed) > self.steady_ms {
             return self.arm_version();
         }
-        if self.shelve(None, Task::Take { name: None, user: None }).is_err() {
+        if self.shelve(None, Task::Take { name: None, user: None, was: None }).is_err() {
             self.arm_version_again();
         }
     }

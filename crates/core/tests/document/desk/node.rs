@@ -40,6 +40,8 @@ impl Desk {
                 let level = self.keep(&append);
                 self.engines[shard].stored(self.now, &append.channel, &Ok(level));
             }
+            Effect::Load { channel }
+                if self.carry_out_but_loads_of_versions && channel.starts_with("\0version:") => {}
             Effect::Load { channel } => {
                 let loaded = self.disk.get(&*channel).cloned();
                 self.engines[shard].loaded(self.now, &channel, Ok(loaded));
