@@ -65,6 +65,9 @@ pub(crate) const SYNC_STALLED_MS: u64 = 10_000;
 /// How long a document is kept ready that nobody touches, in milliseconds.
 pub(crate) const REST_AFTER_MS: u64 = 5000;
 
+/// The name of a provider among several of one document on a connection: theirs have 11 bytes.
+pub(crate) const SEAT_NAME: usize = 64;
+
 /// What an editor may say before its document is open, beside one update.
 pub(crate) const EARLY_BYTES: usize = 64 << 10;
 pub(crate) const EARLY_MESSAGES: usize = 64;
@@ -96,8 +99,14 @@ pub(crate) const DOCUMENT_CROWD: usize = 2000;
 /// Items of one update in one place that are always let in: nobody types as many at once.
 pub(crate) const SMALL_CROWD: usize = 8;
 
-/// Updates of a document that wait for others: each is tried again when one comes. A client whose
-/// next one is refused comes back and sends all there is.
+/// How often an editor is asked for everything whose changes depend on what has not come, in
+/// milliseconds: the answer may be long.
+pub(crate) const ASK_AGAIN_MS: u64 = 10_000;
+
+/// Editors of a shard that were asked so lately.
+pub(crate) const EDITORS_ASKED: usize = 10_000;
+
+/// Updates of a document that wait for others: each is tried again when one comes.
 pub(crate) const WAITING_UPDATES: usize = 256;
 
 /// Bytes of them, the first one aside.
@@ -124,6 +133,10 @@ pub(crate) const VERSIONS_LISTED_DEFAULT: u64 = 50;
 
 /// When the store is asked again to let go what a deleted version held, in milliseconds.
 pub(crate) const VERSION_RETRY_MS: u64 = 60_000;
+
+/// A document that nobody has open stays in memory until it has become a version, where that is
+/// after no more than so many milliseconds.
+pub(crate) const VERSION_AWAITED_MS: u64 = 600_000;
 
 /// What is asked of the versions of one document that waits for what was asked before: each reads
 /// or writes the store.

@@ -179,7 +179,8 @@ pub struct HistoryPolicy {
     pub size: u32,
     /// Events older than this are dropped.
     pub ttl: Period,
-    /// Stored on disk before the publisher is told; else in memory.
+    /// Stored on disk before the publisher is told; else in memory. Documents always are: where
+    /// `kind` is `document` it need not be written, and `false` is refused.
     pub durable: bool,
     /// How long a publish is recognised when it is sent again.
     pub dedup_window: Period,

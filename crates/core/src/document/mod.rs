@@ -8,6 +8,7 @@
 //! A document that nobody touches rests ([`Document::rest`]): then it is its encoded bytes, a sixth
 //! of what it takes when it is open.
 
+mod admission;
 mod compare;
 mod crowd;
 mod diff;
@@ -31,6 +32,7 @@ use bytes::Bytes;
 use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
 use yrs::{ClientID, IdSet, Update};
 
+pub use self::admission::{Excess, Taken};
 pub use self::compare::{Compared, TextChange, compare};
 use self::crowd::Crowd;
 pub use self::edit::{EditFault, PatchOp, TextEdit, Values, edit_text, json_patch};
@@ -54,6 +56,8 @@ pub enum Fault {
     Clients,
     /// Shared types, or values, are nested in it deeper than anything needs.
     Deep,
+    /// It puts more items into one place than anybody writes at once.
+    Crowded,
     /// Nothing of what was sent: yrs has failed on the document.
     Broken,
 }
@@ -64,6 +68,7 @@ impl From<yjs::Fault> for Fault {
             yjs::Fault::Limit("update") => Self::TooLarge,
             yjs::Fault::Limit("document_clients") => Self::Clients,
             yjs::Fault::Limit("nesting" | "depth") => Self::Deep,
+            yjs::Fault::Limit("same_place") => Self::Crowded,
             _ => Self::Invalid,
         }
     }
@@ -186,49 +191,6 @@ impl Document {
         Ok(Prepared { bytes, update, structs, levels, crowd })
     }
 
-    /// Whether this one, which is about to be appended, neither nests shared types too deep, nor
-    /// puts too much into one place, nor is one too many that waits for others. Then
-    /// [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
-    pub fn admits(&mut self, prepared: &Prepared) -> bool {
-        if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
-            return false;
-        }
-        let admitted = self.has_place(prepared) && self.has_levels(prepared);
-        if admitted {
-            self.take_place(prepared);
-        }
-        admitted
-    }
-
-    fn has_levels(&mut self, prepared: &Prepared) -> bool {
-        if prepared.levels == 0 {
-            return true;
-        }
-        let fits = |depth: &Depth| {
-            let all = depth.stored.map(|stored| stored + depth.since + depth.ahead);
-            all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
-        };
-        if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
-            let stored = self.encode().ok().and_then(|state| {
-                let all = std::iter::once(state).chain(self.waiting());
-                all.map(|update| yjs::levels(&update)).sum::<Result<_, _>>().ok()
-            });
-            self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
-        }
-        let admitted = fits(&self.depth);
-        self.depth.ahead += if admitted { prepared.levels } else { 0 };
-        admitted
-    }
-
-    /// Whether one that is not [admitted](Self::admits) nests too deep for what is stored, or puts
-    /// too much into one place: else it may be when less is at the store, or waits for others.
-    pub fn is_too_deep(&self, prepared: &Prepared) -> bool {
-        let Depth { stored, since, .. } = self.depth;
-        let exceeds = |stored| stored + since + prepared.levels > DOCUMENT_LEVELS;
-        let is_deep = prepared.levels > 0 && stored.is_some_and(exceeds);
-        is_deep || self.crowd.exceeds(prepared.crowd)
-    }
-
     /// What was at the store has failed, all of it.
     pub fn revert(&mut self) {
         self.depth.ahead = 0;
@@ -279,7 +241,9 @@ impl Document {
             }
             What::Reset { epoch, versions } => self.reset(epoch, versions),
             What::Version(version) => match serde_json::from_slice(version) {
-                Ok(version) => self.versions.keep(version),
+                Ok(version) => {
+                    self.versions.keep(version);
+                }
                 Err(_) => self.skipped += 1,
             },
             What::DeleteVersion(number) => self.versions.delete(number),
@@ -464,14 +428,6 @@ impl Document {
             Body::Open(open) => Ok(open),
             Body::Resting { .. } => Err(Broken),
         }
-    }
-}
-
-impl Depth {
-    /// Measuring takes as long as encoding: not before enough has changed to change something.
-    fn is_worth_measuring(&self, measured: usize, grown: usize) -> bool {
-        let changed = grown.saturating_sub(self.at) > 4096 + measured / 16;
-        self.stored.is_none() || self.since > DOCUMENT_LEVELS / 8 || changed
     }
 }
 

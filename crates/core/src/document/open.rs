@@ -26,6 +26,20 @@ pub(super) struct Open {
     deleted: Option<IdSet>,
 }
 
+/// What is to be stored of an update.
+#[derive(Debug)]
+pub(super) enum Share {
+    All,
+    /// All of it, which then waits for others: at least in part.
+    Waits,
+    /// What can be applied. What else is in it waits already (`whole`), or there is no place for it
+    /// to wait.
+    Now {
+        update: Bytes,
+        whole: bool,
+    },
+}
+
 impl Open {
     pub(super) fn blank() -> Self {
         let (known, waiting) = (BTreeMap::new(), Waiting::default());
@@ -66,8 +80,8 @@ impl Open {
 
     fn wait(&mut self, update: &Update, bytes: &Bytes, lacking: Vec<(u64, u32)>) {
         if !self.waiting.contains(bytes) {
-            let clients = update.insertions(true).client_ids().map(|id| id.get()).collect();
-            self.waiting.insert(bytes.clone(), clients, lacking);
+            let holds = (update.insertions(true), update.delete_set().clone());
+            self.waiting.insert(bytes.clone(), holds, lacking);
         }
     }
 
@@ -116,20 +130,55 @@ impl Open {
             return false;
         }
         let is_new = |(client, end)| self.known.get(&client).is_none_or(|known| *known < end);
-        if prepared.ends().any(is_new) {
+        let has_new = prepared.ends().any(is_new);
+        if has_new && (self.waiting.is_empty() || self.fit(&prepared.bytes).grows) {
             return true;
         }
-        let deletions = prepared.update.delete_set();
-        if deletions.is_empty() {
-            return false;
+        let mut structs = IdSet::new();
+        if has_new {
+            structs = self.without_known(prepared.structs.clone());
         }
-        let deleted = self.deleted.get_or_insert_with(|| engine::deleted(&self.doc));
-        !deletions.diff(deleted).is_empty()
+        let mut deletions = prepared.update.delete_set().clone();
+        if !deletions.is_empty() {
+            deletions.diff_with(self.deleted.get_or_insert_with(|| engine::deleted(&self.doc)));
+        }
+        // Who was told what waits holds it, and says it again.
+        !self.waiting.covers(structs, deletions)
+    }
+
+    fn without_known(&self, mut structs: IdSet) -> IdSet {
+        let mut known = IdSet::new();
+        for client in structs.client_ids() {
+            if let Some(end) = self.known.get(&client.get()).filter(|end| **end > 0) {
+                known.insert(ID::new(client, 0), *end);
+            }
+        }
+        structs.diff_with(&known);
+        structs
+    }
+
+    /// What is to be stored of an update.
+    pub(super) fn share(&self, prepared: &Prepared) -> Share {
+        let fit = self.fit(&prepared.bytes);
+        if fit.lacking.is_empty() {
+            return Share::All;
+        }
+        let (mut structs, mut deletions) =
+            (self.without_known(prepared.structs.clone()), prepared.update.delete_set().clone());
+        if let Some(now) = engine::decode(&fit.now) {
+            structs.diff_with(&now.insertions(true));
+            deletions.diff_with(now.delete_set());
+        }
+        let is_full = self.waiting.is_full(prepared.bytes.len());
+        match self.waiting.covers(structs, deletions) {
+            false if !is_full => Share::Waits,
+            waits => Share::Now { update: fit.now.into(), whole: waits },
+        }
     }
 
     pub(super) fn has_client(&self, client: ClientID) -> bool {
         let client = client.get();
-        self.known.contains_key(&client) || self.waiting.clients().any(|waits| *waits == client)
+        self.known.contains_key(&client) || self.waiting.clients().any(|waits| waits == client)
     }
 
     /// How many have written, those of whom everything waits too.
@@ -138,7 +187,7 @@ impl Open {
     }
 
     pub(super) fn clients(&self) -> BTreeSet<u64> {
-        self.known.keys().chain(self.waiting.clients()).copied().collect()
+        self.known.keys().copied().chain(self.waiting.clients()).collect()
     }
 
     #[cfg(test)]

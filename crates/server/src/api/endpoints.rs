@@ -156,6 +156,17 @@ const LIST: [Parameter; 3] = [
     Parameter { name: "limit", about: "How many of them at most", kind: Kind::Number(1, 1000) },
 ];
 
+const USERS: [Parameter; 4] = [
+    LIST[0],
+    LIST[1],
+    LIST[2],
+    Parameter {
+        name: "channel",
+        about: "Only users who are subscribed to this channel, and how many of their sessions are",
+        kind: Kind::Text,
+    },
+];
+
 const WHOSE: Parameter = Parameter { name: "user", about: "Whose", kind: Kind::Text };
 
 const INBOX: [Parameter; 8] = [
@@ -366,7 +377,7 @@ static ENDPOINTS: [Endpoint; 28] = [
         Operation::Users,
         ("listUsers", "/users", Scope::Users),
         "List the users who are connected",
-        &LIST,
+        &USERS,
         schema::<Users>,
         &[],
     ),

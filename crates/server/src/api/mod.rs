@@ -36,12 +36,15 @@ use tracing::{Instrument, Span, field};
 
 use crate::shard::Shard;
 use crate::telemetry;
-use crate::transport::collect;
 use crate::transport::http::{Answer, text};
+use crate::transport::{BODY_BYTES, collect};
 use call::{Call, decoded};
 use endpoints::{Endpoint, Operation};
 pub(crate) use keys::{ApiKeys, Key};
 use problem::Problem;
+
+/// What stands beside an update in the body of a request.
+const BESIDE_UPDATE: usize = 4096;
 
 /// What clients and the server say to each other: for pages that offer it. No secret.
 static COMMANDS: LazyLock<Bytes> = LazyLock::new(|| tidings_proto::catalogue().to_string().into());
@@ -127,11 +130,23 @@ async fn serve(
     let query = request.uri().query().unwrap_or_default();
     let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let body = match endpoint.body {
-        Some(_) => collect(request).await.map_err(|(status, why)| Problem::of_http(status, why))?,
+        Some(_) => {
+            let body = collect(request, body_bytes(shard, endpoint.operation)).await;
+            body.map_err(|(status, why)| Problem::of_http(status, &why))?
+        }
         None => Bytes::new(),
     };
     let call = Call { shard, key, path, query, body };
     carry_out(&call, endpoint.operation).await
+}
+
+/// What a body may have: an update in base64 as much as one of an editor.
+fn body_bytes(shard: &Shard, operation: Operation) -> usize {
+    let update = shard.settings().limits.update.div_ceil(3).saturating_mul(4);
+    match operation {
+        Operation::DocumentUpdate => BODY_BYTES.max(update.saturating_add(BESIDE_UPDATE)),
+        _ => BODY_BYTES,
+    }
 }
 
 /// A request of the API for the collector, part of the caller's trace if it says so. Of what is

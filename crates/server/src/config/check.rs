@@ -292,7 +292,7 @@ impl Config {
         }
         if rules.kind == Kind::Document && !rules.history.durable {
             let message = "a document is made of all that was ever written in it";
-            let remedy = "set durable = true: documents are stored before anybody is told";
+            let remedy = "leave it out: documents are stored before anybody is told";
             found.error(&key(".history.durable"), message, remedy);
         }
         if rules.kind == Kind::Document && rules.hooks.contains(&Hook::Publish) {
@@ -333,11 +333,17 @@ impl Config {
             found.warn(
                 &key(".history.durable"),
                 "there is no store on disk: this history is kept in memory",
-                "set store.kind = \"disk\", or durable = false",
+                match rules.kind {
+                    Kind::Document => "set store.kind = \"disk\"",
+                    _ => "set store.kind = \"disk\", or durable = false",
+                },
             );
         }
         if history.durable && history.size == 0 {
-            let remedy = "set size to the number of events to keep, or durable = false";
+            let remedy = match rules.kind {
+                Kind::Document => "leave it out: documents do not go by it",
+                _ => "set size to the number of events to keep, or durable = false",
+            };
             found.error(&key(".history.size"), "durable history of 0 events", remedy);
         }
         for (field, period) in [("ttl", history.ttl), ("dedup_window", history.dedup_window)] {

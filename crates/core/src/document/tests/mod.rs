@@ -410,7 +410,7 @@ fn a_document_that_yrs_fails_on_is_not_told_as_an_empty_one() {
     assert_eq!(document.missing(&[0], &limits()), Err(Fault::Broken));
     let nested = Document::prepare(&nested(2, b"\x01\x01r", 1), &limits()).unwrap();
     assert!(!document.admits(&nested), "how deep it is cannot be told");
-    assert!(!document.is_too_deep(&nested), "but it may be when it was read again");
+    assert_eq!(document.excess(&nested), None, "but it may be when it was read again");
     document.rest();
     assert!(!document.is_resting());
     drop(lock);
@@ -458,7 +458,7 @@ fn many_updates_together_put_no_more_into_one_place_than_one_may() {
     assert!(!document.admits(&prepare(&more)), "each would be compared with 2,000");
     let mut document = reopened(&mut document, 10_000);
     assert!(!document.admits(&prepare(&more)), "nor after a restart");
-    assert!(document.is_too_deep(&prepare(&more)), "nor ever");
+    assert_eq!(document.excess(&prepare(&more)), Some(Excess::Crowd), "nor ever");
     let typed = prepare(&ada.types(0, "Hello"));
     assert!(document.admits(&typed), "who types is not kept from it");
     document.commit("ada", PLACE, typed).unwrap();
@@ -479,7 +479,7 @@ fn what_was_typed_letter_by_letter_is_no_crowd() {
         assert!(document.admits(&prepare(&crowding(1, 0, 900))));
     }
     assert!(!document.admits(&prepare(&crowding(2, 0, 900))), "two are at the store");
-    assert!(!document.is_too_deep(&prepare(&crowding(2, 0, 900))), "which may fail");
+    assert_eq!(document.excess(&prepare(&crowding(2, 0, 900))), None, "which may fail");
     document.revert();
     assert!(document.admits(&prepare(&crowding(2, 0, 900))));
 }

@@ -8,16 +8,17 @@ use tidings_proto::{Epoch, ErrorCode, Frame};
 
 use super::service::outrun;
 use super::shelving::Done;
+use super::versions::no_version;
 use super::wording::{Word, parts, pieces, raw, say};
-use super::{Ask, Edited, Lacks, Merge, NOBODY, Synced};
+use super::{ADRIFT, Adrift, Ask, Edited, Lacks, Merge, NOBODY, SeatId, Slip, Synced};
 use crate::channel::shelf::Asker;
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Origin, Pending};
-use crate::document::{Broken, Document, Fault, Prepared, Record, What};
+use crate::document::{Broken, Document, Excess, Fault, Prepared, Record, Taken, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Raw, Request};
-use crate::limits::{DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS};
+use crate::limits::{DOCUMENT_CROWD, DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS};
 use crate::reject::Reject;
 use crate::rng::mix;
 use crate::store::Level;
@@ -44,13 +45,13 @@ impl Scene<'_> {
                 }
             }
             Ask::Seen { dialect, vector } => {
-                let mut messages = self.all_awareness(dialect);
+                let (messages, mut question) = (self.all_awareness(dialect), None);
                 if vector && let Ok((document, _)) = self.document() {
                     let step1 = Sync::Step1(&document.vector());
-                    messages.push(say(dialect, &self.channel.name, Word::Sync(step1)));
+                    question = Some(say(dialect, &self.channel.name, Word::Sync(step1)));
                 }
                 let (to, channel) = (from.session, self.channel.name.clone());
-                self.out.post(from.shard, Message::Seen { to, channel, messages });
+                self.out.post(from.shard, Message::Seen { to, channel, messages, question });
             }
             Ask::Version(ask) => self.version_ask(from, id, ask),
             Ask::Sync { version: Some(number), .. } => self.read_version(from, id, number),
@@ -119,21 +120,35 @@ impl Scene<'_> {
         if !allowed {
             return Err(Reject::forbidden("this user may not change the document"));
         }
+        let Taken { part, waits, lost } = document.share(prepared, &limits);
+        // Who types faster than the disk writes need not be asked.
+        if editor && (lost || (waits && desk.pending == 0)) {
+            self.ask_writer(from, id);
+        }
+        let prepared = part.ok_or_else(adrift)?;
+        let (document, desk) = self.document()?;
         check_room(document, desk, &prepared, &limits, now_ms)?;
         if !document.admits(&prepared) {
-            if !document.is_too_deep(&prepared) {
-                // Who comes back with all there is need not wait for others.
-                return Err(Reject::later("too many updates are under way; try again"));
-            }
-            let why = "too many shared types in each other";
-            return Err(Reject::limit(why, "document_levels", DOCUMENT_LEVELS));
+            // Who comes back with all there is need not wait for others.
+            let later = || Reject::later("too many updates are under way; try again");
+            return Err(document.excess(&prepared).map_or_else(later, too_much));
         }
+        let update = prepared.bytes().clone();
         desk.pending += update.len();
         desk.scribes.extend(scribe);
         let record = Record { user: &user, what: What::Update(&update) }.encode();
         let what = DocumentChange::Update(prepared);
         self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
         Ok(())
+    }
+
+    /// An editor has sent what depends on something that has not come: it has that, too.
+    fn ask_writer(&mut self, from: Address, id: u64) {
+        let Ok((document, _)) = self.document() else { return };
+        let (vector, seat) = (document.vector(), Slip::from(id).seat);
+        let (to, channel) = (from.session, self.channel.name.clone());
+        let adrift = Adrift { to, seat, channel, vector };
+        self.out.post(from.shard, Message::Adrift(Box::new(adrift)));
     }
 
     /// From now on it is another document, with nothing in it: what its clients hold counts no
@@ -212,8 +227,9 @@ impl Scene<'_> {
                     return self.refuse_origin(origin, reject);
                 }
                 self.out.counters.merged_bytes += update.len() as u64;
-                let except = (!origin.job).then_some(origin.from);
-                self.tell_change(except, &user, offset, &update);
+                let Origin { from, id, editor, job, .. } = origin;
+                let seat = if editor { Slip::from(id).seat } else { SeatId::default() };
+                self.tell_change((!job).then_some((from, seat)), &user, offset, &update);
                 Done::Changed(offset)
             }
             DocumentChange::Reset { epoch, versions } => {
@@ -222,10 +238,10 @@ impl Scene<'_> {
                 self.tell_reset(epoch);
                 Done::Changed(offset)
             }
-            DocumentChange::Version(version) => {
-                document.keep_version((*version).clone());
-                Done::Version(*version)
-            }
+            DocumentChange::Version(version) => match document.keep_version((*version).clone()) {
+                true => Done::Version(*version),
+                false => Done::Nothing,
+            },
             DocumentChange::DeleteVersion { number, asked } => {
                 document.delete_version(number);
                 if asked { Done::Deleted(offset) } else { Done::Nothing }
@@ -251,6 +267,10 @@ impl Scene<'_> {
             Done::Changed(offset) => self.answer_change(origin, offset),
             Done::Deleted(_) => self.tell_asker(asker(CommandKind::Delete), Ok(done)),
             Done::Version(_) => self.tell_asker(asker(CommandKind::NameVersion), Ok(done)),
+            // It was deleted before it had its name.
+            Done::Nothing if from != NOBODY => {
+                self.tell_asker(asker(CommandKind::NameVersion), Err(no_version()));
+            }
             Done::Content(..) | Done::Nothing => {}
         }
         self.arm_version();
@@ -288,11 +308,12 @@ impl Scene<'_> {
     /// Others get it as it came. A long one is several frames: parts of its bytes, to be joined.
     fn tell_change(
         &mut self,
-        except: Option<Address>,
+        except: Option<(Address, SeatId)>,
         user: &Arc<str>,
         offset: u64,
         update: &Bytes,
     ) {
+        let (from, seat) = except.map_or((None, SeatId::default()), |it| (Some(it.0), it.1));
         let parts = parts(update);
         let last = parts.len() - 1;
         for (index, update_part) in parts.iter().enumerate() {
@@ -300,7 +321,7 @@ impl Scene<'_> {
             let text = Frame::Document { channel, offset, user, update: update_part, more };
             let text = text.encode();
             let raw = (!more).then(|| raw(channel, Word::Sync(Sync::Update(update))));
-            self.deliver(Delivery { raw, ..Delivery::passing(text, except) });
+            self.deliver(Delivery { raw, seat, ..Delivery::passing(text, from) });
         }
     }
 
@@ -328,7 +349,7 @@ impl Scene<'_> {
         if editor {
             self.out.counters.command(CommandKind::Merge, None);
             let (to, channel) = (from.session, channel.clone());
-            let edited = Edited { to, edits: id, channel, outcome: Ok(()) };
+            let edited = Edited { to, slip: id.into(), channel, outcome: Ok(()) };
             return self.out.post(from.shard, Message::Edited(Box::new(edited)));
         }
         let text = Frame::Merged { id, channel, offset: Some(offset), more: false }.encode();
@@ -416,8 +437,25 @@ fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
         }
         Fault::Broken => Reject::unavailable(),
         Fault::Deep => Reject::new(ErrorCode::InvalidData, "its values are nested too deep"),
+        Fault::Crowded => too_much(Excess::Crowd),
         Fault::TooLarge => Reject::too_large("the update", "update", limits.update),
         Fault::Clients => Reject::limit("too many clients", "document_clients", limits.clients),
+    }
+}
+
+/// Of what depends on something that has not come, so much is here that there is no place for more.
+fn adrift() -> Reject {
+    Reject { limit: Some(ADRIFT), ..Reject::later("too many updates wait for others; try again") }
+}
+
+fn too_much(of: Excess) -> Reject {
+    match of {
+        Excess::Crowd => {
+            Reject::limit("too many items in one place", "document_crowd", DOCUMENT_CROWD)
+        }
+        Excess::Levels => {
+            Reject::limit("too many shared types in each other", "document_levels", DOCUMENT_LEVELS)
+        }
     }
 }
 
@@ -441,7 +479,7 @@ fn refuse_change(
     }
     out.counters.command(CommandKind::Merge, Some(why.code));
     let (to, channel) = (from.session, channel.clone());
-    let edited = Edited { to, edits: id, channel, outcome: Err(why.clone()) };
+    let edited = Edited { to, slip: id.into(), channel, outcome: Err(why.clone()) };
     out.post(from.shard, Message::Edited(Box::new(edited)));
 }
 

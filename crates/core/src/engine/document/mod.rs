@@ -1,9 +1,10 @@
 //! Documents that several edit at once: what is asked of them, and in which dialect.
 //!
 //! `commands.rs` is the side of sessions, with `uploads.rs` (updates in parts), `syncing.rs` (what
-//! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there) and
-//! `editor.rs` (connections that speak a protocol of Yjs instead of JSON). `home.rs` and `aware.rs`
-//! are a document's home, `service.rs` is what backends ask of it, `versions.rs` and
+//! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there),
+//! `editor.rs` (connections that speak a protocol of Yjs instead of JSON), `hocuspocus.rs` and
+//! `seats.rs` (those with many documents, and with several providers of one). `home.rs` and
+//! `aware.rs` are a document's home, `service.rs` is what backends ask of it, `versions.rs` and
 //! `shelving.rs` are about what it held before, `memory.rs` is about how much all of them take.
 
 mod aware;
@@ -14,6 +15,7 @@ mod hocuspocus;
 mod home;
 mod memory;
 mod papers;
+mod seats;
 mod service;
 mod shelving;
 mod syncing;
@@ -29,6 +31,8 @@ use tidings_proto::Epoch;
 
 pub(super) use home::refuse;
 pub(crate) use papers::{Editing, Opened};
+pub use seats::SeatId;
+pub(crate) use seats::Slip;
 pub use service::Contribution;
 pub use versions::VersionAsk;
 
@@ -143,6 +147,7 @@ impl Desks {
         self.uploads.forget(key);
         self.syncs.forget(key);
         self.throttled.remove(&key);
+        self.asked.retain(|(session, _), _| *session != key);
     }
 }
 
@@ -205,12 +210,24 @@ pub(crate) struct Lacks {
     pub(crate) waiting: Vec<Bytes>,
 }
 
+/// The limit of what waits for others. An editor is asked for those then.
+const ADRIFT: &str = "waiting";
+
+/// What an editor has sent depends on something that has not come: it is asked for it.
+#[derive(Debug)]
+pub struct Adrift {
+    pub(crate) to: SessionKey,
+    pub(crate) seat: SeatId,
+    pub(crate) channel: Arc<str>,
+    /// What is stored.
+    pub(crate) vector: Bytes,
+}
+
 /// What an editor's change came to.
 #[derive(Debug)]
 pub struct Edited {
     pub(crate) to: SessionKey,
-    /// How many changes it is for the editor.
-    pub(crate) edits: u64,
+    pub(crate) slip: Slip,
     pub(crate) channel: Arc<str>,
     pub(crate) outcome: Result<(), Reject>,
 }
@@ -223,6 +240,8 @@ pub(super) struct Desks {
     heard: echoes::Heard,
     /// Editors that were too fast, and until when they are not read (monotonic milliseconds).
     throttled: HashMap<SessionKey, u64>,
+    /// Editors that were asked for everything, and when (monotonic milliseconds).
+    asked: HashMap<(SessionKey, SeatId), u64>,
     /// When those who would take silence for the end are told something again.
     alive_ms: u64,
 }

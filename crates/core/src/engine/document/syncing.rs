@@ -7,11 +7,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidings_proto::yjs::hocuspocus::Message;
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{CloseCode, Epoch, ErrorCode, Frame};
 
-use super::wording::{Word, piece, say};
-use super::{Ask, Dialect, Lacks, Synced};
+use super::wording::piece;
+use super::{Ask, Dialect, Lacks, SeatId, Synced};
 use crate::engine::Engine;
 use crate::engine::types::{Effect, Now, RequestBody, SessionKey};
 use crate::limits::{DOCUMENT_PIECE, SYNC_STALLED_MS, SYNCED_BYTES, SYNCS_ASKED};
@@ -176,12 +177,19 @@ impl Engine {
                 self.answered(key, text);
             }
         } else {
-            let message = piece(dialect, channel, update, more);
-            self.out.effects.push(Effect::SendBinary { session: key, message });
+            let (seat, update) = (SeatId::of_question(*id), update.clone());
+            let (channel, vector) = (channel.clone(), lacks.vector.clone());
+            // A provider that has gone is answered nothing.
+            let address = match dialect {
+                Dialect::Hocuspocus => self.address_of(key, seat),
+                _ => Some(channel),
+            };
+            let message = address.map(|address| piece(dialect, &address, &update, more));
+            let send = message.map(|message| Effect::SendBinary { session: key, message });
+            self.out.effects.extend(send);
             if !more {
                 // Providers of Hocuspocus ask, and wait to be asked, more than once.
-                let (channel, vector) = (channel.clone(), lacks.vector.clone());
-                self.ask_back(key, &channel, &vector);
+                self.hocuspocus_to(key, seat, Message::Sync(Sync::Step1(&vector)));
                 self.settled(key);
             }
         }
@@ -190,14 +198,6 @@ impl Engine {
             self.out.effects.push(Effect::Drain { session: key });
         } else {
             self.finish_sync(key);
-        }
-    }
-
-    fn ask_back(&mut self, key: SessionKey, channel: &str, vector: &[u8]) {
-        let dialect = self.dialect(key);
-        if dialect == Dialect::Hocuspocus {
-            let message = say(dialect, channel, Word::Sync(Sync::Step1(vector)));
-            self.out.effects.push(Effect::SendBinary { session: key, message });
         }
     }
 
@@ -216,7 +216,7 @@ impl Engine {
             self.answered(key, why.encode(Some(id), Some(channel)));
         } else {
             self.settled(key);
-            self.editor_refused(key, channel, why);
+            self.editor_refused(key, (channel, SeatId::of_question(id)), why);
         }
         self.sync_on(key);
     }

@@ -44,9 +44,9 @@ impl Desk {
                 let loaded = self.disk.get(&*channel).cloned();
                 self.engines[shard].loaded(self.now, &channel, Ok(loaded));
             }
-            Effect::Restore { channel, now, then, client } => {
+            Effect::Restore { channel, ticket, now, then, client } => {
                 let made = restore(&now, &then, client);
-                self.engines[shard].restored(self.now, &channel, made);
+                self.engines[shard].restored(self.now, &channel, ticket, made);
             }
             Effect::Message { shard, message } => {
                 self.mail.push_back((usize::from(shard.0), message));
@@ -94,7 +94,7 @@ impl Desk {
 
     fn fan_out(&mut self, shard: usize, topic: TopicKey, upto: usize, batch: &[Delivery]) {
         let list = self.engines[shard].subscribers(topic)[..upto].to_vec();
-        for Subscriber { slot, presence, dialect, .. } in list {
+        for Subscriber { slot, presence, dialect, .. } in list.into_iter().filter(|it| !it.apart) {
             let at = |at: &Option<(usize, SessionKey)>| {
                 at.is_some_and(|(on, key)| on == shard && key.slot == slot)
             };
