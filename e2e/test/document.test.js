@@ -134,6 +134,17 @@ demo('what is written without a server is kept, also by a page that is loaded ag
   await has(ada, 'heard it once', () => said.jsonValue(), once)
   await shot(ada, 'offline')
   await isAccessible(ada.page, 'offline')
+  // What is not loaded yet cannot be: the rest goes on.
+  const versions = ada.page.getByRole('button', { name: 'Versions', exact: true })
+  await versions.click()
+  await ada.page.getByRole('dialog').getByText('It cannot be loaded now.').waitFor()
+  await isAccessible(ada.page, 'versions without a connection')
+  await ada.page.keyboard.press('Escape')
+  await ada.page.getByRole('button', { name: 'Tiptap', exact: true }).click()
+  await ada.page.getByText('It cannot be loaded now.').waitFor()
+  await ada.page.getByRole('button', { name: 'Tiptap', exact: true }).click()
+  assert.ok(ada.faults.every(fault => /ERR_CONNECTION_REFUSED/.test(fault)), ada.faults.join())
+  ada.faults.length = 0
   await server.start()
   await bob.page.locator('.pill[data-kind=online]').waitFor()
   await ada.page.reload()
@@ -152,6 +163,10 @@ demo('a document is begun anew under two windows of one browser: both go on with
   await ada.editor.click()
   await ada.page.keyboard.type('Old')
   await has(bob, 'it', bob.text, 'Old')
+  await ada.opensTiptap()
+  await ada.tiptap.click()
+  await ada.page.keyboard.type('Old notes')
+  await has(bob, 'the notes', bob.read, 'Old notes')
   await ada.saved()
   const { status } = await fetch(`${server.origin}/api/v1/documents/doc:plan`, {
     method: 'DELETE', headers: { authorization: `Bearer ${server.apiKey}` },
@@ -168,6 +183,10 @@ demo('a document is begun anew under two windows of one browser: both go on with
   await bob.saved()
   await ada.page.getByRole('button', { name: 'Open the new one' }).click()
   await has(ada, 'the new one', ada.text, 'New')
+  // Tiptap has not brought its own back.
+  await ada.page.locator('[data-line=synced]').waitFor()
+  assert.equal(await ada.tiptap.innerText().then(text => text.trim()), '')
+  assert.equal(await bob.page.locator('.read').count(), 0)
   await bob.editor.press('Control+End')
   await bob.page.keyboard.type(' and more')
   await bob.saved()
