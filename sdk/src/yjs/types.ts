@@ -42,7 +42,10 @@ export interface DocumentAccess {
   readonly awareness: boolean
 }
 
-/** What a document held at one moment: kept until it is deleted, or, without a name, until there are too many. */
+/**
+ * What a document held at one moment. One that somebody has saved or named stays until it is deleted; of those that the server
+ * has taken by itself, the oldest go when there are too many.
+ */
 export interface DocumentVersion {
   /** Its number: 1, 2, 3 ..., never used twice. */
   readonly version: number
@@ -60,7 +63,7 @@ export interface DocumentVersion {
   readonly position: Position
 }
 
-/** Which versions: all without. */
+/** Which versions. Without any of these: the newest. */
 export interface DocumentVersionsQuery {
   /** Those with a smaller number. */
   readonly before?: number | undefined
@@ -82,9 +85,9 @@ export interface DocumentVersionsPage {
 
 /**
  * The versions of a document. All of these wait for the document to be joined, also while there is no connection, and reject
- * with the `cause` if it fails, `document_reset` after a reset, `closed` when the client is not connected or the document is
- * destroyed. `network`: the connection was lost under way, so it may have been done. `not_found`: there is no such version;
- * `forbidden`: this user may not; `limit_exceeded`: there are too many with a name (`limit` is `versions`).
+ * with the `cause` if it fails, `document_reset` after a reset, `closed` when the client has stopped or this one is destroyed.
+ * `network`: the connection was lost under way, so it may have been done. `not_found`: there is no such version; `forbidden`: this
+ * user may not; `limit_exceeded`: no more can be saved or named (`limit` is `versions`).
  */
 export interface DocumentVersions {
   /** Some of them. Needs the right to read history, as does `read`. Reading goes on when a connection is lost. */

@@ -169,6 +169,8 @@ example('documents: open, edit, follow', async ({ connect }) => {
   const { show, shows } = screen()
   const ada = documents.open(connect(), show)
   await shows('Buy milk. ')
+  // Else the document is as empty for bob as it was for her.
+  await until(() => !ada.unsaved.current, 'stored')
   const bob = documents.open(connect(), () => {})
   documents.follow(ada, show)
   await until(() => bob.synced.current, 'bob has it')

@@ -1,46 +1,52 @@
 // A document that several people write: a text, a list, and who is here.
-import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react'
+import { useEffect, useMemo, useRef, useState } from 'react'
 import { useConnection } from 'tidings/react'
 import { useAwareness, useDocument, type Peer } from 'tidings/yjs/react'
 import { Avatar } from '../avatar.tsx'
 import { useHash } from '../browser.ts'
 import { ConnectionBar } from '../connection.tsx'
+import { Dialog } from '../dialog.tsx'
 import { Clock } from '../icons.tsx'
 import { NameField } from '../name-field.tsx'
 import { recall, remember, rememberedName } from '../settings.ts'
 import { Editor } from './editor.tsx'
 import { Notes } from './notes.tsx'
+import { Missing, Part } from './part.tsx'
 import { planOf, throwAway } from './plan.ts'
 import { SaveBar, SaveState } from './save-state.tsx'
 import { Todos } from './todos.tsx'
 import { personOf, type Person } from './who.ts'
 
-const Tiptap = lazy(() => import('./tiptap/pane.tsx'))
-const Versions = lazy(() => import('./versions/panel.tsx'))
+// Most people come to write.
+const loadTiptap = () => import('./tiptap/pane.tsx')
+const loadVersions = () => import('./versions/panel.tsx')
 
 const nameInHash = (hash: string) => /^#([\w.-]{1,64})$/.exec(hash)?.[1] ?? 'plan'
 
 export function Page() {
   const name = nameInHash(useHash())
   const [times, setTimes] = useState(0)
+  const [tiptap, setTiptap] = useState(() => recall('local', 'tiptap') === 'open')
+  const toggle = () => {
+    setTiptap(!tiptap)
+    remember('local', 'tiptap', tiptap ? null : 'open')
+  }
   useEffect(() => { document.title = `${name} · Tidings` }, [name])
   const anew = () => void throwAway(name).then(() => setTimes(times + 1))
-  return <Sheet key={`${name} ${times}`} name={name} onAnew={anew} />
+  return <Sheet key={`${name} ${times}`} name={name} tiptap={tiptap} onTiptap={toggle} onAnew={anew} />
 }
 
-function Sheet({ name, onAnew }: { name: string; onAnew: () => void }) {
+interface SheetProps { name: string; tiptap: boolean; onTiptap: () => void; onAnew: () => void }
+
+function Sheet({ name, tiptap, onTiptap, onAnew }: SheetProps) {
   const [my, setMy] = useState(rememberedName)
   const plan = useMemo(() => planOf(name), [name])
   const view = useDocument(`doc:${name}`, plan)
   const { document: open, status, access } = view
   const peers = useAwareness<{ name: string }>(open, { name: my })
   const writable = access?.write !== false && status.state !== 'reset' && status.state !== 'failed'
-  const [tiptap, setTiptap] = useState(() => recall('local', 'tiptap') === 'open')
-  const toggle = () => {
-    setTiptap(!tiptap)
-    remember('local', 'tiptap', tiptap ? null : 'open')
-  }
   const [versions, setVersions] = useState(false)
+  const close = () => setVersions(false)
   const nameOf = useNames(peers)
   const rename = (next: string) => {
     setMy(next)
@@ -50,7 +56,7 @@ function Sheet({ name, onAnew }: { name: string; onAnew: () => void }) {
     <div className={tiptap ? 'sheet two' : 'sheet'}>
       <header className="head">
         <h1><a href="/" aria-label="Tidings: the chat">Tidings</a> <span>{name}</span></h1>
-        <button className="button small" aria-pressed={tiptap} onClick={toggle}>Tiptap</button>
+        <button className="button small" aria-pressed={tiptap} onClick={onTiptap}>Tiptap</button>
         <button className="button small wordless" disabled={!open} onClick={() => setVersions(true)}><Clock size={16} /><span>Versions</span></button>
         <SaveState view={view} />
       </header>
@@ -66,15 +72,16 @@ function Sheet({ name, onAnew }: { name: string; onAnew: () => void }) {
       {tiptap && (
         <section className="pane" aria-label="The same document in Tiptap">
           {/* What it holds would be brought back to life. */}
-          {status.state !== 'reset' && (
-            <Suspense fallback={<p className="none">Loading Tiptap…</p>}><Tiptap name={name} my={my} /></Suspense>
-          )}
+          {status.state !== 'reset' && <Part load={loadTiptap} props={{ name, my }} meanwhile={failed => <Missing failed={failed} />} />}
         </section>
       )}
       {versions && open && (
-        <Suspense fallback={null}>
-          <Versions name={name} open={open} writable={writable} nameOf={nameOf} onClose={() => setVersions(false)} />
-        </Suspense>
+        <Part load={loadVersions} props={{ name, open, writable, nameOf, onClose: close }} meanwhile={failed => failed && (
+          <Dialog className="versions missing" label="Versions" onClose={close}>
+            <Missing failed />
+            <button className="button" onClick={close}>Close</button>
+          </Dialog>
+        )} />
       )}
       <aside className="beside" aria-label="People and list">
         <People peers={peers} my={my} onName={rename} />

@@ -1,7 +1,7 @@
 // What the document held before: a list, one of it to look at, and the way back. Loaded when somebody asks for it.
-import { useState, type FormEvent } from 'react'
+import { useRef, useState, type FormEvent } from 'react'
 import type { DocumentProvider, DocumentVersion } from 'tidings/yjs'
-import { useNow } from '../../browser.ts'
+import { useMedia, useNow } from '../../browser.ts'
 import { Dialog } from '../../dialog.tsx'
 import { agoOf, exactTimeOf, list } from '../../format.ts'
 import { Check, Close } from '../../icons.tsx'
@@ -9,6 +9,8 @@ import { said, useVersions, type Kept } from './use.ts'
 import { View } from './view.tsx'
 
 const MINUTE = 60_000
+/** There the version takes the place of the list, as in versions.css. */
+const NARROW = '(max-width: 47.99rem)'
 /** As the server counts, in bytes; letters of four of them fit. */
 const NAME_LENGTH = 60
 
@@ -25,10 +27,17 @@ export default function Panel({ name, open, writable, nameOf, onClose }: PanelPr
   const kept = useVersions(open)
   const [chosen, setChosen] = useState<number | null>(null)
   const [news, setNews] = useState('')
+  const listed = useRef<HTMLDivElement>(null)
+  const narrow = useMedia(NARROW)
   const version = kept.versions?.find(({ version }) => version === chosen)
   const done = (what: string) => {
     setNews(what)
     kept.reload()
+  }
+  /** To where one was in the list, once that is there again. */
+  const back = () => {
+    setChosen(null)
+    requestAnimationFrame(() => listed.current?.querySelector<HTMLElement>(`[data-version="${chosen}"]`)?.focus())
   }
   return (
     <Dialog className="versions" label={`Versions of ${name}`} onClose={onClose}>
@@ -38,13 +47,13 @@ export default function Panel({ name, open, writable, nameOf, onClose }: PanelPr
         <button className="icon-button" aria-label="Close" onClick={onClose}><Close /></button>
       </header>
       <div className={version ? 'versions-body chosen' : 'versions-body'}>
-        <div className="versions-list">
+        <div ref={listed} className="versions-list">
           {writable && <Save open={open} onSaved={({ version }) => done(`Saved as version ${version}`)} />}
           <List kept={kept} chosen={chosen} nameOf={nameOf} onChoose={setChosen} />
         </div>
         {version
-          ? <View key={version.version} version={version} open={open} writable={writable}
-              onDone={done} onBack={() => setChosen(null)} />
+          ? <View key={version.version} version={version} open={open} writable={writable} alone={narrow}
+              onDone={done} onBack={back} />
           : <p className="hint">Choose a version to see what has changed since.</p>}
       </div>
     </Dialog>

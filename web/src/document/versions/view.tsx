@@ -16,6 +16,8 @@ interface ViewProps {
   version: DocumentVersion
   open: DocumentProvider
   writable: boolean
+  /** The list is not beside it. */
+  alone: boolean
   /** Something was changed at the server. */
   onDone: (what: string) => void
   onBack: () => void
@@ -41,11 +43,13 @@ function useCompared(then: readonly Section[] | null, now: Doc): readonly Compar
   return useMemo(() => then && compare(then, sectionsOf(now)), [then, now, times])
 }
 
-export function View({ version: { version, at, name }, open, writable, onDone, onBack }: ViewProps) {
+export function View({ version: { version, at, name }, open, writable, alone, onDone, onBack }: ViewProps) {
   const { then, error } = useContent(open, version)
   const compared = useCompared(then, open.doc)
   const [marked, setMarked] = useState(true)
   const section = useRef<HTMLElement>(null)
+  // What was focused is not there any more.
+  useEffect(() => { if (alone) section.current!.focus() }, [alone])
   const same = compared !== null && isSame(compared)
   return (
     <section ref={section} className="version" aria-label={`Version ${version}`} tabIndex={-1}>
