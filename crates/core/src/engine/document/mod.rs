@@ -4,8 +4,9 @@
 //! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there),
 //! `editor.rs` (connections that speak a protocol of Yjs instead of JSON), `hocuspocus.rs` and
 //! `seats.rs` (those with many documents, and with several providers of one). `home.rs` and
-//! `aware.rs` are a document's home, `service.rs` is what backends ask of it, `versions.rs` and
-//! `shelving.rs` are about what it held before, `memory.rs` is about how much all of them take.
+//! `aware.rs` are a document's home, with `outcome.rs`; `service.rs` is what backends ask of it,
+//! `versions.rs`, `shelving.rs` and `shelved.rs` are about what it held before, `memory.rs` is about
+//! how much all of them take.
 
 mod aware;
 mod commands;
@@ -14,9 +15,11 @@ mod editor;
 mod hocuspocus;
 mod home;
 mod memory;
+mod outcome;
 mod papers;
 mod seats;
 mod service;
+mod shelved;
 mod shelving;
 mod syncing;
 mod uploads;
