@@ -15,6 +15,7 @@ mod hocuspocus;
 mod home;
 mod memory;
 mod papers;
+mod refusals;
 mod seats;
 mod service;
 mod shelving;
