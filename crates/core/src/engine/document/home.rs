@@ -125,7 +125,13 @@ impl Scene<'_> {
         if editor && (lost || (waits && desk.pending == 0)) {
             self.ask_writer(from, id);
         }
-        let prepared = part.ok_or_else(adrift)?;
+        let Some(prepared) = part else {
+            if lost {
+                return Err(adrift());
+            }
+            self.change_is_done(origin, Done::Changed(self.channel.last));
+            return Ok(());
+        };
         let (document, desk) = self.document()?;
         check_room(document, desk, &prepared, &limits, now_ms)?;
         if !document.admits(&prepared) {
