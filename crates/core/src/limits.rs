@@ -134,6 +134,10 @@ pub(crate) const VERSIONS_LISTED_DEFAULT: u64 = 50;
 /// When the store is asked again to let go what a deleted version held, in milliseconds.
 pub(crate) const VERSION_RETRY_MS: u64 = 60_000;
 
+/// A document that nobody has open stays in memory until it has become a version, where that is
+/// after no more than so many milliseconds.
+pub(crate) const VERSION_AWAITED_MS: u64 = 600_000;
+
 /// What is asked of the versions of one document that waits for what was asked before: each reads
 /// or writes the store.
 pub(crate) const VERSION_JOBS: usize = 64;

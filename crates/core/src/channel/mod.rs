@@ -30,6 +30,7 @@ pub(crate) use presence::{Change, Entry, Presence};
 pub(crate) use publish::{Amend, How, Pending, Publish, UsedUp, Verb, Waiter, Wish};
 
 use crate::engine::{Delivery, ShardId};
+use crate::limits::VERSION_AWAITED_MS;
 use crate::policy::Namespace;
 use crate::rng::mix;
 use crate::store::{Epoch, Level, Loaded, Retention};
@@ -192,10 +193,10 @@ impl Channel {
         self.fold.tidy(self.shards.is_empty());
     }
 
-    /// Whether it becomes a version before long: then that is of what there is now, not of what
-    /// somebody makes of it later.
+    /// Whether it becomes a version before long. Else it does so when it is read the next time.
     pub(crate) fn awaits_version(&self) -> bool {
-        self.desk.as_ref().is_some_and(|desk| desk.shelf.armed)
+        let is_soon = self.namespace.policy.versions.quiet.ms <= VERSION_AWAITED_MS;
+        is_soon && self.desk.as_ref().is_some_and(|desk| desk.shelf.armed)
     }
 
     /// Whether nothing would be lost by forgetting it (a durable one is read again from the store).

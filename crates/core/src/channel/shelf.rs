@@ -24,6 +24,8 @@ pub(crate) struct Shelf {
     pub(crate) queue: VecDeque<Job>,
     /// What is done now.
     pub(crate) current: Option<(Job, Stage)>,
+    /// Appends of content at the store, of what was given up too: nothing else begins before.
+    pub(crate) outstanding: u32,
     /// The document is on the agenda of those that become a version.
     pub(crate) armed: bool,
     /// Deleted content is not taken from the store before this: monotonic milliseconds.
@@ -33,7 +35,7 @@ pub(crate) struct Shelf {
 impl Shelf {
     /// Whether anything is going on.
     pub(crate) fn is_busy(&self) -> bool {
-        self.current.is_some() || !self.queue.is_empty()
+        self.current.is_some() || !self.queue.is_empty() || self.outstanding > 0
     }
 }
 
@@ -70,12 +72,14 @@ impl Task {
 pub(crate) enum Stage {
     /// The store is asked for what the version of this number holds.
     Loading(u64),
-    /// So many pages of the version are at the store.
-    Storing { version: Box<Version>, awaited: u32, failed: bool },
-    /// The store is told to let them go.
+    /// Its pages are at the store.
+    Storing { version: Box<Version>, failed: bool },
+    /// The store is told to let go what the deleted version of this number held.
     Trimming(u64),
-    /// The change that restores it is being made.
-    Restoring,
+    /// The store is told to let go what was to be a version of a document that has been reset.
+    Clearing,
+    /// The change that restores it is being made, of the document of this epoch, by this client.
+    Restoring { ticket: u64, epoch: Epoch, client: u64 },
     /// A record is at the store.
     Recording,
 }
@@ -156,12 +160,12 @@ impl Content {
     }
 }
 
-/// Lets go what a channel of the store has.
-pub(crate) fn trim(channel: Arc<str>, loaded: &Loaded, at_ms: u64) -> Append {
+/// Lets go what a channel of the store has, which has come so far.
+pub(crate) fn trim(channel: Arc<str>, (epoch, last): (Epoch, u64), at_ms: u64) -> Append {
     Append {
         channel,
-        epoch: loaded.epoch,
-        offset: loaded.last_offset,
+        epoch,
+        offset: last,
         at_ms,
         event: None,
         producer: None,

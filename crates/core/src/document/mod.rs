@@ -241,7 +241,9 @@ impl Document {
             }
             What::Reset { epoch, versions } => self.reset(epoch, versions),
             What::Version(version) => match serde_json::from_slice(version) {
-                Ok(version) => self.versions.keep(version),
+                Ok(version) => {
+                    self.versions.keep(version);
+                }
                 Err(_) => self.skipped += 1,
             },
             What::DeleteVersion(number) => self.versions.delete(number),

@@ -139,9 +139,13 @@ impl Versions {
         }
     }
 
-    /// A version was taken, or has another name. What came behind it is still a change.
-    pub(super) fn keep(&mut self, version: Version) {
+    /// A version was taken, or has another name. What came behind it is still a change. `false`:
+    /// it was deleted before.
+    pub(super) fn keep(&mut self, version: Version) -> bool {
         let Version { number, offset, .. } = version;
+        if number <= self.highest && !self.kept.contains_key(&number) {
+            return false;
+        }
         if number > self.highest {
             self.authors.retain(|_, last| *last > offset);
             self.changed = self.changed.filter(|changed| changed.offset > offset);
@@ -151,6 +155,7 @@ impl Versions {
             self.highest = number;
         }
         self.kept.insert(number, version);
+        true
     }
 
     pub(super) fn delete(&mut self, number: u64) {
@@ -164,12 +169,15 @@ impl Versions {
         self.deleted.remove(&number);
     }
 
-    /// The document was begun anew. `all`: its versions go, too.
+    /// The document was begun anew. `all`: its versions go, too, and what may be left of one that
+    /// was never taken to its end.
     pub(super) fn reset(&mut self, all: bool) {
         self.authors.clear();
         self.changed = None;
         if all {
             self.deleted.extend(std::mem::take(&mut self.kept).into_keys());
+            self.highest += 1;
+            self.deleted.insert(self.highest);
         }
     }
 }
@@ -180,9 +188,9 @@ impl Document {
         &self.versions
     }
 
-    /// A version of it is stored, or has another name.
-    pub fn keep_version(&mut self, version: Version) {
-        self.versions.keep(version);
+    /// A version of it is stored, or has another name. `false`: it was deleted before.
+    pub fn keep_version(&mut self, version: Version) -> bool {
+        self.versions.keep(version)
     }
 
     /// A version is not there any more; what it held may still be at the store, until
@@ -248,11 +256,13 @@ mod tests {
         versions.keep(version(1, 0));
         versions.keep(version(2, 0));
         versions.delete(1);
+        assert!(!versions.keep(version(1, 0)), "somebody gives it a name too late");
         versions.reset(true);
-        assert_eq!((versions.iter().count(), versions.bytes(), versions.next()), (0, 0, 3));
-        assert_eq!(versions.deleted().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((versions.iter().count(), versions.bytes(), versions.next()), (0, 0, 4));
+        assert_eq!(versions.deleted().collect::<Vec<_>>(), [1, 2, 3]);
         versions.forget(1);
         versions.forget(2);
+        versions.forget(3);
         assert!(versions.deleted().next().is_none() && !versions.is_empty());
     }
 }

@@ -60,7 +60,7 @@ impl Engine {
             },
             None => return absent(&mut self.out, &request),
         };
-        self.reread(index);
+        self.reread(now, index);
         match &mut self.homes.slab[index].waiting {
             Some(waiting) => waiting.push(request),
             None => self.scene(index, now).request(request),
@@ -68,11 +68,12 @@ impl Engine {
     }
 
     /// Asks the store again for a channel that could not be read when it had to be.
-    fn reread(&mut self, index: usize) {
+    fn reread(&mut self, now: Now, index: usize) {
         let Home { channel, waiting } = &mut self.homes.slab[index];
         if channel.estranged && channel.pending.is_empty() && waiting.is_none() {
             channel.estranged = false;
             *waiting = Some(Vec::new());
+            self.scene(index, now).drop_jobs();
             self.load_home(index);
         }
     }
@@ -157,7 +158,7 @@ impl Engine {
         } else if let Some(index) = self.homes.find(channel) {
             self.scene(index, now).stored(outcome);
             // The store found damage and decided on another epoch: begin again from there.
-            self.reread(index);
+            self.reread(now, index);
         }
         self.settle(now);
     }
@@ -205,6 +206,7 @@ impl Engine {
                 }
             } else if !channel.estranged {
                 self.scene(index, now).expire_items();
+                self.scene(index, now).next_job();
             }
         }
     }

@@ -43,6 +43,8 @@ pub(super) struct Agenda {
     pub(super) documents: usize,
     /// Documents that become a version by themselves (steady milliseconds): one entry each.
     pub(super) versions: BinaryHeap<Reverse<(u64, Arc<str>)>>,
+    /// Counts what is made elsewhere for versions.
+    pub(super) tickets: u64,
     /// Those that may be put to rest.
     pub(super) awake: Vec<Arc<str>>,
     /// Documents that may leave are not looked for before this (monotonic milliseconds).

@@ -218,6 +218,8 @@ pub enum Effect {
     Restore {
         /// The document.
         channel: Arc<str>,
+        /// Of this question.
+        ticket: u64,
         /// What it holds.
         now: Bytes,
         /// What it shall hold.

@@ -423,6 +423,15 @@ impl Desk {
         self.run();
     }
 
+    /// The store takes the oldest of what waits for it.
+    pub(crate) fn store_one(&mut self) {
+        if let Some((shard, append)) = self.queue.pop_front() {
+            let level = self.keep(&append);
+            self.engines[shard].stored(self.now, &append.channel, &Ok(level));
+            self.run();
+        }
+    }
+
     /// Who did not read goes on: so many times what it was sent has been written.
     pub(crate) fn read(&mut self, who: Who, times: usize) {
         for _ in 0..times {

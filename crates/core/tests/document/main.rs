@@ -13,5 +13,6 @@ mod random;
 mod seats;
 mod seeing;
 mod stranded;
+mod version_histories;
 mod versions;
 mod writer;

@@ -13,7 +13,7 @@ use crate::writer::Writer;
 const MINUTE: u64 = 60_000;
 
 impl Desk {
-    fn version(&mut self, who: Who, kind: &str, more: &Value) -> Value {
+    pub(crate) fn version(&mut self, who: Who, kind: &str, more: &Value) -> Value {
         let mut command = json!({ "type": kind, "id": 50, "channel": DOC });
         let fields = more.as_object().unwrap().clone();
         command.as_object_mut().unwrap().extend(fields);
@@ -25,14 +25,14 @@ impl Desk {
     }
 
     /// The numbers of all versions, the newest first.
-    fn numbers(&mut self, who: Who) -> Vec<u64> {
+    pub(crate) fn numbers(&mut self, who: Who) -> Vec<u64> {
         let listed = self.version(who, "versions", &json!({}));
         let versions = listed["versions"].as_array().unwrap_or_else(|| panic!("{listed}"));
         versions.iter().map(|version| version["version"].as_u64().unwrap()).collect()
     }
 
     /// The text of a version, or the code of what is said instead.
-    fn text_of(&mut self, who: Who, version: u64) -> String {
+    pub(crate) fn text_of(&mut self, who: Who, version: u64) -> String {
         self.say(who, &json!({ "type": "sync", "id": 51, "channel": DOC, "version": version }));
         let mut update = Vec::new();
         loop {
@@ -60,9 +60,15 @@ impl Desk {
     }
 
     /// How many versions have something at the store.
-    fn kept(&self) -> usize {
-        let kept = self.disk.iter().filter(|(name, _)| name.starts_with("\0version:"));
-        kept.filter(|(_, kept)| !kept.events.is_empty()).count()
+    pub(crate) fn kept(&self) -> usize {
+        self.kept_numbers().count()
+    }
+
+    /// Which.
+    pub(crate) fn kept_numbers(&self) -> impl Iterator<Item = u64> + '_ {
+        let kept = self.disk.iter().filter(|(_, kept)| !kept.events.is_empty());
+        let names = kept.filter_map(|(name, _)| name.strip_prefix("\0version:"));
+        names.map(|name| name.split(':').next().unwrap().parse().unwrap())
     }
 }
 
@@ -375,12 +381,12 @@ fn a_document_that_is_deleted_takes_its_versions_along_and_numbers_go_on() {
     assert_eq!((desk.kept(), desk.text_of(ada, 1)), (0, "not_found".into()));
     let at_ada = Writer::new(3);
     desk.merge(ada, &at_ada.write(0, "new"));
-    assert_eq!(desk.save(ada, "three")["version"], 3);
+    assert_eq!(desk.save(ada, "three")["version"], 4);
     // It may be begun anew and keep its past.
     desk.engines[0].reset_document(desk.now, &"api".into(), 1, DOC, false);
     desk.run();
-    assert_eq!(desk.numbers(ada), [3]);
-    let restored = desk.version(ada, "restore_version", &json!({ "version": 3 }));
+    assert_eq!(desk.numbers(ada), [4]);
+    let restored = desk.version(ada, "restore_version", &json!({ "version": 4 }));
     assert_eq!((&restored["type"], &*desk.now_text()), (&json!("merged"), "new"));
 }
 
@@ -420,4 +426,63 @@ fn a_backend_reads_a_version_and_asks_for_what_is_not_there() {
     assert_eq!(plain_text(&bytes_of(&read["update"]), Some("t")).unwrap(), "text");
     assert_eq!(read["authors"], json!(["ada"]));
     assert_eq!(none["code"], "not_found");
+}
+
+#[test]
+fn a_version_that_is_being_taken_when_its_document_is_deleted_is_not_kept() {
+    let mut desk = Desk::new();
+    let (ada, at_ada) = (desk.reader("ada"), Writer::new(1));
+    desk.merge(ada, &at_ada.write(0, "secret"));
+    desk.slow = true;
+    desk.say(ada, &json!({ "type": "save_version", "id": 50, "channel": DOC }));
+    desk.engines[0].reset_document(desk.now, &"api".into(), 1, DOC, true);
+    desk.run();
+    while !desk.queue.is_empty() {
+        desk.store(&Ok(()));
+    }
+    assert_eq!(desk.answer(ada, &json!(50)).unwrap()["code"], "document_reset");
+    desk.slow = false;
+    assert!(desk.numbers(ada).is_empty());
+    assert_eq!(desk.kept(), 0, "nothing of it is left on the disk");
+}
+
+#[test]
+fn a_name_that_comes_too_late_does_not_bring_a_deleted_version_back() {
+    let mut desk = Desk::new();
+    let (ada, at_ada) = (desk.reader("ada"), Writer::new(1));
+    desk.merge(ada, &at_ada.write(0, "text"));
+    desk.save(ada, "one");
+    desk.slow = true;
+    desk.engines[0].ask_version(desk.now, 5, DOC, VersionAsk::Delete { number: 1 });
+    desk.run();
+    let name =
+        json!({ "type": "name_version", "id": 50, "channel": DOC, "version": 1, "name": "x" });
+    desk.say(ada, &name);
+    desk.slow = false;
+    while !desk.queue.is_empty() {
+        desk.store(&Ok(()));
+    }
+    assert_eq!(desk.answer(ada, &json!(50)).unwrap()["code"], "not_found");
+    desk.restart();
+    let ada = desk.reader("ada");
+    assert!(desk.numbers(ada).is_empty());
+}
+
+#[test]
+fn who_waits_for_a_version_of_a_document_that_has_to_be_read_again_is_told() {
+    let mut desk = Desk::new();
+    let (ada, at_ada) = (desk.reader("ada"), Writer::new(1));
+    desk.merge(ada, &at_ada.write(0, "text"));
+    desk.save(ada, "one");
+    desk.slow = true;
+    desk.say(ada, &crate::desk::merge(9, &at_ada.add(" more")));
+    desk.say(ada, &json!({ "type": "save_version", "id": 50, "channel": DOC }));
+    desk.say(ada, &json!({ "type": "restore_version", "id": 52, "channel": DOC, "version": 1 }));
+    desk.store(&Err(StoreError::OutOfOrder));
+    desk.slow = false;
+    let codes = [50, 52].map(|id| desk.answer(ada, &json!(id)).map(|said| said["code"].clone()));
+    assert_eq!(codes, [Some(json!("unavailable")), Some(json!("unavailable"))]);
+    assert_eq!(desk.text_of(ada, 1), "text");
+    assert_eq!(desk.save(ada, "two")["version"], 2);
+    assert_eq!(desk.text_of(ada, 2), "text");
 }

@@ -58,8 +58,8 @@ impl Shard {
                 Effect::Probe { session } => {
                     self.with(session, |connection| self.probe(connection));
                 }
-                Effect::Restore { channel, now, then, client } => {
-                    self.restore(channel, now, then, client);
+                Effect::Restore { channel, ticket, now, then, client } => {
+                    self.restore((channel, ticket), now, then, client);
                 }
                 Effect::Resume { session } => self.with(session, |connection| {
                     // It has begun, perhaps by its ticket, without a question.

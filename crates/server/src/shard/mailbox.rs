@@ -35,7 +35,7 @@ pub(crate) enum Mail {
     /// Another shard has something to say.
     Message(Message),
     /// The change that restores a version of a document was made.
-    Restored { channel: Arc<str>, outcome: Result<Bytes, Fault> },
+    Restored { channel: Arc<str>, ticket: u64, outcome: Result<Bytes, Fault> },
     /// The configuration has changed.
     Settings(Arc<Settings>),
     /// The server is being stopped: say good-bye.

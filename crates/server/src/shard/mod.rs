@@ -345,8 +345,8 @@ impl Shard {
                 Mail::Advice { id, verdict } => {
                     self.engine.borrow_mut().advised(now, id, *verdict);
                 }
-                Mail::Restored { channel, outcome } => {
-                    self.engine.borrow_mut().restored(now, &channel, outcome);
+                Mail::Restored { channel, ticket, outcome } => {
+                    self.engine.borrow_mut().restored(now, &channel, ticket, outcome);
                 }
                 Mail::Arrival(luggage, traveller) => self.arrive(*luggage, *traveller),
                 Mail::Batch(batch) => self.take_batch(*batch),

@@ -11,7 +11,13 @@ use super::mailbox::Mail;
 
 impl Shard {
     /// Makes one when it is its turn; it comes as mail, always.
-    pub(super) fn restore(&self, channel: Arc<str>, now: Bytes, then: Bytes, client: u64) {
+    pub(super) fn restore(
+        &self,
+        (channel, ticket): (Arc<str>, u64),
+        now: Bytes,
+        then: Bytes,
+        client: u64,
+    ) {
         let (node, shard) = (self.node.clone(), usize::from(self.id.0));
         let places = self.service.documents.clone();
         tokio::spawn(async move {
@@ -19,7 +25,7 @@ impl Shard {
             let _place = places.acquire_owned().await;
             let made = tokio::task::spawn_blocking(move || restore(&now, &then, client)).await;
             let outcome = made.unwrap_or(Err(Fault::Broken));
-            node.mailboxes[shard].post(&mut vec![Mail::Restored { channel, outcome }]);
+            node.mailboxes[shard].post(&mut vec![Mail::Restored { channel, ticket, outcome }]);
         });
     }
 }

@@ -262,7 +262,8 @@ fn an_update_may_be_as_long_as_one_of_an_editor_and_other_requests_have_their_me
     let send = |update: &[u8]| {
         post(&server, &format!("{PLAN}/update"), &json!({"update": STANDARD.encode(update)}))
     };
-    let update = |len: usize| write(&Doc::new(), &"x".repeat(len));
+    // One client number: others take more or fewer bytes.
+    let update = |len: usize| write(&Doc::with_client_id(7), &"x".repeat(len));
     // What stands around its text.
     let around = update(MOST).len() - MOST;
     let longest = update(MOST - around);

@@ -9,6 +9,7 @@ use tidings_proto::{Epoch, ErrorCode, Frame};
 use super::refusals::{adrift, no_document, reject_of, too_much, was_reset};
 use super::service::outrun;
 use super::shelving::Done;
+use super::versions::no_version;
 use super::wording::{Word, parts, pieces, raw, say};
 use super::{Adrift, Ask, Edited, Lacks, Merge, NOBODY, SeatId, Slip, Synced};
 use crate::channel::shelf::Asker;
@@ -244,10 +245,10 @@ impl Scene<'_> {
                 self.tell_reset(epoch);
                 Done::Changed(offset)
             }
-            DocumentChange::Version(version) => {
-                document.keep_version((*version).clone());
-                Done::Version(*version)
-            }
+            DocumentChange::Version(version) => match document.keep_version((*version).clone()) {
+                true => Done::Version(*version),
+                false => Done::Nothing,
+            },
             DocumentChange::DeleteVersion { number, asked } => {
                 document.delete_version(number);
                 if asked { Done::Deleted(offset) } else { Done::Nothing }
@@ -273,6 +274,10 @@ impl Scene<'_> {
             Done::Changed(offset) => self.answer_change(origin, offset),
             Done::Deleted(_) => self.tell_asker(asker(CommandKind::Delete), Ok(done)),
             Done::Version(_) => self.tell_asker(asker(CommandKind::NameVersion), Ok(done)),
+            // It was deleted before it had its name.
+            Done::Nothing if from != NOBODY => {
+                self.tell_asker(asker(CommandKind::NameVersion), Err(no_version()));
+            }
             Done::Content(..) | Done::Nothing => {}
         }
         self.arm_version();

@@ -8,6 +8,7 @@
 use bytes::Bytes;
 use tidings_proto::Frame;
 
+use super::home::was_reset;
 use super::service::{CLIENT_MAX, SCRIBES};
 use super::versions::{count_named, no_version, tell, too_many, view};
 use super::wording::parts;
@@ -64,9 +65,15 @@ impl Engine {
     }
 
     /// The outcome of an [`Effect::Restore`], as [`restore`](crate::document::restore) has it.
-    pub fn restored(&mut self, now: Now, channel: &str, outcome: Result<Bytes, Fault>) {
+    pub fn restored(
+        &mut self,
+        now: Now,
+        channel: &str,
+        ticket: u64,
+        outcome: Result<Bytes, Fault>,
+    ) {
         if let Some(index) = self.homes.find(channel) {
-            self.scene(index, now).restored(outcome);
+            self.scene(index, now).restored(ticket, outcome);
         }
         self.settle(now);
     }
@@ -93,8 +100,11 @@ impl Scene<'_> {
     pub(in crate::engine) fn next_job(&mut self) {
         loop {
             let (now_ms, is_free) = (self.now.mono_ms, !self.channel.failing);
+            if self.channel.desk.is_none() {
+                return;
+            }
             let Ok((document, desk)) = self.document() else { return self.drop_jobs() };
-            if desk.shelf.current.is_some() {
+            if desk.shelf.current.is_some() || desk.shelf.outstanding > 0 {
                 return;
             }
             let job = desk.shelf.queue.pop_front().or_else(|| {
@@ -112,11 +122,12 @@ impl Scene<'_> {
         }
     }
 
-    /// The document has to be read again, and cannot be: nothing waits for that here.
-    fn drop_jobs(&mut self) {
+    /// The document has to be read again: nothing waits for that here.
+    pub(in crate::engine) fn drop_jobs(&mut self) {
         let Some(desk) = &mut self.channel.desk else { return };
+        let current = desk.shelf.current.take().map(|(job, _)| job);
         let jobs = std::mem::take(&mut desk.shelf.queue);
-        for job in jobs {
+        for job in current.into_iter().chain(jobs) {
             self.tell_asker(job.asker, Err(Reject::unavailable()));
         }
     }
@@ -228,10 +239,10 @@ impl Scene<'_> {
         let authors = document.versions().version_authors();
         let epoch = document.epoch();
         let version = Version { number, at_ms, name, user, authors, bytes, offset, epoch, pages };
-        let awaited = pages.count;
+        desk.shelf.outstanding = pages.count;
         if let Some((_, stage)) = &mut desk.shelf.current {
             let version = Box::new(version);
-            *stage = Stage::Storing { version, awaited, failed: false };
+            *stage = Stage::Storing { version, failed: false };
         }
         self.out.effects.extend(appends.into_iter().map(Effect::Append));
         Ok(())
@@ -245,7 +256,9 @@ impl Scene<'_> {
         match loaded.filter(|loaded| !loaded.events.is_empty()) {
             Some(loaded) => {
                 *stage = Stage::Trimming(number);
-                self.out.effects.push(Effect::Append(trim(channel, loaded, at_ms)));
+                desk.shelf.outstanding = 1;
+                let place = (loaded.epoch, loaded.last_offset);
+                self.out.effects.push(Effect::Append(trim(channel, place, at_ms)));
             }
             None => {
                 *stage = Stage::Recording;
@@ -257,44 +270,70 @@ impl Scene<'_> {
     fn version_stored(&mut self, outcome: &Result<Level, StoreError>) {
         let failing = self.channel.failing;
         let Some(desk) = &mut self.channel.desk else { return };
+        desk.shelf.outstanding = desk.shelf.outstanding.saturating_sub(1);
+        let is_last = desk.shelf.outstanding == 0;
+        if desk.shelf.current.is_none() && is_last {
+            return self.next_job();
+        }
         let Some((_, stage)) = &mut desk.shelf.current else { return };
-        match stage {
-            Stage::Storing { awaited, failed, version } => {
+        let bad = match stage {
+            Stage::Storing { failed, .. } => {
                 *failed |= outcome.is_err();
-                *awaited = awaited.saturating_sub(1);
-                if *awaited > 0 {
-                    return;
-                }
-                if *failed || failing {
-                    return self.finish(Err(Reject::unavailable()));
-                }
+                *failed
+            }
+            _ => outcome.is_err(),
+        };
+        if !is_last {
+            return;
+        }
+        if bad || failing {
+            return self.finish(Err(Reject::unavailable()));
+        }
+        match stage {
+            Stage::Storing { version, .. } => {
                 let version = (**version).clone();
-                *stage = Stage::Recording;
-                self.record_version(version, None, true);
+                self.list_version(version);
             }
             Stage::Trimming(number) => {
                 let number = *number;
-                if outcome.is_err() || failing {
-                    return self.finish(Err(Reject::unavailable()));
-                }
                 *stage = Stage::Recording;
                 self.record(What::ForgetVersion(number), None, true);
             }
+            Stage::Clearing => self.finish(Err(was_reset())),
             _ => {}
         }
+    }
+
+    /// What a version holds is stored. If the document was reset meanwhile, with all its versions
+    /// perhaps, it is not kept.
+    fn list_version(&mut self, version: Version) {
+        let (channel, at_ms) = (kept_in(version.number, &self.channel.name), self.steady_ms);
+        let Ok((document, desk)) = self.document() else { return self.drop_jobs() };
+        let is_over = desk.resetting || document.epoch() != version.epoch;
+        let Some((_, stage)) = &mut desk.shelf.current else { return };
+        if is_over {
+            *stage = Stage::Clearing;
+            desk.shelf.outstanding = 1;
+            let place = (version.pages.epoch, version.pages.last);
+            return self.out.effects.push(Effect::Append(trim(channel, place, at_ms)));
+        }
+        *stage = Stage::Recording;
+        self.record_version(version, None, true);
     }
 
     /// Compares what there was with what there is: elsewhere, as that may take long.
     fn begin_restoring(&mut self, content: &Content) -> Result<(), Reject> {
         let client = self.scribe(SCRIBES)?;
-        let channel = self.channel.name.clone();
+        self.agenda.tickets += 1;
+        let (channel, ticket) = (self.channel.name.clone(), self.agenda.tickets);
         let (document, desk) = self.document()?;
-        let now = document.encode().map_err(|Broken| Reject::unavailable())?;
+        let (epoch, now) = (document.epoch(), document.encode());
+        let now = now.map_err(|Broken| Reject::unavailable())?;
         if let Some((_, stage)) = &mut desk.shelf.current {
-            *stage = Stage::Restoring;
+            *stage = Stage::Restoring { ticket, epoch, client };
         }
         let then = content.update.clone();
-        self.out.effects.push(Effect::Restore { channel, now, then, client });
+        self.out.effects.push(Effect::Restore { channel, ticket, now, then, client });
         Ok(())
     }
 
@@ -307,17 +346,21 @@ impl Scene<'_> {
         Ok(mix(mix(salt ^ document.epoch().0).wrapping_add(slot)) & CLIENT_MAX)
     }
 
-    fn restored(&mut self, outcome: Result<Bytes, Fault>) {
+    fn restored(&mut self, answered: u64, outcome: Result<Bytes, Fault>) {
         let Some(desk) = &mut self.channel.desk else { return };
-        let Some((job, Stage::Restoring)) = &desk.shelf.current else { return };
+        let Some((job, stage)) = &mut desk.shelf.current else { return };
         let Task::Restore { user, .. } = &job.task else { return };
+        let Stage::Restoring { ticket, epoch, client } = *stage else { return };
+        if ticket != answered {
+            return;
+        }
+        *stage = Stage::Recording;
         let user = user.clone();
         let (from, id) = job.asker.map_or((NOBODY, 0), |asker| (asker.from, asker.id));
         let merged = outcome.map_err(|_| Reject::unavailable()).and_then(|update| {
-            let scribe = Some(self.scribe(SCRIBES)?);
-            let terms = Terms { if_offset: None, scribe, whole: true, job: true };
-            let began_us = self.now.mono_us;
-            let (epoch, editor, allowed) = (None, false, true);
+            let terms = Terms { if_offset: None, scribe: Some(client), whole: true, job: true };
+            let (began_us, editor, allowed) = (self.now.mono_us, false, true);
+            let epoch = Some(epoch);
             self.merge(from, id, Merge { user, epoch, update, editor, allowed, began_us, terms })
         });
         if let Err(reject) = merged {

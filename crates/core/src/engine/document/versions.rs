@@ -148,9 +148,15 @@ impl Engine {
             && *due_ms <= steady_ms
         {
             let Some(Reverse((_, channel))) = self.homes.agenda.versions.pop() else { break };
-            if let Some(index) = self.homes.find(&channel) {
-                self.scene(index, now).version_is_due();
+            let Some(index) = self.homes.find(&channel) else { continue };
+            if self.homes.slab[index].waiting.is_some() {
+                // It is being read again; then it is looked at anew.
+                if let Some(desk) = &mut self.homes.slab[index].channel.desk {
+                    desk.shelf.armed = false;
+                }
+                continue;
             }
+            self.scene(index, now).version_is_due();
         }
     }
 }

@@ -44,9 +44,9 @@ impl Desk {
                 let loaded = self.disk.get(&*channel).cloned();
                 self.engines[shard].loaded(self.now, &channel, Ok(loaded));
             }
-            Effect::Restore { channel, now, then, client } => {
+            Effect::Restore { channel, ticket, now, then, client } => {
                 let made = restore(&now, &then, client);
-                self.engines[shard].restored(self.now, &channel, made);
+                self.engines[shard].restored(self.now, &channel, ticket, made);
             }
             Effect::Message { shard, message } => {
                 self.mail.push_back((usize::from(shard.0), message));
