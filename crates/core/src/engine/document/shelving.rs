@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use tidings_proto::Frame;
 
-use super::home::was_reset;
+use super::refusals::was_reset;
 use super::service::{CLIENT_MAX, SCRIBES};
 use super::versions::{count_named, no_version, tell, too_many, view};
 use super::wording::parts;
