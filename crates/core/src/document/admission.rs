@@ -9,7 +9,7 @@ use crate::limits::{DOCUMENT_LEVELS, DocumentLimits};
 /// What is taken of an update.
 #[derive(Debug)]
 pub struct Taken {
-    /// This; `None`: nothing.
+    /// This; `None`: nothing, as all of it waits already, or is [lost](Self::lost).
     pub part: Option<Prepared>,
     /// It depends on what has not come, or is at the store.
     pub waits: bool,

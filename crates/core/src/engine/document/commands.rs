@@ -7,7 +7,7 @@ use tidings_proto::{
     depth_exceeds,
 };
 
-use super::home::no_document;
+use super::refusals::no_document;
 use super::syncing::Wanted;
 use super::{Ask, Merge, Terms};
 use crate::channel::aware::Told;

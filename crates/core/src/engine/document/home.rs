@@ -6,17 +6,18 @@ use bytes::Bytes;
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{Epoch, ErrorCode, Frame};
 
+use super::refusals::{adrift, no_document, reject_of, too_much, was_reset};
 use super::service::outrun;
 use super::shelved::Done;
 use super::wording::{Word, parts, pieces, raw, say};
-use super::{ADRIFT, Adrift, Ask, Edited, Lacks, Merge, SeatId, Slip, Synced};
+use super::{Adrift, Ask, Edited, Lacks, Merge, SeatId, Slip, Synced};
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Origin, Pending};
-use crate::document::{Broken, Document, Excess, Fault, Prepared, Record, Taken, What};
+use crate::document::{Broken, Document, Prepared, Record, Taken, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Raw, Request};
-use crate::limits::{DOCUMENT_CROWD, DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS};
+use crate::limits::{DocumentLimits, MEASURE_MS};
 use crate::reject::Reject;
 use crate::rng::mix;
 use crate::store::Level;
@@ -128,7 +129,13 @@ impl Scene<'_> {
         if editor && (lost || (waits && desk.pending == 0)) {
             self.ask_writer(from, id);
         }
-        let prepared = part.ok_or_else(adrift)?;
+        let Some(prepared) = part else {
+            if lost {
+                return Err(adrift());
+            }
+            self.change_is_done(origin, Done::Changed(self.channel.last));
+            return Ok(());
+        };
         let (document, desk) = self.document()?;
         check_room(document, desk, &prepared, &limits, now_ms)?;
         if !document.admits(&prepared) {
@@ -371,44 +378,6 @@ fn check_room(
         return Err(Reject::too_large("the document", "document", limits.document));
     }
     Ok(())
-}
-
-fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
-    match fault {
-        Fault::Invalid => {
-            Reject::new(ErrorCode::InvalidData, "no Yjs update, or state vector, of version 1")
-        }
-        Fault::Broken => Reject::unavailable(),
-        Fault::Deep => Reject::new(ErrorCode::InvalidData, "its values are nested too deep"),
-        Fault::Crowded => too_much(Excess::Crowd),
-        Fault::TooLarge => Reject::too_large("the update", "update", limits.update),
-        Fault::Clients => Reject::limit("too many clients", "document_clients", limits.clients),
-    }
-}
-
-/// Of what depends on something that has not come, so much is here that there is no place for more.
-fn adrift() -> Reject {
-    Reject { limit: Some(ADRIFT), ..Reject::later("too many updates wait for others; try again") }
-}
-
-fn too_much(of: Excess) -> Reject {
-    match of {
-        Excess::Crowd => {
-            Reject::limit("too many items in one place", "document_crowd", DOCUMENT_CROWD)
-        }
-        Excess::Levels => {
-            Reject::limit("too many shared types in each other", "document_levels", DOCUMENT_LEVELS)
-        }
-    }
-}
-
-pub(super) fn was_reset() -> Reject {
-    let why = "the document was reset: what the client has of it counts no more";
-    Reject::new(ErrorCode::DocumentReset, why)
-}
-
-pub(super) fn no_document() -> Reject {
-    Reject::bad_request("the channel is no document: its namespace is not of kind `document`")
 }
 
 pub(super) fn refuse_change(

@@ -5,8 +5,8 @@
 //! `editor.rs` (connections that speak a protocol of Yjs instead of JSON), `hocuspocus.rs` and
 //! `seats.rs` (those with many documents, and with several providers of one). `home.rs` and
 //! `aware.rs` are a document's home, with `outcome.rs`; `service.rs` is what backends ask of it,
-//! `versions.rs`, `shelving.rs` and `shelved.rs` are about what it held before, `memory.rs` is about
-//! how much all of them take.
+//! `refusals.rs` says why not, `versions.rs`, `shelving.rs` and `shelved.rs` are about what it held
+//! before, `memory.rs` is about how much all of them take.
 
 mod aware;
 mod commands;
@@ -17,6 +17,7 @@ mod home;
 mod memory;
 mod outcome;
 mod papers;
+mod refusals;
 mod seats;
 mod service;
 mod shelved;

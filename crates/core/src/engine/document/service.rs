@@ -11,7 +11,7 @@ use serde::Serialize;
 use tidings_proto::{Epoch, ErrorCode, to_base64};
 
 use super::commands::check_update;
-use super::home::no_document;
+use super::refusals::no_document;
 use super::{Ask, Merge, Terms};
 use crate::document::Broken;
 use crate::engine::Engine;

@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 
-use super::home::was_reset;
+use super::refusals::was_reset;
 use super::service::{CLIENT_MAX, SCRIBES};
 use super::shelved::Done;
 use super::versions::{count_named, no_version, too_many};
