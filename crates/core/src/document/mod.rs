@@ -19,6 +19,7 @@ mod pages;
 mod plain;
 mod record;
 mod restore;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -28,7 +29,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
+use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, Shape, UpdateLimits};
 use yrs::{ClientID, IdSet, Update};
 
 pub use self::compare::{Compared, TextChange, compare};
@@ -38,6 +39,7 @@ pub use self::engine::Broken;
 use self::open::Open;
 pub use self::record::{Record, What};
 pub use self::restore::restore;
+use self::steps::Steps;
 pub use self::view::{RootKind, json, plain_text, roots};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
 use crate::store::Epoch;
@@ -77,8 +79,8 @@ pub struct Prepared {
     structs: IdSet,
     /// How many levels of shared types it adds at most.
     levels: usize,
-    /// How many items it puts into one place at most.
-    crowd: usize,
+    /// What it has, as far as it says itself.
+    shape: Shape,
 }
 
 impl Prepared {
@@ -97,6 +99,12 @@ impl Prepared {
         self.structs.iter().map(|(client, ranges)| {
             (client.get(), ranges.iter().map(|range| range.end).max().unwrap_or(0))
         })
+    }
+
+    /// Where the structs of its first client begin.
+    fn starts(&self) -> Option<(u64, u32)> {
+        let (client, ranges) = self.structs.iter().next()?;
+        Some((client.get(), ranges.iter().map(|range| range.start).min()?))
     }
 
     /// Whether there is anything in it but deletions.
@@ -119,6 +127,7 @@ pub struct Document {
     grown: usize,
     depth: Depth,
     crowd: Crowd,
+    steps: Steps,
     /// What it was read from, until something is committed: if yrs breaks on one of these updates
     /// it is made again, without that one.
     replayed: Vec<Bytes>,
@@ -164,6 +173,7 @@ impl Document {
             grown: 0,
             depth: Depth::default(),
             crowd: Crowd::default(),
+            steps: Steps::new(true),
             replayed: Vec::new(),
             skipped: 0,
             loading: Vec::new(),
@@ -178,22 +188,26 @@ impl Document {
             nesting: DOCUMENT_LEVELS,
             ..UpdateLimits::default()
         };
-        let crowd = yjs::check_update(update, &guard)?.crowd;
+        let shape = yjs::check_update(update, &guard)?;
         let bytes = Bytes::copy_from_slice(update);
         let levels = yjs::levels(update)?;
         let update = engine::decode(update).ok_or(Fault::Invalid)?;
         let structs = update.insertions(true);
-        Ok(Prepared { bytes, update, structs, levels, crowd })
+        Ok(Prepared { bytes, update, structs, levels, shape })
     }
 
     /// Whether this one, which is about to be appended, neither nests shared types too deep, nor
-    /// puts too much into one place, nor is one too many that waits for others. Then
-    /// [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
+    /// puts too much into one place, nor takes too long, nor is one too many that waits for others.
+    /// Then [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
     pub fn admits(&mut self, prepared: &Prepared) -> bool {
-        if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
+        self.steps.judge();
+        if self.crowds(prepared) || !self.has_place(prepared) || !self.has_steps(prepared) {
             return false;
         }
-        let admitted = self.has_place(prepared) && self.has_levels(prepared);
+        let admitted = self.has_levels(prepared);
+        if !admitted {
+            self.forget_order();
+        }
         if admitted {
             self.take_place(prepared);
         }
@@ -226,23 +240,33 @@ impl Document {
         let Depth { stored, since, .. } = self.depth;
         let exceeds = |stored| stored + since + prepared.levels > DOCUMENT_LEVELS;
         let is_deep = prepared.levels > 0 && stored.is_some_and(exceeds);
-        is_deep || self.crowd.exceeds(prepared.crowd)
+        is_deep || self.crowd.exceeds(prepared.shape.crowd)
     }
 
     /// What was at the store has failed, all of it.
     pub fn revert(&mut self) {
         self.depth.ahead = 0;
         self.crowd.revert();
+        self.steps.revert();
+        self.forget_order();
+    }
+
+    /// There is something in it that is not in the document.
+    fn forget_order(&mut self) {
+        if let Body::Open(open) = &mut self.body {
+            open.order = None;
+        }
     }
 
     /// Takes in an update that has been stored. After [`Broken`] the document is empty and has to
     /// be read again from the store, where [`replay`](Self::replay) gets around it.
     pub fn commit(&mut self, user: &str, prepared: Prepared) -> Result<(), Broken> {
-        let Prepared { bytes, update, levels, crowd, .. } = prepared;
+        let Prepared { bytes, update, levels, shape, .. } = prepared;
         self.replayed = Vec::new();
         self.depth.since += levels;
         self.depth.ahead = self.depth.ahead.saturating_sub(levels);
-        self.crowd.commit(crowd);
+        self.crowd.commit(shape.crowd);
+        self.steps.commit(&bytes);
         let applied = self.open().and_then(|open| open.apply(update, &bytes));
         match applied {
             Ok(whole) => self.skipped += u64::from(!whole),
@@ -283,6 +307,7 @@ impl Document {
             self.grown += bytes.len();
             self.depth.stored = None;
             self.crowd = self.crowd.unknown();
+            self.steps.replay(bytes.len());
             self.replayed.push(bytes);
             return whole;
         }
@@ -449,6 +474,7 @@ impl Document {
         (self.measured, self.grown) = (EMPTY_UPDATE.len(), 0);
         self.depth = Depth { stored: Some(0), ahead: self.depth.ahead, ..Depth::default() };
         self.crowd = self.crowd.emptied();
+        self.steps = Steps::new(true);
         self.replayed = Vec::new();
         self.loading = Vec::new();
     }

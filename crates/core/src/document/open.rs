@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use tidings_proto::yjs::{self, EMPTY_UPDATE, Fit};
+use tidings_proto::yjs::{self, EMPTY_UPDATE, Fit, Order};
 use yrs::{ClientID, Doc, ID, IdSet, StateVector, Update};
 
 use super::Prepared;
@@ -24,12 +24,15 @@ pub(super) struct Open {
     /// What is deleted, once it has been asked for: to find it takes as long as encoding the
     /// document.
     deleted: Option<IdSet>,
+    /// In which order its items stand, once somebody has had to know: those of updates that are at
+    /// the store too.
+    pub(super) order: Option<Order>,
 }
 
 impl Open {
     pub(super) fn blank() -> Self {
         let (known, waiting) = (BTreeMap::new(), Waiting::default());
-        Self { doc: engine::blank(), known, waiting, deleted: None }
+        Self { doc: engine::blank(), known, waiting, deleted: None, order: None }
     }
 
     /// What a state was encoded from, and what waited there.
@@ -45,20 +48,21 @@ impl Open {
     /// it cannot be applied to anything.
     pub(super) fn apply(&mut self, update: Update, bytes: &Bytes) -> Result<bool, Broken> {
         let mut due = BTreeSet::new();
-        let fit = self.fit(bytes);
+        let fit = self.fit(bytes, &BTreeMap::new());
         let whole = if fit.lacking.is_empty() {
-            self.apply_now(update, &mut due)?
+            self.apply_now(update, bytes, &mut due)?
         } else {
             self.wait(&update, bytes, fit.lacking);
-            engine::decode(&fit.now).map_or(Ok(true), |now| self.apply_now(now, &mut due))?
+            let now = engine::decode(&fit.now);
+            now.map_or(Ok(true), |now| self.apply_now(now, &fit.now, &mut due))?
         };
         // It ends: what is there is not waited for again.
         while let Some(id) = due.pop_first() {
             let Some(bytes) = self.waiting.get(id) else { continue };
-            let fit = self.fit(&bytes);
+            let fit = self.fit(&bytes, &BTreeMap::new());
             self.waiting.settle(id, fit.lacking);
             if let Some(now) = engine::decode(&fit.now) {
-                self.apply_now(now, &mut due)?;
+                self.apply_now(now, &fit.now, &mut due)?;
             }
         }
         Ok(whole)
@@ -71,15 +75,27 @@ impl Open {
         }
     }
 
-    fn fit(&self, update: &[u8]) -> Fit {
-        let known = |client| self.known.get(&client).copied().unwrap_or(0);
+    /// `ahead`: where clients end that will have written more by then.
+    pub(super) fn fit(&self, update: &[u8], ahead: &BTreeMap<u64, u32>) -> Fit {
+        let ends = |client| ahead.get(&client).or_else(|| self.known.get(&client));
+        let known = |client| ends(client).copied().unwrap_or(0);
         // What cannot be read was never stored.
         let nothing = |_| Fit { now: EMPTY_UPDATE.to_vec(), grows: false, lacking: Vec::new() };
         yjs::fit(update, known).unwrap_or_else(nothing)
     }
 
     /// `due`: those that wait for what is in it, too.
-    fn apply_now(&mut self, update: Update, due: &mut BTreeSet<u64>) -> Result<bool, Broken> {
+    fn apply_now(
+        &mut self,
+        update: Update,
+        bytes: &[u8],
+        due: &mut BTreeSet<u64>,
+    ) -> Result<bool, Broken> {
+        // What was admitted is there already: it is looked through once more.
+        let order = self.order.as_mut();
+        if order.is_some_and(|order| order.take(bytes, u64::MAX, u64::MAX).is_err()) {
+            self.order = None;
+        }
         let structs = update.insertions(true);
         let deletions = self.deleted.as_ref().map(|_| update.delete_set().clone());
         let whole = engine::apply(&self.doc, update)?;
@@ -100,9 +116,9 @@ impl Open {
         Ok(whole)
     }
 
-    /// Whether so many wait that this one may not wait as well, and it would.
-    pub(super) fn crowds(&self, prepared: &Prepared) -> bool {
-        self.waiting.is_full(prepared.bytes.len()) && !self.fit(&prepared.bytes).lacking.is_empty()
+    /// Whether so many wait that this one may not wait as well.
+    pub(super) fn is_full(&self, prepared: &Prepared) -> bool {
+        self.waiting.is_full(prepared.bytes.len(), prepared.shape.loose)
     }
 
     /// Updates that wait for others.

@@ -15,7 +15,7 @@ use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Raw, Request};
-use crate::limits::{DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS};
+use crate::limits::{DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS, UPDATE_STEPS};
 use crate::reject::Reject;
 use crate::rng::mix;
 use crate::store::Level;
@@ -120,6 +120,10 @@ impl Scene<'_> {
         }
         check_room(document, desk, &prepared, &limits, now_ms)?;
         if !document.admits(&prepared) {
+            if document.is_too_slow() {
+                let why = "its items stand too far from where they were written";
+                return Err(Reject::limit(why, "document_steps", UPDATE_STEPS as usize));
+            }
             if !document.is_too_deep(&prepared) {
                 // Who comes back with all there is need not wait for others.
                 return Err(Reject::later("too many updates are under way; try again"));

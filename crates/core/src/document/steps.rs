@@ -1,0 +1,158 @@
+//! How long yrs is busy with an update.
+//!
+//! An item is carried past all that was written at the same time in the same place, and a long text
+//! is cut where it is written into: see [`Order`](tidings_proto::yjs::Order). How far, only the
+//! whole document tells. So mostly the most that it can be is enough: every loose item past all
+//! that is there. What may be more is counted, by an order of the items that is made then, and kept
+//! as long as the document is open.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use tidings_proto::yjs;
+
+use super::{Document, Prepared};
+use crate::limits::{DOCUMENT_STEPS, SMALL_STEPS, UPDATE_STEPS};
+
+/// So many bytes of a text are cut in the time of one step.
+const BYTES_PER_STEP: usize = 512;
+
+/// Those whose last change is known, so that what they type on costs nothing.
+const WRITERS: usize = 8;
+
+/// What making the document takes, at most.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    /// In steps. `None`: nobody knows.
+    spent: Option<u64>,
+    /// Items that it may have.
+    items: u64,
+    /// Who wrote last, up to where, and how many items there were then; the newest first.
+    writers: VecDeque<(u64, u32, u64)>,
+    /// Updates that are at the store, the oldest first.
+    flying: VecDeque<Bytes>,
+    /// What was not admitted last would have taken too many.
+    refused: bool,
+}
+
+impl Steps {
+    /// Of a document that has nothing, or of which nothing is known.
+    pub(super) fn new(is_known: bool) -> Self {
+        Self { spent: is_known.then_some(0), ..Self::default() }
+    }
+
+    /// An update that was stored, and never admitted.
+    pub(super) fn replay(&mut self, bytes: usize) {
+        self.spent = None;
+        // A struct has two bytes at least, and cuts two others.
+        self.items += 3 * (bytes / 2) as u64;
+    }
+
+    pub(super) fn commit(&mut self, bytes: &Bytes) {
+        if self.flying.front().is_some_and(|first| first.as_ptr() == bytes.as_ptr()) {
+            self.flying.pop_front();
+        }
+    }
+
+    pub(super) fn revert(&mut self) {
+        self.flying.clear();
+        self.writers.clear();
+    }
+
+    /// The next one is looked at.
+    pub(super) fn judge(&mut self) {
+        self.refused = false;
+    }
+
+    pub(super) fn flying(&self) -> impl Iterator<Item = &Bytes> {
+        self.flying.iter()
+    }
+
+    /// How many an update takes at most.
+    fn estimate(&self, prepared: &Prepared, bytes: usize) -> u64 {
+        let shape = &prepared.shape;
+        let cuts = 2 * (bytes / BYTES_PER_STEP);
+        let (loose, structs) = (shape.loose as u64, shape.structs as u64);
+        let goes_on = |(client, end, items): &(u64, u32, u64)| {
+            (prepared.starts() == Some((*client, *end))).then_some(self.items - items)
+        };
+        let known = shape.goes_on.then(|| self.writers.iter().find_map(goes_on)).flatten();
+        let others = known.unwrap_or(self.items + cuts as u64);
+        loose * (others + structs) + structs * (shape.clients as u64 / 32)
+    }
+
+    fn take(&mut self, prepared: &Prepared) {
+        let shape = &prepared.shape;
+        self.items += 3 * shape.structs as u64 + 2 * shape.deletes as u64;
+        if let Some((client, end)) = prepared.ends().next().filter(|_| shape.clients == 1) {
+            self.writers.retain(|writer| writer.0 != client);
+            self.writers.truncate(WRITERS - 1);
+            self.writers.push_front((client, end, self.items));
+        }
+        self.flying.push_back(prepared.bytes.clone());
+    }
+}
+
+impl Document {
+    /// Whether one more update keeps nobody waiting; then it is on its way to the store.
+    pub(super) fn has_steps(&mut self, prepared: &Prepared) -> bool {
+        let estimate = self.steps.estimate(prepared, self.bytes() + prepared.bytes.len());
+        let spent = self.steps.spent.map(|spent| spent + estimate);
+        let fits = estimate <= UPDATE_STEPS && spent.is_some_and(|all| all <= DOCUMENT_STEPS);
+        let Ok(open) = self.open() else { return false };
+        if open.order.is_none() && (fits || estimate <= SMALL_STEPS) {
+            self.steps.spent = spent;
+            self.steps.take(prepared);
+            return true;
+        }
+        let is_counted = self.count_steps(prepared).is_some();
+        if is_counted {
+            self.steps.take(prepared);
+        }
+        self.steps.refused = !is_counted;
+        is_counted
+    }
+
+    /// What it takes, if that is not too much.
+    fn count_steps(&mut self, prepared: &Prepared) -> Option<u64> {
+        if matches!(&self.body, super::Body::Open(open) if open.order.is_none()) {
+            let state = self.encode().ok()?;
+            let mut order = yjs::Order::default();
+            for update in std::iter::once(&state).chain(self.steps.flying()) {
+                order.take(update, u64::MAX, u64::MAX).ok()?;
+            }
+            self.steps.items = order.items() as u64;
+            self.steps.writers.clear();
+            self.open().ok()?.order = Some(order);
+        }
+        let order = self.open().ok()?.order.as_mut()?;
+        let left = DOCUMENT_STEPS.saturating_sub(order.steps()).max(SMALL_STEPS);
+        let taken = order.take(&prepared.bytes, left.min(UPDATE_STEPS), UPDATE_STEPS).ok();
+        let spent = order.steps();
+        self.steps.spent = Some(spent);
+        taken
+    }
+
+    /// Whether the one that was not [admitted](Self::admits) last would take too long.
+    pub fn is_too_slow(&self) -> bool {
+        self.steps.refused
+    }
+
+    /// Whether it would have to wait for others, in whose place it may be carried far, and there is
+    /// no room for that. What is at the store will not be waited for.
+    pub(super) fn crowds(&mut self, prepared: &Prepared) -> bool {
+        if self.open().is_ok_and(|open| !open.is_full(prepared)) {
+            return false;
+        }
+        let flying: Vec<_> = self.steps.flying().cloned().collect();
+        let Ok(open) = self.open() else { return true };
+        let mut ahead: BTreeMap<u64, u32> = BTreeMap::new();
+        for update in flying {
+            let fit = open.fit(&update, &ahead);
+            let _ = yjs::for_each_client(&fit.now, |client, clock, len| {
+                ahead.insert(client, clock + len);
+            });
+        }
+        !open.fit(&prepared.bytes, &ahead).lacking.is_empty()
+    }
+}
