@@ -49,8 +49,9 @@ impl Steps {
     }
 
     pub(super) fn commit(&mut self, bytes: &Bytes) {
-        if self.flying.front().is_some_and(|first| first.as_ptr() == bytes.as_ptr()) {
-            self.flying.pop_front();
+        match self.flying.front() {
+            Some(first) if first.as_ptr() == bytes.as_ptr() => drop(self.flying.pop_front()),
+            _ => self.replay(bytes.len()),
         }
     }
 
@@ -66,6 +67,18 @@ impl Steps {
 
     pub(super) fn flying(&self) -> impl Iterator<Item = &Bytes> {
         self.flying.iter()
+    }
+
+    /// What all of it takes, if anybody knows.
+    #[cfg(test)]
+    pub(super) fn spent(&self) -> Option<u64> {
+        self.spent
+    }
+
+    /// As if as much had been estimated as may be.
+    #[cfg(test)]
+    pub(super) fn exhaust(&mut self) {
+        self.spent = Some(DOCUMENT_STEPS);
     }
 
     /// How many an update takes at most.
@@ -114,8 +127,8 @@ impl Document {
     }
 
     /// What it takes, if that is not too much.
-    fn count_steps(&mut self, prepared: &Prepared) -> Option<u64> {
-        if matches!(&self.body, super::Body::Open(open) if open.order.is_none()) {
+    pub(super) fn count_steps(&mut self, prepared: &Prepared) -> Option<u64> {
+        if self.open().ok()?.order.is_none() {
             let state = self.encode().ok()?;
             let mut order = yjs::Order::default();
             for update in std::iter::once(&state).chain(self.steps.flying()) {

@@ -1,0 +1,183 @@
+//! Updates that would keep everybody waiting, and those of people who were away, which do not.
+
+use super::random::writes;
+use super::*;
+use crate::limits::{DOCUMENT_STEPS, UPDATE_STEPS, WAITING_LOOSE};
+use crate::rng::Rng;
+
+/// A picture in the text "body", behind and before what is said, if that is anything.
+fn picture(origin: Option<(u64, u64)>, right: Option<(u64, u64)>) -> Vec<u8> {
+    let info = |has: bool, bit: u8| if has { bit } else { 0 };
+    let mut item = vec![5 | info(origin.is_some(), 0x80) | info(right.is_some(), 0x40)];
+    for (client, clock) in [origin, right].into_iter().flatten() {
+        yjs::put_var_uint(&mut item, client);
+        yjs::put_var_uint(&mut item, clock);
+    }
+    if origin.is_none() && right.is_none() {
+        item.extend(b"\x01\x04body");
+    }
+    item.extend(b"\x011");
+    item
+}
+
+/// An update of clients, each from a clock on.
+fn update(clients: &[(u64, u64, Vec<Vec<u8>>)]) -> Vec<u8> {
+    let mut update = vec![clients.len() as u8];
+    for (client, clock, items) in clients {
+        yjs::put_var_uint(&mut update, items.len() as u64);
+        yjs::put_var_uint(&mut update, *client);
+        yjs::put_var_uint(&mut update, *clock);
+        update.extend(items.concat());
+    }
+    update.push(0);
+    update
+}
+
+/// Pictures one behind the other.
+fn pictures(client: u64, count: u64) -> Vec<Vec<u8>> {
+    let behind = |clock: u64| clock.checked_sub(1).map(|clock| (client, clock));
+    (0..count).map(|clock| picture(behind(clock), None)).collect()
+}
+
+/// Pictures each of which says that it came between another one of client 1 and the last one.
+fn scattered(count: u64, apart: u64) -> Vec<Vec<u8>> {
+    let last = Some((1, count * apart - 1));
+    (0..count).rev().map(|at| picture(Some((1, at * apart)), last)).collect()
+}
+
+fn prepare(update: &[u8]) -> Prepared {
+    Document::prepare(update, &limits()).unwrap()
+}
+
+/// From now on steps are counted, and not estimated.
+fn counts(document: &mut Document) {
+    document.count_steps(&prepare(EMPTY_UPDATE)).unwrap();
+}
+
+#[test]
+fn an_update_that_was_written_all_over_a_long_document_keeps_nobody_waiting() {
+    let mut document = Document::new();
+    let long = prepare(&update(&[(1, 0, pictures(1, 20_000))]));
+    assert!(document.admits(&long), "a long document is no crime");
+    document.commit("ada", long).unwrap();
+    let crafted = prepare(&update(&[(2, 0, scattered(1000, 20))]));
+    assert!(!document.admits(&crafted) && document.is_too_slow(), "10,000,000 steps");
+    let mut document = reopened(&mut document, 100_000);
+    assert!(!document.admits(&crafted) && document.is_too_slow(), "nor after a restart");
+    document.rest();
+    assert!(!document.admits(&crafted), "nor when nobody has it open");
+    assert!(document.admits(&prepare(&update(&[(2, 0, scattered(10, 1000))]))), "a few may");
+    document.revert();
+    let typed = prepare(&Author::new(9).types(0, "Hello"));
+    assert!(document.admits(&typed) && !document.is_too_slow());
+    document.commit("ada", typed).unwrap();
+}
+
+#[test]
+fn both_in_one_update_are_refused_whatever_the_numbers_of_the_clients_are() {
+    for other in [0, 2] {
+        let mut document = Document::new();
+        let both = update(&[(1, 0, pictures(1, 20_000)), (other, 0, scattered(1000, 20))]);
+        assert!(!document.admits(&prepare(&both)), "{other}");
+        assert!(document.admits(&prepare(&update(&[(1, 0, pictures(1, 20_000))]))), "{other}");
+    }
+}
+
+#[test]
+fn a_long_text_is_not_cut_from_its_end_thousands_of_times() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    commit(&mut document, "ada", &ada.types(0, &"a".repeat(1_000_000)));
+    let cut = |count: u64, apart: u64| {
+        let places = (1..=count).rev().map(|at| at * apart);
+        let between = places.map(|at| picture(Some((1, at)), Some((1, at + 1))));
+        prepare(&update(&[(2, 0, between.collect())]))
+    };
+    assert!(!document.admits(&cut(9000, 100)) && document.is_too_slow());
+    assert!(document.admits(&cut(900, 1000)), "so many words may be replaced at once");
+}
+
+#[test]
+fn what_waits_may_not_be_carried_far_by_what_it_waits_for() {
+    let mut document = Document::new();
+    let first = prepare(&update(&[(1, 0, pictures(1, 4000))]));
+    let many = prepare(&update(&[(2, 0, scattered(400, 10))]));
+    let few = prepare(&update(&[(2, 0, scattered(WAITING_LOOSE as u64, 10))]));
+    assert!(!document.admits(&many) && !document.is_too_slow(), "it may come again later");
+    assert!(document.admits(&few));
+    document.commit("eve", few).unwrap();
+    assert!(!document.admits(&prepare(&update(&[(3, 0, scattered(1, 2))]))), "there is no room");
+    assert!(document.admits(&first), "what they wait for is not kept out");
+    let behind = (0..400).map(|at| picture(Some((1, at * 10)), Some((1, at * 10 + 1))));
+    let behind = prepare(&update(&[(4, 0, behind.collect())]));
+    assert!(document.admits(&behind), "nobody waits for what is at the store");
+    document.commit("ada", first).unwrap();
+    document.commit("ada", behind).unwrap();
+    assert!(document.waiting().is_empty());
+}
+
+#[test]
+fn an_estimate_that_has_grown_too_large_is_made_anew() {
+    let (mut ada, mut document) = (Author::new(1), Document::new());
+    for at in 0..100 {
+        commit(&mut document, "ada", &ada.types(at / 2, "word "));
+        document.steps.exhaust();
+        let typed = prepare(&ada.types(at * 3 / 2, "more "));
+        assert!(document.admits(&typed), "the document has hardly taken any");
+        document.commit("ada", typed).unwrap();
+        document.rest();
+    }
+    const { assert!(UPDATE_STEPS <= DOCUMENT_STEPS / 8) };
+}
+
+/// Some write while nobody hears them, for a while or for hours; nobody is ever refused, and the
+/// order that is kept is that of the document.
+fn hours_apart(seed: u64) {
+    let mut rng = Rng::new(seed);
+    let mut authors: Vec<_> = (1..=5).map(Author::new).collect();
+    let mut document = Document::new();
+    for round in 0..6 {
+        if rng.next().is_multiple_of(2) {
+            counts(&mut document);
+        }
+        for author in &mut authors {
+            let before = author.doc.transact().state_vector();
+            for _ in 0..rng.next() % 150 {
+                writes(author, &mut rng);
+            }
+            let all = author.doc.transact().encode_diff_v1(&before);
+            let all = prepare(&all);
+            assert!(document.admits(&all), "seed {seed}, round {round}");
+            document.commit("ada", all).unwrap();
+        }
+        for author in &mut authors {
+            author.hears(&document.missing(&author.vector(), &limits()).unwrap());
+        }
+        match rng.next() % 3 {
+            0 => document.rest(),
+            1 => document = reopened(&mut document, 1000),
+            _ => {}
+        }
+    }
+    counts(&mut document);
+    let spent = document.steps.spent().unwrap();
+    assert!(spent < DOCUMENT_STEPS / 100, "seed {seed}: {spent}");
+}
+
+#[test]
+fn editors_who_were_offline_for_hours_are_always_let_in() {
+    (0..20).for_each(hours_apart);
+}
+
+#[test]
+fn two_who_have_put_hundreds_to_the_top_of_one_list_meet() {
+    let (mut ada, mut bob, mut document) = (Author::new(1), Author::new(2), Document::new());
+    for author in [&mut ada, &mut bob] {
+        let list = author.doc.get_or_insert_array("list");
+        for at in 0..500 {
+            list.insert(&mut author.doc.transact_mut(), 0, at);
+        }
+        let all = prepare(&author.changes());
+        assert!(document.admits(&all));
+        document.commit("ada", all).unwrap();
+    }
+}
