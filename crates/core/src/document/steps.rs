@@ -128,8 +128,9 @@ impl Document {
 
     /// What it takes, if that is not too much.
     pub(super) fn count_steps(&mut self, prepared: &Prepared) -> Option<u64> {
-        if self.open().ok()?.order.is_none() {
-            let state = self.encode().ok()?;
+        let open = self.open().ok()?;
+        if open.order.is_none() {
+            let state = open.encode().ok()?;
             let mut order = yjs::Order::default();
             for update in std::iter::once(&state).chain(self.steps.flying()) {
                 order.take(update, u64::MAX, u64::MAX).ok()?;

@@ -3,7 +3,7 @@
 //! - [`Reader`]: the primitives, as the npm package `lib0` writes them;
 //! - [`check_update`], [`check_vector`]: whether bytes of a stranger may be given to a decoder;
 //! - [`split`]: one update as several;
-//! - [`Order`]: how long a decoder would be busy with one;
+//! - [`Order`]: how far the items of an update are from where they were written;
 //! - [`sync`]: the messages of `y-websocket`; [`hocuspocus`]: those of Hocuspocus;
 //! - [`aware`]: who is there, where their cursors are.
 //!
