@@ -26,7 +26,7 @@ pub(super) struct Open {
     deleted: Option<IdSet>,
     /// In which order its items stand, once somebody has had to know: those of updates that are at
     /// the store too.
-    pub(super) order: Option<Order>,
+    pub(super) order: Option<Box<Order>>,
 }
 
 impl Open {
@@ -91,12 +91,8 @@ impl Open {
         bytes: &[u8],
         due: &mut BTreeSet<u64>,
     ) -> Result<bool, Broken> {
-        // What was admitted is there already: it is looked through once more.
-        let order = self.order.as_mut();
-        if order.is_some_and(|order| order.take(bytes, u64::MAX, u64::MAX).is_err()) {
-            self.order = None;
-        }
         let structs = update.insertions(true);
+        self.put_in_order(bytes, &structs, update.delete_set().is_empty());
         let deletions = self.deleted.as_ref().map(|_| update.delete_set().clone());
         let whole = engine::apply(&self.doc, update)?;
         if let (Some(deleted), Some(deletions)) = (&mut self.deleted, deletions) {
@@ -114,6 +110,18 @@ impl Open {
             self.known = all.filter(|(_, clock)| *clock > 0).collect();
         }
         Ok(whole)
+    }
+
+    /// What was admitted is there already.
+    fn put_in_order(&mut self, bytes: &[u8], structs: &IdSet, deletes_nothing: bool) {
+        let Some(order) = &mut self.order else { return };
+        let mut ranges = structs
+            .iter()
+            .flat_map(|(client, ranges)| ranges.iter().map(move |range| (client.get(), range.end)));
+        let has_all = deletes_nothing && ranges.all(|(client, end)| order.has(client, end));
+        if !has_all && order.take(bytes, u64::MAX, u64::MAX).is_err() {
+            self.order = None;
+        }
     }
 
     /// Whether so many wait that this one may not wait as well.

@@ -27,12 +27,22 @@ pub(super) struct Steps {
     spent: Option<u64>,
     /// Items that it may have.
     items: u64,
-    /// Who wrote last, up to where, and how many items there were then; the newest first.
-    writers: VecDeque<(u64, u32, u64)>,
+    /// Who wrote last, the newest first.
+    writers: VecDeque<Writer>,
     /// Updates that are at the store, the oldest first.
     flying: VecDeque<Bytes>,
     /// What was not admitted last would have taken too many.
     refused: bool,
+}
+
+#[derive(Debug)]
+struct Writer {
+    client: u64,
+    end: u32,
+    /// How many items there were then.
+    items: u64,
+    /// As [`Shape`](yjs::Shape) has it.
+    typed: Option<Option<(u64, u32)>>,
 }
 
 impl Steps {
@@ -86,21 +96,30 @@ impl Steps {
         let shape = &prepared.shape;
         let cuts = 2 * (bytes / BYTES_PER_STEP);
         let (loose, structs) = (shape.loose as u64, shape.structs as u64);
-        let goes_on = |(client, end, items): &(u64, u32, u64)| {
-            (prepared.starts() == Some((*client, *end))).then_some(self.items - items)
-        };
-        let known = shape.goes_on.then(|| self.writers.iter().find_map(goes_on)).flatten();
-        let others = known.unwrap_or(self.items + cuts as u64);
+        let others = self.before(prepared).map(|writer| self.items - writer.items);
+        let others = others.unwrap_or(self.items + cuts as u64);
         loose * (others + structs) + structs * (shape.clients as u64 / 32)
+    }
+
+    /// Who goes on with it where they have stopped.
+    fn before(&self, prepared: &Prepared) -> Option<&Writer> {
+        let starts = prepared.starts().filter(|_| prepared.shape.goes_on)?;
+        self.writers.iter().find(|writer| (writer.client, writer.end) == starts)
     }
 
     fn take(&mut self, prepared: &Prepared) {
         let shape = &prepared.shape;
-        self.items += 3 * shape.structs as u64 + 2 * shape.deletes as u64;
+        // What is typed on is one item with what was typed before, unless that was cut.
+        let before = self.before(prepared);
+        let is_one =
+            before.is_some_and(|writer| writer.typed == shape.typed && shape.typed.is_some());
+        let items = if is_one { 0 } else { 4 * shape.structs };
+        self.items += (items + 3 * shape.deletes) as u64;
         if let Some((client, end)) = prepared.ends().next().filter(|_| shape.clients == 1) {
-            self.writers.retain(|writer| writer.0 != client);
+            self.writers.retain(|writer| writer.client != client);
             self.writers.truncate(WRITERS - 1);
-            self.writers.push_front((client, end, self.items));
+            let (items, typed) = (self.items, shape.typed);
+            self.writers.push_front(Writer { client, end, items, typed });
         }
         self.flying.push_back(prepared.bytes.clone());
     }
@@ -137,7 +156,7 @@ impl Document {
             }
             self.steps.items = order.items() as u64;
             self.steps.writers.clear();
-            self.open().ok()?.order = Some(order);
+            self.open().ok()?.order = Some(Box::new(order));
         }
         let order = self.open().ok()?.order.as_mut()?;
         let left = DOCUMENT_STEPS.saturating_sub(order.steps()).max(SMALL_STEPS);

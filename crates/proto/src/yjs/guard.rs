@@ -46,6 +46,8 @@ pub struct Shape {
     pub loose: usize,
     /// Whether there is one such item, and it stands behind what its client wrote before.
     pub goes_on: bool,
+    /// If all of it is one piece of text: before which client's which place it was written.
+    pub typed: Option<Option<(u64, u32)>>,
     /// Its length.
     pub bytes: usize,
 }
@@ -148,6 +150,9 @@ impl<'a> Visitor<'a> for Check<'a, '_> {
             let goes_on = item.origin.is_some()
                 && item.origin == before
                 && end == before.map(|before| (before, item.right_origin));
+            let right = item.right_origin.map(|right| (right.client, right.clock));
+            let is_text = matches!(item.content, Content::Text(_));
+            self.shape.typed = (self.shape.structs == 1 && is_text).then_some(right);
             if !goes_on {
                 let has_key = item.parent.is_some_and(|parent| parent.key.is_some());
                 let is_behind = item.origin.is_some() && item.origin == before;

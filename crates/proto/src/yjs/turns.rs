@@ -11,7 +11,7 @@ use super::walk::{Id, Kind, Struct, Visitor};
 pub(super) struct Turns<'a> {
     clients: BTreeMap<u64, VecDeque<Struct<'a>>>,
     /// Whose turn it is.
-    latest: Option<(u64, VecDeque<Struct<'a>>)>,
+    latest: VecDeque<Struct<'a>>,
     /// Those that wait for others of the same update; none of them is of the same client.
     stack: Vec<Struct<'a>>,
     deleted: Vec<(Id, u32)>,
@@ -34,29 +34,22 @@ impl<'a> Visitor<'a> for Turns<'a> {
 impl<'a> Turns<'a> {
     pub(super) fn next(&mut self) -> Option<Struct<'a>> {
         loop {
-            let latest = self.latest.as_mut();
-            let next = self.stack.pop().or_else(|| latest?.1.pop_front());
+            let next = self.stack.pop().or_else(|| self.latest.pop_front());
             if next.is_some() {
                 return next;
             }
-            self.latest = Some(self.clients.pop_last()?);
+            self.latest = self.clients.pop_last()?.1;
         }
     }
 
-    /// This one waits for something of that client. What waits for what never comes is left out.
-    pub(super) fn wait(&mut self, structure: Struct<'a>, missing: u64) {
+    /// This one waits for something of that client. `false`: there is nothing more of it.
+    pub(super) fn wait(&mut self, structure: Struct<'a>, missing: u64) -> bool {
         self.stack.push(structure);
         let is_free = self.stack.iter().all(|waits| waits.id.client != missing);
         let next = self.clients.get_mut(&missing).filter(|_| is_free);
-        if let Some(next) = next.and_then(VecDeque::pop_front) {
-            return self.stack.push(next);
-        }
-        for waits in self.stack.drain(..) {
-            let client = waits.id.client;
-            if self.clients.remove(&client).is_none() {
-                self.latest.take_if(|latest| latest.0 == client);
-            }
-        }
+        let Some(next) = next.and_then(VecDeque::pop_front) else { return false };
+        self.stack.push(next);
+        true
     }
 
     /// How many wait: to find out whether one does, all are looked at.

@@ -82,8 +82,13 @@ const ASTRAY: u64 = 1 << 32;
 /// So many structs that wait are looked at in the time of one step.
 const WAITING_PER_STEP: usize = 32;
 
-/// More steps than were allowed.
-struct Exceeded;
+/// Why an update is not taken in.
+enum Obstacle {
+    /// It takes more steps than were allowed.
+    Exceeded,
+    /// A part of it has to wait for something else.
+    Lacking,
+}
 
 impl Order {
     /// Takes in what can be applied of an update, as [`fit`](super::fit()) says: how many steps
@@ -96,14 +101,26 @@ impl Order {
     /// [`Fault::Limit`] (`steps`) for more; and as [`check_update`](super::check_update), without
     /// its limits.
     pub fn take(&mut self, update: &[u8], max: u64, cuts: u64) -> Result<u64, Fault> {
-        let fit = fit(update, |client| self.end(client))?;
-        let now = if fit.lacking.is_empty() { update } else { &fit.now };
+        let taken = self.try_take(update, max, cuts)?;
+        if let Err(Obstacle::Lacking) = taken {
+            let fit = fit(update, |client| self.end(client))?;
+            return self.try_take(&fit.now, max, cuts)?.map_err(|_| Fault::Limit("steps"));
+        }
+        taken.map_err(|_| Fault::Limit("steps"))
+    }
+
+    fn try_take(
+        &mut self,
+        update: &[u8],
+        max: u64,
+        cuts: u64,
+    ) -> Result<Result<u64, Obstacle>, Fault> {
         let mut turns = Turns::default();
-        walk(now, DEPTH_OF_CHECKED, &mut turns)?;
+        walk(update, DEPTH_OF_CHECKED, &mut turns)?;
         let (nodes, lists, clients) = (self.nodes.len(), self.lists.len(), self.clients.len());
         let before = self.steps;
         self.cuts = 0;
-        if self.put_all(&mut turns, before.saturating_add(max), cuts).is_err() {
+        if let Err(obstacle) = self.put_all(&mut turns, before.saturating_add(max), cuts) {
             self.undo(nodes);
             self.lists.truncate(lists);
             self.names.retain(|_, list| (*list as usize) < lists);
@@ -111,13 +128,18 @@ impl Order {
             self.ends.truncate(clients);
             self.numbers.retain(|_, number| (*number as usize) < clients);
             self.steps = before;
-            return Err(Fault::Limit("steps"));
+            return Ok(Err(obstacle));
         }
         self.join_last(nodes);
         for (from, len) in turns.deleted() {
             self.delete(from, len);
         }
-        Ok(self.steps - before)
+        Ok(Ok(self.steps - before))
+    }
+
+    /// Whether it has all of a client up to there.
+    pub fn has(&self, client: u64, end: u32) -> bool {
+        self.end(client) >= end
     }
 
     /// All steps so far.
@@ -142,17 +164,22 @@ impl Order {
         })
     }
 
-    fn put_all(&mut self, turns: &mut Turns<'_>, max: u64, cuts: u64) -> Result<(), Exceeded> {
+    fn put_all(&mut self, turns: &mut Turns<'_>, max: u64, cuts: u64) -> Result<(), Obstacle> {
         while let Some(structure) = turns.next() {
             let Some(structure) = self.rest_of(structure) else { continue };
+            if structure.id.clock > self.end(structure.id.client) {
+                return Err(Obstacle::Lacking);
+            }
             if let Some(missing) = self.lacks(&structure) {
-                turns.wait(structure, missing);
+                if !turns.wait(structure, missing) {
+                    return Err(Obstacle::Lacking);
+                }
                 self.steps += (turns.waiting() / WAITING_PER_STEP) as u64;
             } else {
                 self.put(&structure, max)?;
             }
             if self.steps > max || self.cuts > cuts {
-                return Err(Exceeded);
+                return Err(Obstacle::Exceeded);
             }
         }
         Ok(())
@@ -183,7 +210,7 @@ impl Order {
         refers.find(|id| id.clock >= self.end(id.client)).map(|id| id.client)
     }
 
-    fn put(&mut self, structure: &Struct<'_>, max: u64) -> Result<(), Exceeded> {
+    fn put(&mut self, structure: &Struct<'_>, max: u64) -> Result<(), Obstacle> {
         let number = self.number(structure.id.client);
         let spot = Spot { client: number, clock: structure.id.clock };
         let mut node = Node {
@@ -222,7 +249,7 @@ impl Order {
     }
 
     /// Finds out in which list it stands, and behind what.
-    fn place(&mut self, node: &mut Node, item: &Item<'_>, max: u64) -> Result<(), Exceeded> {
+    fn place(&mut self, node: &mut Node, item: &Item<'_>, max: u64) -> Result<(), Obstacle> {
         node.text = matches!(item.content, Content::Text(_));
         let left = item.origin.and_then(|id| self.ending_at(id));
         let right = item.right_origin.and_then(|id| self.starting_at(id));
@@ -259,7 +286,7 @@ impl Order {
     }
 
     /// Carries it past all that have to stand before it.
-    fn carry(&mut self, node: &mut Node, from: Option<u32>, max: u64) -> Result<(), Exceeded> {
+    fn carry(&mut self, node: &mut Node, from: Option<u32>, max: u64) -> Result<(), Obstacle> {
         let client = self.clients[node.spot.client as usize];
         self.stamp += 1;
         let (seen, mut passed) = (self.stamp, self.stamp);
@@ -267,7 +294,7 @@ impl Order {
         while let Some(at) = next.filter(|_| next != node.right) {
             self.steps += 1;
             if self.steps > max {
-                return Err(Exceeded);
+                return Err(Obstacle::Exceeded);
             }
             let other = &mut self.nodes[at as usize];
             (other.seen, other.passed, next) = (seen, passed, other.right);
