@@ -119,8 +119,9 @@ impl Open {
             .iter()
             .flat_map(|(client, ranges)| ranges.iter().map(move |range| (client.get(), range.end)));
         let has_all = deletes_nothing && ranges.all(|(client, end)| order.has(client, end));
-        if !has_all && order.take(bytes, u64::MAX, u64::MAX).is_err() {
-            self.order = None;
+        if !has_all {
+            let put = engine::guarded(|| order.take(bytes, u64::MAX, u64::MAX).is_ok());
+            self.order.take_if(|_| put != Ok(true));
         }
     }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use tidings_proto::yjs;
 
-use super::{Document, Prepared};
+use super::{Document, Prepared, engine};
 use crate::limits::{DOCUMENT_STEPS, SMALL_STEPS, UPDATE_STEPS};
 
 /// So many bytes of a text are cut in the time of one step.
@@ -151,8 +151,12 @@ impl Document {
         if open.order.is_none() {
             let state = open.encode().ok()?;
             let mut order = yjs::Order::default();
-            for update in std::iter::once(&state).chain(self.steps.flying()) {
-                order.take(update, u64::MAX, u64::MAX).ok()?;
+            let put = engine::guarded(|| {
+                let mut all = std::iter::once(&state).chain(self.steps.flying());
+                all.all(|update| order.take(update, u64::MAX, u64::MAX).is_ok())
+            });
+            if put != Ok(true) {
+                return None;
             }
             self.steps.items = order.items() as u64;
             self.steps.writers.clear();
@@ -160,10 +164,13 @@ impl Document {
         }
         let order = self.open().ok()?.order.as_mut()?;
         let left = DOCUMENT_STEPS.saturating_sub(order.steps()).max(SMALL_STEPS);
-        let taken = order.take(&prepared.bytes, left.min(UPDATE_STEPS), UPDATE_STEPS).ok();
-        let spent = order.steps();
-        self.steps.spent = Some(spent);
-        taken
+        let take = || order.take(&prepared.bytes, left.min(UPDATE_STEPS), UPDATE_STEPS);
+        let Ok(taken) = engine::guarded(take) else {
+            self.forget_order();
+            return None;
+        };
+        self.steps.spent = Some(order.steps());
+        taken.ok()
     }
 
     /// Whether the one that was not [admitted](Self::admits) last would take too long.
