@@ -92,7 +92,7 @@ impl Steps {
     }
 
     /// How many an update takes at most.
-    fn estimate(&self, prepared: &Prepared, bytes: usize) -> u64 {
+    pub(super) fn estimate(&self, prepared: &Prepared, bytes: usize) -> u64 {
         let shape = &prepared.shape;
         let cuts = 2 * (bytes / BYTES_PER_STEP);
         let (loose, structs) = (shape.loose as u64, shape.structs as u64);

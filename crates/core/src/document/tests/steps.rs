@@ -181,3 +181,35 @@ fn two_who_have_put_hundreds_to_the_top_of_one_list_meet() {
         document.commit("ada", all).unwrap();
     }
 }
+
+#[test]
+fn an_estimate_is_never_too_low() {
+    for seed in 0..40 {
+        let (mut rng, mut document) = (Rng::new(seed), Document::new());
+        let mut ends = [0_u64; 4];
+        counts(&mut document);
+        for _ in 0..60 {
+            let client = 1 + rng.next() % 4;
+            let known: Vec<_> = (1..).zip(ends).filter(|(_, end)| *end > 0).collect();
+            let first = ends[client as usize - 1];
+            let mut place = || {
+                let (client, end) = *known.get((rng.next() % 5) as usize)?;
+                Some((client, rng.next() % end))
+            };
+            let mut items = Vec::new();
+            for clock in first..first + 1 + seed % 7 {
+                let own = clock.checked_sub(1).map(|clock| (client, clock));
+                let origin = if place().is_some() { own } else { place() };
+                items.push(picture(origin, place()));
+            }
+            ends[client as usize - 1] += items.len() as u64;
+            let next = prepare(&update(&[(client, first, items)]));
+            let (before, bytes) = (document.steps.spent().unwrap(), document.bytes());
+            let estimate = document.steps.estimate(&next, bytes + next.bytes.len());
+            assert!(document.admits(&next), "seed {seed}");
+            let taken = document.steps.spent().unwrap() - before;
+            assert!(taken <= estimate, "seed {seed}: {taken} of {estimate}");
+            document.commit("eve", next).unwrap();
+        }
+    }
+}

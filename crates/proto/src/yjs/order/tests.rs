@@ -181,3 +181,60 @@ fn the_order_is_that_of_the_document_whoever_wrote_at_the_same_time() {
         assert!(again.items() <= order.items(), "what was cut is not joined here");
     }
 }
+
+/// Letters whose neighbours are any that there are, in whatever order those stand.
+fn craft(dice: &mut Dice, typed: &mut BTreeMap<(u64, u32), char>) -> Vec<u8> {
+    let client = u64::from(dice.roll(5)) + 1;
+    let known: Vec<_> = typed.keys().map(|(client, clock)| (*client, u64::from(*clock))).collect();
+    let first = known.iter().filter(|place| place.0 == client).count() as u32;
+    let count = 1 + dice.roll(4);
+    let mut update = vec![1, count as u8, client as u8];
+    put_var_uint(&mut update, u64::from(first));
+    for clock in first..first + count {
+        let mut place = |of: u32| {
+            let at = dice.roll(known.len().max(1) as u32) as usize;
+            known.get(at).copied().filter(|_| dice.roll(of) > 0)
+        };
+        let own = clock.checked_sub(1).map(|clock| (client, u64::from(clock)));
+        let origin = if place(3).is_some() { place(6) } else { own };
+        let right = place(2);
+        let bit = |place: Option<Place>, bit: u8| if place.is_some() { bit } else { 0 };
+        update.push(4 | bit(origin, 0x80) | bit(right, 0x40));
+        for (client, clock) in [origin, right].into_iter().flatten() {
+            put_var_uint(&mut update, client);
+            put_var_uint(&mut update, clock);
+        }
+        if origin.is_none() && right.is_none() {
+            update.extend([1, 1, b't']);
+        }
+        let letter = b'a' + dice.roll(26) as u8;
+        update.extend([1, letter]);
+        typed.insert((client, clock), char::from(letter));
+    }
+    update.push(u8::from(!known.is_empty()));
+    if let Some((client, clock)) = known.get(dice.roll(known.len().max(1) as u32) as usize) {
+        update.extend([*client as u8, 1]);
+        put_var_uint(&mut update, *clock);
+        update.push(1);
+    }
+    update
+}
+
+#[test]
+fn the_order_is_that_of_the_document_even_where_nobody_could_have_written() {
+    for seed in 0..200 {
+        let (mut dice, mut typed, mut order) = (Dice(seed), BTreeMap::new(), Order::default());
+        let doc = document(9);
+        for _ in 0..60 {
+            let update = craft(&mut dice, &mut typed);
+            hear(&doc, &update);
+            let known = read(&order, &typed);
+            if order.take(&update, 2, u64::MAX).is_err() {
+                assert_eq!(read(&order, &typed), known, "seed {seed}");
+                order.take(&update, u64::MAX, u64::MAX).unwrap();
+            }
+            let text = doc.get_or_insert_text("t").get_string(&doc.transact());
+            assert_eq!(read(&order, &typed), text, "seed {seed}");
+        }
+    }
+}
