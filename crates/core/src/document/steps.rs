@@ -128,41 +128,43 @@ impl Steps {
 impl Document {
     /// Whether one more update keeps nobody waiting; then it is on its way to the store.
     pub(super) fn has_steps(&mut self, prepared: &Prepared) -> bool {
-        let estimate = self.steps.estimate(prepared, self.bytes() + prepared.bytes.len());
-        let spent = self.steps.spent.map(|spent| spent + estimate);
-        let fits = estimate <= UPDATE_STEPS && spent.is_some_and(|all| all <= DOCUMENT_STEPS);
+        // The last time with what is known by then, where an order cannot be relied on.
+        let admitted = self.has_few_steps(prepared)
+            || self.count_steps(prepared).is_some()
+            || self.has_few_steps(prepared);
+        if admitted {
+            self.steps.take(prepared);
+        }
+        self.steps.refused = !admitted;
+        admitted
+    }
+
+    /// Whether it cannot take many: once they are counted, nobody estimates any more, but where an
+    /// order cannot be relied on.
+    fn has_few_steps(&mut self, prepared: &Prepared) -> bool {
         let Ok(open) = self.open() else { return false };
-        if open.order.is_none() && (fits || estimate <= SMALL_STEPS) {
+        if open.order.as_ref().is_some_and(|order| !order.is_astray()) {
+            return false;
+        }
+        let estimate = self.steps.estimate(prepared, self.bytes() + prepared.bytes.len());
+        let spent = self.steps.spent.map(|spent| spent.saturating_add(estimate));
+        let fits = estimate <= UPDATE_STEPS && spent.is_some_and(|all| all <= DOCUMENT_STEPS);
+        let admitted = fits || estimate <= SMALL_STEPS;
+        if admitted {
             self.steps.spent = spent;
-            self.steps.take(prepared);
-            return true;
         }
-        let is_counted = self.count_steps(prepared).is_some();
-        if is_counted {
-            self.steps.take(prepared);
-        }
-        self.steps.refused = !is_counted;
-        is_counted
+        admitted
     }
 
     /// What it takes, if that is not too much.
     pub(super) fn count_steps(&mut self, prepared: &Prepared) -> Option<u64> {
-        let open = self.open().ok()?;
-        if open.order.is_none() {
-            let state = open.encode().ok()?;
-            let mut order = yjs::Order::default();
-            let put = engine::guarded(|| {
-                let mut all = std::iter::once(&state).chain(self.steps.flying());
-                all.all(|update| order.take(update, u64::MAX, u64::MAX).is_ok())
-            });
-            if put != Ok(true) {
-                return None;
-            }
-            self.steps.items = order.items() as u64;
-            self.steps.writers.clear();
-            self.open().ok()?.order = Some(Box::new(order));
+        if self.open().ok()?.order.is_none() {
+            self.make_order()?;
         }
         let order = self.open().ok()?.order.as_mut()?;
+        if order.is_astray() {
+            return None;
+        }
         let left = DOCUMENT_STEPS.saturating_sub(order.steps()).max(SMALL_STEPS);
         let take = || order.take(&prepared.bytes, left.min(UPDATE_STEPS), UPDATE_STEPS);
         let Ok(taken) = engine::guarded(take) else {
@@ -171,6 +173,24 @@ impl Document {
         };
         self.steps.spent = Some(order.steps());
         taken.ok()
+    }
+
+    /// Takes as long as making the document again.
+    fn make_order(&mut self) -> Option<()> {
+        let state = self.open().ok()?.encode().ok()?;
+        let mut order = yjs::Order::default();
+        let put = engine::guarded(|| {
+            let mut all = std::iter::once(&state).chain(self.steps.flying());
+            all.all(|update| order.take(update, u64::MAX, u64::MAX).is_ok())
+        });
+        if put != Ok(true) {
+            return None;
+        }
+        self.steps.items = order.items() as u64;
+        self.steps.writers.clear();
+        self.steps.spent.get_or_insert(order.steps());
+        self.open().ok()?.order = Some(Box::new(order));
+        Some(())
     }
 
     /// Whether the one that was not [admitted](Self::admits) last would take too long.

@@ -33,6 +33,7 @@ pub struct Order {
     steps: u64,
     /// What cutting texts has taken, in steps: what is cut stays so, and takes nothing again.
     cuts: u64,
+    astray: bool,
 }
 
 /// A place: the number of a client here, and a clock.
@@ -74,10 +75,6 @@ enum Name {
     Root(Box<str>, Option<Box<str>>),
     Item(Id, Option<Box<str>>),
 }
-
-/// Counts more than any budget: a neighbour in another list than the other one. No editor writes
-/// that, and what yrs makes of it is not what is made of it here.
-const ASTRAY: u64 = 1 << 32;
 
 /// So many structs that wait are looked at in the time of one step.
 const WAITING_PER_STEP: usize = 32;
@@ -135,6 +132,13 @@ impl Order {
             self.delete(from, len);
         }
         Ok(Ok(self.steps - before))
+    }
+
+    /// Whether something in it was written between two of which the second stands in another list,
+    /// or in one run of text before the first. No editor writes that, with a budget it is never
+    /// taken in, and what yrs makes of it is not what is made of it here.
+    pub fn is_astray(&self) -> bool {
+        self.astray
     }
 
     /// Whether it has all of a client up to there.
@@ -262,8 +266,12 @@ impl Order {
             None => before.or(behind),
         };
         let Some(list) = node.list else { return Ok(()) };
-        if before.is_some() && behind.is_some() && before != behind {
-            self.steps = self.steps.saturating_add(ASTRAY);
+        let are_apart = before.is_some() && behind.is_some() && before != behind;
+        if are_apart || left.zip(right).is_some_and(|(left, right)| self.is_one_run(right, left)) {
+            if max < u64::MAX {
+                return Err(Obstacle::Exceeded);
+            }
+            self.astray = true;
         }
         (node.left, node.right) = (left, right);
         if self.is_contested(node) {

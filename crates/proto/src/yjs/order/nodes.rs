@@ -6,6 +6,9 @@ use super::{Id, Node, Order, Spot};
 /// which thousands of words are replaced at once was cut by somebody honest.
 const UNITS_PER_STEP: u32 = 512;
 
+/// So many neighbours are looked at in the time of one step.
+const HOPS_PER_STEP: u64 = 16;
+
 impl Order {
     pub(super) fn known(&self, id: Id) -> Option<Spot> {
         self.numbers.get(&id.client).map(|client| Spot { client: *client, clock: id.clock })
@@ -50,6 +53,23 @@ impl Order {
             0 => Some(at),
             before => Some(self.split(at, before)),
         }
+    }
+
+    /// Whether those two, and all between, are what one client wrote in one go.
+    pub(super) fn is_one_run(&mut self, first: u32, last: u32) -> bool {
+        let (from, mut at, mut hops) = (self.nodes[first as usize].spot, last, 0);
+        let is_one = loop {
+            let Node { spot, left, .. } = self.nodes[at as usize];
+            let before = left.map(|left| &self.nodes[left as usize]);
+            let end = before.map(|before| (before.spot.client, before.spot.clock + before.len));
+            match left.filter(|_| spot.client == from.client && spot.clock > from.clock) {
+                Some(left) if end == Some((spot.client, spot.clock)) => at = left,
+                _ => break spot == from,
+            }
+            hops += 1;
+        };
+        self.steps += hops / HOPS_PER_STEP;
+        is_one
     }
 
     fn split(&mut self, at: u32, len: u32) -> u32 {
