@@ -10,6 +10,7 @@
 
 mod compare;
 mod crowd;
+mod depth;
 mod diff;
 mod edit;
 mod engine;
@@ -34,6 +35,7 @@ use yrs::{ClientID, IdSet, Update};
 
 pub use self::compare::{Compared, TextChange, compare};
 use self::crowd::Crowd;
+use self::depth::Depth;
 pub use self::edit::{EditFault, PatchOp, TextEdit, Values, edit_text, json_patch};
 pub use self::engine::Broken;
 use self::open::Open;
@@ -137,18 +139,6 @@ pub struct Document {
     loading: Vec<u8>,
 }
 
-/// How deep its shared types are nested, at most.
-#[derive(Clone, Copy, Debug, Default)]
-struct Depth {
-    /// What is stored: as last measured, and what has come since. `None`: not measured yet.
-    stored: Option<usize>,
-    since: usize,
-    /// What was admitted and is at the store.
-    ahead: usize,
-    /// How much had grown when it was measured.
-    at: usize,
-}
-
 #[derive(Debug)]
 enum Body {
     Open(Open),
@@ -211,26 +201,6 @@ impl Document {
         if admitted {
             self.take_place(prepared);
         }
-        admitted
-    }
-
-    fn has_levels(&mut self, prepared: &Prepared) -> bool {
-        if prepared.levels == 0 {
-            return true;
-        }
-        let fits = |depth: &Depth| {
-            let all = depth.stored.map(|stored| stored + depth.since + depth.ahead);
-            all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
-        };
-        if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
-            let stored = self.encode().ok().and_then(|state| {
-                let all = std::iter::once(state).chain(self.waiting());
-                all.map(|update| yjs::levels(&update)).sum::<Result<_, _>>().ok()
-            });
-            self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
-        }
-        let admitted = fits(&self.depth);
-        self.depth.ahead += if admitted { prepared.levels } else { 0 };
         admitted
     }
 
@@ -494,14 +464,6 @@ impl Document {
             Body::Open(open) => Ok(open),
             Body::Resting { .. } => Err(Broken),
         }
-    }
-}
-
-impl Depth {
-    /// Measuring takes as long as encoding: not before enough has changed to change something.
-    fn is_worth_measuring(&self, measured: usize, grown: usize) -> bool {
-        let changed = grown.saturating_sub(self.at) > 4096 + measured / 16;
-        self.stored.is_none() || self.since > DOCUMENT_LEVELS / 8 || changed
     }
 }
 

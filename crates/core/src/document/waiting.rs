@@ -70,8 +70,8 @@ impl Waiting {
         self.updates.values().any(|update| update.bytes == bytes)
     }
 
-    /// Whether there is no place for another one of so many bytes and loose items. The first one may
-    /// be of any length: who was away for long sends a long one.
+    /// Whether there is no place for one more of so many bytes and loose items. The first may be
+    /// of any length: who was away for long sends a long one.
     pub(super) fn is_full(&self, bytes: usize, loose: usize) -> bool {
         let is_long = !self.updates.is_empty() && self.bytes + bytes > WAITING_BYTES;
         let is_loose = self.loose + loose > WAITING_LOOSE;
