@@ -107,13 +107,13 @@ pub(crate) const WAITING_BYTES: usize = 1 << 20;
 /// be carried past the whole document.
 pub(crate) const WAITING_LOOSE: usize = 256;
 
-/// How far the items of one update are carried past others, in steps of a ten-millionth of a
-/// second: all others wait for a fifth of a second. Two who have each put 1,400 items to the top of
-/// one list, without having heard of each other, meet in so many.
-pub(crate) const UPDATE_STEPS: u64 = 2_000_000;
+/// How far the items of one update are carried past others, in steps of 100 to 350 nanoseconds: all
+/// others wait for a third of a second. Two who have each put 1,000 items to the top of one list,
+/// without having heard of each other, meet in so many.
+pub(crate) const UPDATE_STEPS: u64 = 1_000_000;
 
 /// The same for a whole document: whoever opens it does all of that again.
-pub(crate) const DOCUMENT_STEPS: u64 = 16_000_000;
+pub(crate) const DOCUMENT_STEPS: u64 = 8_000_000;
 
 /// What is always let in, whatever was before.
 pub(crate) const SMALL_STEPS: u64 = 256;
