@@ -29,7 +29,9 @@ const FILES = {
 const behind = Number(process.argv[3] ?? 0)
 
 const server = createServer(async (request, response) => {
-  const found = FILES[new URL(request.url, 'http://localhost').pathname]
+  const { pathname } = new URL(request.url, 'http://localhost')
+  const part = /^\/(document-[\w-]+\.js)$/.exec(pathname)
+  const found = part ? [part[1], 'text/javascript; charset=utf-8'] : FILES[pathname]
   if (!found) return behind ? pass(request, response) : response.writeHead(404).end()
   const [file, type] = found
   response.writeHead(200, { 'content-type': type, 'content-security-policy': POLICY,

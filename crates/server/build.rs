@@ -27,14 +27,31 @@ fn main() {
     println!("cargo:rerun-if-changed={}", dist.display());
     let mut code = String::from("&[");
     for (name, kind) in FILES {
-        let path = dist.join(name);
-        if let Ok(path) = fs::canonicalize(&path) {
-            let _ = writeln!(code, "({name:?}, {kind:?}, include_bytes!({path:?})),");
-        }
+        embed(&mut code, &dist, name, kind);
+    }
+    for name in parts(&dist) {
+        embed(&mut code, &dist, &name, "text/javascript; charset=utf-8");
     }
     code.push(']');
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     write(&out.join("assets.rs"), &code);
+}
+
+/// What the script of the document is divided into, named after what is in it.
+fn parts(dist: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dist).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with("document-") && name.ends_with(".js"))
+        .collect();
+    names.sort();
+    names
+}
+
+fn embed(code: &mut String, dist: &Path, name: &str, kind: &str) {
+    if let Ok(path) = fs::canonicalize(dist.join(name)) {
+        let _ = writeln!(code, "({name:?}, {kind:?}, include_bytes!({path:?})),");
+    }
 }
 
 fn write(path: &Path, code: &str) {

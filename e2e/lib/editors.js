@@ -11,10 +11,13 @@ import { Server } from './server.js'
 import { KEY, token } from './tokens.js'
 import { until as patiently } from './until.js'
 
-/** A browser says nothing when a socket is closed before it is open; Node.js ends the process. */
+/**
+ * A browser says nothing when a socket is closed before it is open; Node.js ends the process. What the server shows
+ * with `tls` is signed by nobody.
+ */
 class Line extends WebSocket {
-  constructor(...args) {
-    super(...args)
+  constructor(url, protocols) {
+    super(url, protocols, { rejectUnauthorized: false })
     this.on('error', () => {})
   }
 }
@@ -22,8 +25,14 @@ class Line extends WebSocket {
 /** There is no page to wait for here. */
 export const until = (what, ask, right) => patiently(what, ask, right, 15_000)
 
+/** Of a backend. */
+const API_KEY = 'an-api-key-of-tests-with-32-bytes-and-more'
+
 /** Documents that whoever has a token may write in, or read, and some that are open to anyone. */
 export const DOCUMENTS = `
+[[api.key]]
+name = "backend"
+secret = "${API_KEY}"
 [auth]
 anonymous = true
 ${KEY}
@@ -31,13 +40,11 @@ ${KEY}
 kind = "document"
 subscribe = "anyone"
 publish = "anyone"
-history = { durable = true }
 presence = { access = "anyone" }
 [namespace.club]
 kind = "document"
 subscribe = "signed-in"
 publish = "token"
-history = { durable = true }
 presence = { access = "signed-in" }
 `
 
@@ -48,10 +55,10 @@ export const HOCUSPOCUS = {
   4: { HocuspocusProvider, HocuspocusProviderWebsocket },
 }
 
-/** Declares a test; `run` gets `{ server, y, hocuspocus }`. */
-export function editors(name, run) {
+/** Declares a test; `run` gets `{ server, y, hocuspocus }`. `compression` and `tls`: on the way to the server. */
+export function editors(name, run, { compression = false, tls = false } = {}) {
   test(`editors: ${name}`, { timeout: 120_000 }, async () => {
-    const server = new Server(DOCUMENTS)
+    const server = new Server(`[server]\ncompression = ${compression}\n${DOCUMENTS}`, { tls })
     const all = []
     const add = one => { all.push(one); return one }
     try {
@@ -97,6 +104,8 @@ class Editor {
   sees(...names) {
     return until(`${this.name} sees ${names}`, () => this.others, got => got.join() === names.sort().join())
   }
+  /** Bytes that came over its line, as they came. */
+  get bytesRead() { return this.line._socket.bytesRead }
   synced() { return until(`${this.name} is synced`, () => this.isSynced, Boolean) }
 
   destroy() {
@@ -110,7 +119,7 @@ class YEditor extends Editor {
 
   constructor(name, server, room, { token, protocols = [], ...options } = {}) {
     super(name, room)
-    this.provider = new WebsocketProvider(`ws://localhost:${server.port}/yjs`, room, this.doc, {
+    this.provider = new WebsocketProvider(`${server.origin.replace('http', 'ws')}/yjs`, room, this.doc, {
       WebSocketPolyfill: Line, disableBc: true, protocols, params: token ? { token } : {}, maxBackoffTime: 200, ...options,
     })
     this.provider.on('closed', ({ code }) => this.closed.push(code))
@@ -121,6 +130,7 @@ class YEditor extends Editor {
   back() { this.provider.connect() }
   get isSynced() { return this.provider.synced }
   get isConnected() { return this.provider.wsconnected }
+  get line() { return this.provider.ws }
   isClosedFor(code) {
     return until(`${this.name} is closed with ${code}`, () => this.closed, got => got.includes(code))
   }
@@ -129,16 +139,16 @@ class YEditor extends Editor {
 class HocuspocusEditor extends Editor {
   refusals = []
 
-  constructor(version, name, server, room, { token = '', beside } = {}) {
+  constructor(version, name, server, room, { token = '', beside, ...options } = {}) {
     super(name, room)
     const { HocuspocusProvider, HocuspocusProviderWebsocket } = HOCUSPOCUS[version]
     this.own = !beside
     this.socket = beside?.socket ?? new HocuspocusProviderWebsocket({
-      url: `ws://localhost:${server.port}/hocuspocus`, WebSocketPolyfill: Line, delay: 100, minDelay: 100, maxDelay: 300, quiet: true,
+      url: `${server.origin.replace('http', 'ws')}/hocuspocus`, WebSocketPolyfill: Line, delay: 100, minDelay: 100, maxDelay: 300, quiet: true,
     })
     this.provider = new HocuspocusProvider({
       websocketProvider: this.socket, name: room, document: this.doc, token, quiet: true,
-      onAuthenticationFailed: ({ reason }) => this.refusals.push(reason),
+      onAuthenticationFailed: ({ reason }) => this.refusals.push(reason), ...options,
     })
     this.provider.attach?.()
   }
@@ -147,17 +157,26 @@ class HocuspocusEditor extends Editor {
   back() { void this.socket.connect() }
   get isSynced() { return this.provider.isSynced }
   get isConnected() { return this.socket.status === 'connected' }
+  get line() { return this.socket.webSocket }
   get isReadOnly() { return this.provider.authorizedScope === 'readonly' }
 
-  /** The server has stored all that was written. */
+  /** The server has stored all that was written. Version 2 counts below 0 what it sends twice when it comes back. */
   stored() {
-    return until(`${this.name}'s changes are stored`, () => this.provider.unsyncedChanges, count => count === 0)
+    return until(`${this.name}'s changes are stored`, () => this.provider.unsyncedChanges, count => count <= 0)
   }
 
   destroy() {
     super.destroy()
     if (this.own) this.socket.destroy()
   }
+}
+
+/** What the HTTP API says; with a `body` to a POST. */
+export async function api(server, path, body) {
+  const answer = await fetch(`${server.origin}/api/v1${path}`, {
+    headers: { authorization: `Bearer ${API_KEY}` }, ...body && { method: 'POST', body: JSON.stringify(body) },
+  })
+  return { status: answer.status, ...await answer.json() }
 }
 
 /** All of them have the same, which is returned. */

@@ -22,14 +22,18 @@ export class Server {
   #port = 0
   #data = newDataDir()
   #config
+  #tls
 
-  /** `config`: TOML instead of the built-in configuration. */
-  constructor(config) { this.#config = config }
+  /** `config`: TOML instead of the built-in configuration; `tls`: https, with a certificate of its own. */
+  constructor(config, { tls = false } = {}) {
+    this.#config = config
+    this.#tls = tls
+  }
 
   get port() { return this.#port }
 
   /** Where it is. */
-  get origin() { return `http://localhost:${this.#port}` }
+  get origin() { return `http${this.#tls ? 's' : ''}://localhost:${this.#port}` }
 
   /** The page on the bare WebSocket. */
   get url() { return `${this.origin}/raw` }
@@ -43,6 +47,7 @@ export class Server {
       throw new Error(`${BIN} is missing; build it with: cargo build --release --bin tidings`)
     }
     const args = ['dev', '--port', String(this.#port), '--data', this.#data]
+    if (this.#tls) args.push('--tls', 'self-signed')
     if (this.#config !== undefined) {
       const file = `${this.#data}.toml`
       writeFileSync(file, this.#config)
@@ -98,7 +103,7 @@ function portOf(child, command) {
     }, START_MS)
     const read = chunk => {
       said = (said + chunk).slice(-20_000)
-      const found = said.match(/http:\/\/localhost:(\d+)\b/)
+      const found = said.match(/https?:\/\/localhost:(\d+)\b/)
       if (!found) return
       clearTimeout(timer)
       resolve(Number(found[1]))

@@ -120,6 +120,44 @@ consoleStory('a state shows its keys as they change, and can be changed', async 
   await until('one', () => keys(operator), all => all.join() === 'k155')
 })
 
+const TEXT = 'Text of the document'
+const PLAN = 'doc:plan'
+const edit = (api, name, insert, at = 0) => api(`/documents/${name}/text`, { root: 'text', edits: [{ at, insert }] })
+const contentOf = (operator, name = TEXT) => operator.page.getByRole('region', { name, exact: true })
+
+consoleStory('a document shows what is in it as it changes, and who has it open', async ({ open, client, api }) => {
+  const operator = await open(`#/channels/${PLAN}`)
+  const panel = operator.panel('Document')
+  await panel.getByText('Nobody has written in it, or all was deleted.').waitFor()
+  await operator.page.getByText('Nobody has it open.').waitFor()
+  await edit(api, PLAN, 'Buy milk.')
+  await contentOf(operator).getByText('Buy milk.').waitFor()
+  const ada = await client(HELLO, subscribe(PLAN))
+  await client(HELLO, subscribe('doc:other'))
+  await operator.panel('Open by: 1').getByRole('link', { name: ada.user }).waitFor()
+  await edit(api, PLAN, 'And bread.', 9)
+  await contentOf(operator).getByText('Buy milk.And bread.').waitFor()
+  await api(`/documents/${PLAN}/patch`, { root: 'todos', patch: [{ op: 'add', path: '/milk', value: { done: false } }] })
+  await operator.button('JSON').click()
+  const json = () => contentOf(operator, 'JSON of the document').textContent()
+  await until('both roots', async () => JSON.parse(await json()).todos, todos => todos?.milk?.done === false)
+  assert.equal(JSON.parse(await json()).text, 'Buy milk.And bread.')
+  const { epoch, bytes, clients } = await api(`/documents/${PLAN}`)
+  for (const [name, value] of [['Offset', '3'], ['Clients that wrote', `${clients}`], ['Epoch', epoch], ['Bytes', `${bytes} B`]]) {
+    await until(`${name} ${value}`, () => operator.fact(name).textContent(), text => text === value)
+  }
+
+  // A long one is cut, and read again when somebody asks.
+  await operator.button('Text').click()
+  await edit(api, PLAN, 'long '.repeat(40_000))
+  await operator.page.getByText(/^The first 20,000 characters of 200,0\d\d\./).waitFor()
+  assert.equal((await contentOf(operator).textContent()).length, 20_000)
+  await edit(api, PLAN, 'news: ')
+  await operator.page.getByText(/^As of offset 4\./).waitFor()
+  await operator.button('Read again').click()
+  await contentOf(operator).getByText(/^news: long/).waitFor()
+})
+
 consoleStory('the history says what was edited, deleted and reacted to', async ({ open, client, api }) => {
   const ada = await client(HELLO, subscribe('chat:lobby'))
   for (const data of ['one', 'two']) await api('/publish', { channel: 'chat:lobby', data, user: 'ada' })
@@ -147,7 +185,7 @@ consoleStory('the builder has forms for all of it, that are good as they are', a
 const SIZES = [320, 1440]
 for (const colorScheme of ['light', 'dark']) {
   for (const width of SIZES) {
-    consoleStory(`inbox and state, ${colorScheme}, ${width} wide: fit, can be used by everybody`, async ({ open, client, api }) => {
+    consoleStory(`inbox, state and document, ${colorScheme}, ${width} wide: fit, can be used by everybody`, async ({ open, client, api }) => {
       const ada = await somebody(client)
       for (let n = 1; n <= 3; n++) {
         await api('/notify', { user: ada.user, topic: 'orders', subject: 'Order 7', data: { text: 'long '.repeat(20 * n) } })
@@ -164,6 +202,16 @@ for (const colorScheme of ['light', 'dark']) {
       await until('two keys', () => keys(operator), all => all.length === 2)
       await operator.panel('State').locator('summary').first().click()
       await looksGood(operator, `state-${colorScheme}-${width}`)
+      await edit(api, PLAN, `A plan.\n${'word '.repeat(60)}\n${'x'.repeat(200)}\n`)
+      await api(`/documents/${PLAN}/patch`, { root: 'todos', patch: [{ op: 'add', path: '/milk', value: { done: false, text: 'long '.repeat(30) } }] })
+      for (let n = 0; n < 2; n++) await client(HELLO, subscribe(PLAN))
+      await operator.page.goto(`${operator.page.url().split('#')[0]}#/channels/${PLAN}`)
+      await contentOf(operator).getByText('A plan.').waitFor()
+      await operator.panel('Open by: 2').waitFor()
+      await looksGood(operator, `document-${colorScheme}-${width}`)
+      await operator.button('JSON').click()
+      await contentOf(operator, 'JSON of the document').waitFor()
+      await looksGood(operator, `document-json-${colorScheme}-${width}`)
     })
   }
 }

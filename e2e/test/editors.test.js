@@ -166,6 +166,38 @@ for (const version of VERSIONS) {
   })
 }
 
+editors('Hocuspocus 4: several providers of one document on one connection, each with a session of its own',
+  async ({ server, y, hocuspocus }) => {
+    const sessionAwareness = true
+    const left = hocuspocus(4, 'left', 'doc:plan', { sessionAwareness })
+    const right = hocuspocus(4, 'right', 'doc:plan', { sessionAwareness, beside: left })
+    const plain = hocuspocus(4, 'plain', 'doc:plan', { beside: left })
+    const bob = y('Bob', 'doc:plan')
+    const all = [left, right, plain, bob]
+    await Promise.all(all.map(one => one.synced()))
+    for (const one of all) one.says({})
+    for (const one of all) await one.sees(...all.map(({ name }) => name).filter(name => name !== one.name))
+    for (let line = 1; line <= 30; line++) {
+      for (const one of all) one.write(`${one.name} ${line}\n`, line % 2 ? 0 : one.text.length)
+      if (line % 10 === 0) await new Promise(resolve => { setTimeout(resolve, 5) })
+    }
+    await Promise.all([left, right, plain].map(one => one.stored()))
+    const { text } = await same(...all)
+    assert.equal(text.split('\n').length, 121)
+
+    right.destroy()
+    await left.sees('Bob', 'plain')
+    bob.write('and on')
+    await left.reads('and on')
+    await server.stop('SIGKILL')
+    left.write('offline')
+    await server.start()
+    await bob.reads('offline')
+    await left.stored()
+    await same(left, plain, bob)
+    assert.deepEqual([left, plain].flatMap(one => one.refusals), [])
+  })
+
 editors('all of them write in one document', async ({ y, hocuspocus }) => {
   const all = [y('y', 'doc:one'), ...VERSIONS.map(version => hocuspocus(version, `h${version}`, 'doc:one'))]
   await Promise.all(all.map(one => one.synced()))

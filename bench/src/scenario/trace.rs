@@ -94,7 +94,7 @@ fn apply(updates: &[Vec<u8>], outcome: &mut Outcome) -> Result<Document> {
     for update in updates {
         let prepared = Document::prepare(update, &limits);
         let prepared = prepared.map_err(|fault| Error::server(format!("refuses: {fault:?}")))?;
-        if !document.admits(&prepared) || document.commit("ada", prepared).is_err() {
+        if !document.admits(&prepared) || document.commit("ada", (1, 0), prepared).is_err() {
             return Err(Error::server("cannot apply an update"));
         }
     }
@@ -145,7 +145,7 @@ fn typed(updates: &[Vec<u8>], rests: bool) -> Result<Document> {
     for update in updates {
         let prepared = Document::prepare(update, &limits);
         let prepared = prepared.map_err(|fault| Error::server(format!("refuses: {fault:?}")))?;
-        document.commit("ada", prepared).map_err(|_| Error::server("breaks a document"))?;
+        document.commit("ada", (1, 0), prepared).map_err(|_| Error::server("breaks a document"))?;
     }
     if rests {
         document.rest();

@@ -65,6 +65,9 @@ pub(crate) const SYNC_STALLED_MS: u64 = 10_000;
 /// How long a document is kept ready that nobody touches, in milliseconds.
 pub(crate) const REST_AFTER_MS: u64 = 5000;
 
+/// The name of a provider among several of one document on a connection: theirs have 11 bytes.
+pub(crate) const SEAT_NAME: usize = 64;
+
 /// What an editor may say before its document is open, beside one update.
 pub(crate) const EARLY_BYTES: usize = 64 << 10;
 pub(crate) const EARLY_MESSAGES: usize = 64;
@@ -96,8 +99,14 @@ pub(crate) const DOCUMENT_CROWD: usize = 2000;
 /// Items of one update in one place that are always let in: nobody types as many at once.
 pub(crate) const SMALL_CROWD: usize = 8;
 
-/// Updates of a document that wait for others: each is tried again when one comes. A client whose
-/// next one is refused comes back and sends all there is.
+/// How often an editor is asked for everything whose changes depend on what has not come, in
+/// milliseconds: the answer may be long.
+pub(crate) const ASK_AGAIN_MS: u64 = 10_000;
+
+/// Editors of a shard that were asked so lately.
+pub(crate) const EDITORS_ASKED: usize = 10_000;
+
+/// Updates of a document that wait for others: each is tried again when one comes.
 pub(crate) const WAITING_UPDATES: usize = 256;
 
 /// Bytes of them, the first one aside.
@@ -108,12 +117,13 @@ pub(crate) const WAITING_BYTES: usize = 1 << 20;
 pub(crate) const WAITING_LOOSE: usize = 256;
 
 /// How far the items of one update are carried past others, in steps of 100 to 350 nanoseconds: all
-/// others wait for a third of a second. Two who have each put 1,000 items to the top of one list,
-/// without having heard of each other, meet in so many.
-pub(crate) const UPDATE_STEPS: u64 = 1_000_000;
+/// others wait for a second. Two who have each put 2,000 items to the top of one list, without
+/// having heard of each other, meet in so many; so may 4,000 words of 1 MB of text be replaced at
+/// once, from its end.
+pub(crate) const UPDATE_STEPS: u64 = 4_000_000;
 
 /// The same for a whole document: whoever opens it does all of that again.
-pub(crate) const DOCUMENT_STEPS: u64 = 8_000_000;
+pub(crate) const DOCUMENT_STEPS: u64 = 16_000_000;
 
 /// What is always let in, whatever was before.
 pub(crate) const SMALL_STEPS: u64 = 256;
@@ -126,6 +136,30 @@ pub(crate) const EDITED_BYTES: usize = 32 << 20;
 
 /// Users who are named as those who changed a document since its last version.
 pub(crate) const AUTHORS_NAMED: usize = 100;
+
+/// Of them those whom a version names.
+pub(crate) const VERSION_AUTHORS: usize = 32;
+
+/// Bytes of the name of a version.
+pub(crate) const VERSION_NAME: usize = 255;
+
+/// Versions in one answer, and in one to who does not say how many.
+pub(crate) const VERSIONS_LISTED: u64 = 100;
+pub(crate) const VERSIONS_LISTED_DEFAULT: u64 = 50;
+
+/// When the store is asked again to let go what a deleted version held, in milliseconds.
+pub(crate) const VERSION_RETRY_MS: u64 = 60_000;
+
+/// A document that nobody has open stays in memory until it has become a version, where that is
+/// after no more than so many milliseconds.
+pub(crate) const VERSION_AWAITED_MS: u64 = 600_000;
+
+/// Documents of one shard that become versions by themselves in one tick: each is encoded whole.
+pub(crate) const VERSIONS_PER_TICK: usize = 8;
+
+/// What is asked of the versions of one document that waits for what was asked before: each reads
+/// or writes the store.
+pub(crate) const VERSION_JOBS: usize = 64;
 
 /// What one document may hold. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -139,6 +139,8 @@ pub struct NamespacePolicy {
     pub state: StatePolicy,
     /// Where `kind` is `document`: how large one may become.
     pub document: DocumentPolicy,
+    /// Where `kind` is `document`: what of their past is kept.
+    pub versions: VersionsPolicy,
     /// Where `kind` is inbox.
     #[serde(skip)]
     pub inbox: InboxPolicy,
@@ -159,6 +161,7 @@ impl Default for NamespacePolicy {
             presence: PresencePolicy::default(),
             state: StatePolicy::default(),
             document: DocumentPolicy::default(),
+            versions: VersionsPolicy::default(),
             inbox: InboxPolicy::default(),
             schema_file: None,
         }
@@ -176,7 +179,8 @@ pub struct HistoryPolicy {
     pub size: u32,
     /// Events older than this are dropped.
     pub ttl: Period,
-    /// Stored on disk before the publisher is told; else in memory.
+    /// Stored on disk before the publisher is told; else in memory. Documents always are: where
+    /// `kind` is `document` it need not be written, and `false` is refused.
     pub durable: bool,
     /// How long a publish is recognised when it is sent again.
     pub dedup_window: Period,
@@ -313,6 +317,31 @@ pub struct DocumentPolicy {
 impl Default for DocumentPolicy {
     fn default() -> Self {
         Self { size: 10 << 20, clients: 10_000 }
+    }
+}
+
+/// Versions of the documents in a namespace: what they held before, to go back to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct VersionsPolicy {
+    /// When nobody has changed a document for so long, it becomes a version by itself.
+    pub quiet: Period,
+    /// It does so at the latest so long after the first change behind its newest version.
+    pub busy: Period,
+    /// Versions of one document that were taken by themselves: the oldest go. 0: none are taken.
+    pub automatic: usize,
+    /// Versions of one document that somebody asked for, or gave a name. Above it no more are
+    /// taken.
+    pub named: usize,
+    /// Bytes of all versions of one document, each as long as the document was. Those that were
+    /// taken by themselves go first; then no more are taken.
+    pub size: usize,
+}
+
+impl Default for VersionsPolicy {
+    fn default() -> Self {
+        let (quiet, busy) = (Period::millis(120_000), Period::millis(3_600_000));
+        Self { quiet, busy, automatic: 100, named: 100, size: 64 << 20 }
     }
 }
 

@@ -70,16 +70,21 @@ fn a_publish_is_measured_from_its_arrival_until_it_was_stored() {
 fn users_are_listed_by_name_and_however_many_there_are() {
     let mut desk = Desk::new();
     let anyone: Vec<_> = (0..5).map(|_| desk.open()).collect();
-    assert!(desk.engine.users("", None, 10).is_empty(), "nobody has said anything");
+    assert!(desk.engine.users(("", None), None, 10).is_empty(), "nobody has said anything");
     for who in anyone {
         desk.say(who, r#"{"type":"hello","id":1}"#);
     }
-    let all = desk.engine.users("anon-", None, 10);
+    let all = desk.engine.users(("anon-", None), None, 10);
     assert_eq!(all.len(), 5);
     assert!(all.windows(2).all(|two| two[0].0 < two[1].0) && all.iter().all(|(_, n)| *n == 1));
-    assert_eq!(desk.engine.users("", None, 2), all[..2]);
-    assert_eq!(desk.engine.users("", Some(&all[1].0), 2), all[2..4]);
-    assert!(desk.engine.users("bob", None, 10).is_empty());
+    assert_eq!(desk.engine.users(("", None), None, 2), all[..2]);
+    assert_eq!(desk.engine.users(("", None), Some(&all[1].0), 2), all[2..4]);
+    assert!(desk.engine.users(("bob", None), None, 10).is_empty());
+    let eve = desk.open();
+    desk.subscribe(eve, "chat:x");
+    let there = desk.engine.users(("", Some("chat:x")), None, 10);
+    assert!(there.len() == 1 && !all.contains(&there[0]), "{there:?}");
+    assert!(desk.engine.users(("", Some("chat:y")), None, 10).is_empty());
 }
 
 #[test]

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::change::{Amend, Write};
-use crate::{Browser, DocumentAwareness, DocumentMerge, DocumentSync, Mark, MarkAs, Text};
+use crate::{
+    Browser, DocumentAwareness, DocumentMerge, DocumentSync, DocumentVersions, Mark, MarkAs, Text,
+};
 
 /// A command of a client.
 #[derive(Debug)]
@@ -112,6 +114,8 @@ pub enum CommandBody<'a> {
         channel: Text<'a>,
         data: Option<&'a RawValue>,
     },
+    /// `versions`, `save_version`, `name_version` or `restore_version`.
+    Versions(DocumentVersions<'a>),
 }
 
 /// Which items of an inbox are asked for.
@@ -208,6 +212,9 @@ pub(crate) struct Fields<'a> {
     pub(crate) update: Option<Text<'a>>,
     pub(crate) more: Option<bool>,
     pub(crate) clock: Option<u64>,
+    pub(crate) version: Option<u64>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) name: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     pub(crate) state: Option<&'a RawValue>,
 }
@@ -246,6 +253,9 @@ impl<'a> Fields<'a> {
             "cursors" | "follow" | "inbox" | "mark" | "push_subscribe" | "push_unsubscribe"
             | "read" | "unfollow" | "unread" => return self.into_inbox(),
             "awareness" | "merge" | "sync" => return self.into_document(),
+            "name_version" | "restore_version" | "save_version" | "versions" => {
+                return self.into_versions();
+            }
             "delete" | "edit" | "patch" | "react" | "remove" | "set" => {
                 return self.into_change();
             }

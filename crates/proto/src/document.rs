@@ -21,6 +21,8 @@ pub struct DocumentSync<'a> {
     pub epoch: Option<Text<'a>>,
     /// A state vector; that of nothing, `[0]`, when the client sends none.
     pub vector: Vec<u8>,
+    /// All of this version, instead of the document as it is.
+    pub version: Option<u64>,
 }
 
 /// A change of a document, or a part of its bytes.
@@ -68,7 +70,8 @@ impl<'a> Fields<'a> {
             "sync" => {
                 let vector = self.vector.map(|text| binary("vector", &text)).transpose()?;
                 let vector = vector.unwrap_or_else(|| vec![0]);
-                CommandBody::Sync(DocumentSync { channel, epoch, vector })
+                let version = self.version;
+                CommandBody::Sync(DocumentSync { channel, epoch, vector, version })
             }
             "merge" => {
                 let update = self.update.ok_or_else(|| missing("update"))?;

@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use crate::amend::Amended;
 use crate::document::{AwarenessView, base64};
-use crate::{CloseCode, CursorView, Epoch, ErrorCode, Hidden, Level, MarkAs, Timestamp};
+use crate::{
+    CloseCode, CursorView, Epoch, ErrorCode, Hidden, Level, MarkAs, Timestamp, VersionView,
+};
 
 /// `{epoch, offset}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -378,6 +380,20 @@ pub enum Frame<'a> {
         values: &'a [(&'a str, &'a RawValue)],
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         removed: &'a [&'a str],
+    },
+    Version {
+        id: u64,
+        channel: &'a str,
+        #[serde(flatten)]
+        version: VersionView<'a>,
+    },
+    Versions {
+        id: u64,
+        channel: &'a str,
+        versions: &'a [VersionView<'a>],
+        more: bool,
+        changed: bool,
+        authors: &'a [&'a str],
     },
     Welcome {
         id: u64,

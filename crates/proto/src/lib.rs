@@ -24,6 +24,7 @@ mod inbox;
 mod inbox_catalogue;
 mod text;
 mod values;
+mod version;
 pub mod yjs;
 
 pub use amend::{Amended, Amendment, Logged, Reaction, Says, author, hide, renew};
@@ -40,6 +41,7 @@ pub use encode::{Change, Event, Frame, Held, MemberView, Position, WelcomeLimits
 pub use inbox::{Browser, BrowserKeys, CursorView, Hidden, Mark, MarkAs, Secret};
 pub use text::Text;
 pub use values::{Epoch, InvalidTimestamp, Level, Timestamp};
+pub use version::{DocumentVersions, VersionView, Versioning};
 
 /// The WebSocket subprotocol: JSON text frames, version 1.
 pub const SUBPROTOCOL: &str = "tidings.v1";

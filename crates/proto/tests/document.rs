@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tidings_proto::{Amending, COMMANDS, CommandBody, FRAMES, FieldSpec, ServerFrame, decode};
+use tidings_proto::{
+    Amending, COMMANDS, CommandBody, FRAMES, FieldSpec, ServerFrame, Versioning, decode,
+};
 
 const DOCUMENT: &str = include_str!("../../../docs/protocol.md");
 
@@ -62,6 +64,12 @@ fn every_command_in_the_document_is_a_command() {
             CommandBody::Unread { .. } => "unread",
             CommandBody::Unsubscribe { .. } => "unsubscribe",
             CommandBody::Update { .. } => "update",
+            CommandBody::Versions(asked) => match asked.what {
+                Versioning::List { .. } => "versions",
+                Versioning::Name { .. } => "name_version",
+                Versioning::Restore { .. } => "restore_version",
+                Versioning::Save { .. } => "save_version",
+            },
         });
     }
     let known: BTreeSet<_> = COMMANDS.iter().map(|command| command.kind).collect();

@@ -36,6 +36,7 @@ pub fn run<S: Store>(mut fresh: impl FnMut() -> S, mut reopen: impl FnMut(S) -> 
         dedup_records_outlive_their_event,
         dedup_records_leave_after_the_window,
         the_newest_retention_is_in_force,
+        what_is_let_go_stays_gone,
         names_of_two_users_never_meet,
         an_empty_batch_is_nothing,
     ];
@@ -251,6 +252,19 @@ fn the_newest_retention_is_in_force<S: Store>(mut store: S, reopen: Reopen<'_, S
     commit_all(&mut store, &[Append { retention, ..event(6) }]);
     assert_eq!(offsets(&lobby(&mut store)), [5, 6]);
     assert_eq!(offsets(&lobby(&mut reopen(store))), [5, 6]);
+}
+
+fn what_is_let_go_stays_gone<S: Store>(mut store: S, reopen: Reopen<'_, S>) {
+    commit_all(&mut store, &(1..=3).map(event).collect::<Vec<_>>());
+    let retention = Retention { size: 0, ttl_ms: 0, dedup_ms: 0 };
+    commit_all(&mut store, &[Append { event: None, retention, ..event(3) }]);
+    assert!(lobby(&mut store).events.is_empty());
+    let mut store = reopen(store);
+    assert!(lobby(&mut store).events.is_empty());
+    while store.maintain(START).expect("upkeep works") {}
+    let mut store = reopen(store);
+    let loaded = lobby(&mut store);
+    assert_eq!((loaded.last_offset, loaded.events), (3, vec![]));
 }
 
 fn names_of_two_users_never_meet<S: Store>(mut store: S, reopen: Reopen<'_, S>) {

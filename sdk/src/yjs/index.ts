@@ -5,8 +5,12 @@ import { HOST, type Host } from '../host.js'
 import type { Client } from '../types.js'
 import { Document } from './document.js'
 import type { DocumentOptions, DocumentProvider } from './types.js'
+import { versionsOf } from './versions.js'
 
-export type { DocumentAccess, DocumentOptions, DocumentProvider, DocumentStatus } from './types.js'
+export type {
+  DocumentAccess, DocumentOptions, DocumentProvider, DocumentStatus, DocumentVersion, DocumentVersions, DocumentVersionsPage,
+  DocumentVersionsQuery,
+} from './types.js'
 
 /** Those that are in use, or not stored yet. */
 const documents = new WeakMap<object, Document>()
@@ -27,18 +31,21 @@ export function openDocument(client: Client<any>, name: string, { doc, awareness
   }
   const mine = found?.used ? found.peers?.awareness : undefined
   if (mine && awareness && awareness !== mine) throw new TidingsError('bad_request', `${name}: in use with another awareness`)
-  const document = found ?? new Document(channel, (client as unknown as { [HOST]: Host })[HOST], doc, over => {
+  const host = (client as unknown as { [HOST]: Host })[HOST]
+  const document = found ?? new Document(channel, host, doc, over => {
     if (documents.get(channel) === over) documents.delete(channel)
   })
   documents.set(channel, document)
   document.hold(awareness)
   const { status, synced, unsaved, access, resets, peers } = document
+  const { end, ...versions } = versionsOf(document, name, host)
   let held = true
   return {
-    name, doc: document.doc, awareness: peers?.awareness ?? null, status, synced, unsaved, access,
+    name, doc: document.doc, awareness: peers?.awareness ?? null, status, synced, unsaved, access, versions,
     userOf: id => peers?.users.get(id),
     on: (_, listener) => resets.add(listener),
     destroy() {
+      end()
       if (held) document.release()
       held = false
     },

@@ -169,6 +169,8 @@ example('documents: open, edit, follow', async ({ connect }) => {
   const { show, shows } = screen()
   const ada = documents.open(connect(), show)
   await shows('Buy milk. ')
+  // Else the document is as empty for bob as it was for her.
+  await until(() => !ada.unsaved.current, 'stored')
   const bob = documents.open(connect(), () => {})
   documents.follow(ada, show)
   await until(() => bob.synced.current, 'bob has it')
@@ -177,6 +179,25 @@ example('documents: open, edit, follow', async ({ connect }) => {
   await shows('Saving…')
   await shows('Saved')
   for (const one of [ada, bob]) one.destroy()
+})
+
+example('documents: versions', async ({ connect }) => {
+  const { show: shown, shows } = screen()
+  const show = (text: string): void => shown(text.replace(/anon-\w+/g, 'anon').replace(/ of \d.*/, ' of now'))
+  const ada = documents.open(connect(), () => {})
+  await until(() => ada.synced.current && !ada.unsaved.current, 'stored')
+  await documents.saveVersion(ada, show)
+  await shows('Version 1 of now')
+  const text = ada.doc.getText('text')
+  text.delete(0, text.length)
+  await until(() => !ada.unsaved.current, 'stored')
+  await documents.listVersions(ada, show)
+  await shows('Changed since, by anon')
+  await shows('1: Sent to the printer, anon')
+  await documents.backTo(ada, 1, show)
+  await shows('Buy milk. ')
+  await until(() => text.toString() === 'Buy milk. ', 'it is back')
+  ada.destroy()
 })
 
 example('live data: watch, write, compare and set', async ({ connect }) => {

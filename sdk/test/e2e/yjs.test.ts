@@ -89,3 +89,43 @@ story('without a connection, with deletions, and through ends of the server: not
   await same(late, ...all)
   for (const one of [late, ...all]) one.destroy()
 }, CONFIG)
+
+story('ada saves a version, bob ruins the text, ada restores it: both have it, and what bob wrote is a version', async ({ client, server }) => {
+  const [a, b] = [client(), client()]
+  const [ada, bob] = [openDocument(a, 'doc:plan'), openDocument(b, 'doc:plan')]
+  for (const one of [a, b]) one.connect()
+  // Long enough for several frames, up and down.
+  const plan = `Plan ${'tidings '.repeat(40_000)}`
+  text(ada).insert(0, plan)
+  text(ada).format(0, 4, { bold: true })
+  const draft = await ada.versions.save('Draft')
+  const users = [a, b].map(({ status: { current } }) => current.state === 'connected' ? current.user : '')
+  assert.deepEqual([draft.version, draft.name, draft.user, draft.authors], [1, 'Draft', users[0], [users[0]]])
+  assert.ok(draft.bytes > plan.length && Math.abs(draft.at - Date.now()) < 60_000)
+  await until(() => text(bob).length === plan.length, 'bob has it')
+  text(bob).delete(0, plan.length)
+  text(bob).insert(0, 'ruined')
+  await stored(bob)
+  await until(() => text(ada).toString() === 'ruined', 'ada sees it')
+  assert.deepEqual(await ada.versions.list(), { versions: [draft], more: false, changed: true, authors: [users[1]] })
+
+  const old = await ada.versions.read(1)
+  assert.deepEqual(text({ doc: old } as DocumentProvider).toDelta()[0], { insert: 'Plan', attributes: { bold: true } })
+  assert.equal(text({ doc: old } as DocumentProvider).length, plan.length)
+  old.destroy()
+  await ada.versions.restore(1)
+  for (const one of [ada, bob]) await until(() => text(one).toString() === plan, 'it is back')
+  const { versions } = await bob.versions.list()
+  assert.equal(versions.at(-1)!.version, 1)
+  const kept = versions.find(({ authors }) => authors.includes(users[1]!))!
+  assert.equal(text({ doc: await bob.versions.read(kept.version) } as DocumentProvider).toString(), 'ruined')
+  assert.equal((await bob.versions.rename(kept.version, 'What Bob did')).name, 'What Bob did')
+
+  await server.stop()
+  await server.start()
+  await stored(ada, bob)
+  assert.deepEqual((await ada.versions.list()).versions.map(({ version, name }) => [version, name]).slice(-2), [[kept.version, 'What Bob did'], [1, 'Draft']])
+  const error = await ada.versions.read(99).catch(error => error)
+  assert.equal(error.code, 'not_found')
+  for (const one of [ada, bob]) one.destroy()
+}, CONFIG)

@@ -3,6 +3,7 @@ import * as Y from 'yjs'
 import type { ClientOptions } from '../../src/index.js'
 import { fromBase64, joined as join, toBase64 } from '../../src/yjs/bytes.js'
 import { fake, settle, type Clock, type Line, type Sent } from './fake.js'
+import { Versions } from './versions.js'
 
 export const PLAN = 'doc:plan'
 
@@ -23,6 +24,7 @@ export class Server {
   /** `synced` and `document` come in so many parts. */
   pages = 1
   rights = { write: true, awareness: true }
+  readonly versions = new Versions(this)
   readonly #sessions = new Map<Line, Session>()
   /** With those who are gone, for good: the server forgets them 30 s later, but here are several clocks. */
   readonly #where = new Map<number, Sent & { line: Line }>()
@@ -120,8 +122,17 @@ export class Server {
       line.tell({ type: 'unsubscribed', id, channel })
     } else if (!session.joined) refuse('not_subscribed')
     else if (frame.epoch && frame.epoch !== this.epoch) refuse('document_reset')
-    else if (type === 'sync') this.#synced(frame).forEach(part => line.tell(part))
-    else if (type === 'merge') this.#merge(line, session, frame, refuse)
+    else if (type === 'sync' && frame.version) {
+      const found = this.versions.find(frame.version)
+      if (!found) return refuse('not_found')
+      const { update, vector, epoch } = found
+      for (const part of this.#parts(update)) line.tell({ type: 'synced', id, channel, epoch, vector, ...part })
+    } else if (type === 'sync') this.#synced(frame).forEach(part => line.tell(part))
+    else if (/version/.test(type)) {
+      // Restoring is a change of somebody, and told before it is answered.
+      if (type !== 'versions' && !session.write) return refuse('forbidden')
+      line.tell(this.versions.answer(frame, session.user))
+    } else if (type === 'merge') this.#merge(line, session, frame, refuse)
     else if (type === 'awareness') this.#aware(line, session, frame, refuse)
   }
 

@@ -1,14 +1,16 @@
 // One channel: how it is, who is in it, what was said, and a way to say something.
-import { useState } from 'react'
+import { useState, type ReactNode } from 'react'
 import { inPath, useApi } from './api.ts'
 import type { ChannelInfo } from './channels.tsx'
-import { count } from './format.ts'
+import { DocumentPanel, type DocumentInfo } from './document/document.tsx'
+import { bytes, count } from './format.ts'
 import { HistoryPanel } from './history.tsx'
 import { kindOf, userOf, useKinds } from './kinds.ts'
 import { useLoad } from './load.ts'
 import { Members } from './members.tsx'
 import { CopyButton, Facts, PageHead, ProblemBox } from './parts.tsx'
 import { PublishPanel } from './publish.tsx'
+import { Readers } from './readers.tsx'
 import { href } from './route.ts'
 import { StatePanel, type StateEntry } from './state/state.tsx'
 import { WritePanel } from './state/write.tsx'
@@ -22,6 +24,7 @@ export function ChannelPage({ channel }: { channel: string }) {
     signal => api.get<ChannelInfo>(`/channels/${inPath(channel)}`, {}, signal), REFRESH_MS)
   const [last, setLast] = useState<ChannelInfo>()
   if (info.value && info.value !== last) setLast(info.value)
+  const [read, setRead] = useState<DocumentInfo>()
   const absent = info.problem?.status === 404
   const known = absent ? undefined : info.value ?? last
   const kind = kindOf(useKinds(), channel)
@@ -35,15 +38,7 @@ export function ChannelPage({ channel }: { channel: string }) {
       </PageHead>
       {absent ? <Absent detail={info.problem?.detail ?? ''} />
         : info.problem && <ProblemBox problem={info.problem} onRetry={info.reload} />}
-      {known && (
-        <Facts facts={[
-          ['Subscribers', count(known.subscriptions)],
-          ['Members', count(known.members)],
-          ['Offset', count(known.offset)],
-          ['In history', count(known.events)],
-          ['Epoch', <code key="epoch">{known.epoch}</code>],
-        ]} />
-      )}
+      {known && <Facts facts={kind === 'document' ? documentFacts(known, read) : factsOf(known)} />}
       {kind === 'events' && (
         <div className="two-columns">
           <HistoryPanel channel={channel} newest={known?.offset} turn={published} />
@@ -55,9 +50,10 @@ export function ChannelPage({ channel }: { channel: string }) {
       )}
       {kind === 'state' && <StateColumns channel={channel} />}
       {kind === 'document' && (
-        <p className="notice">
-          <b>A document:</b> its editors read and write it, and nothing of it is shown here. Its offset is the number of updates.
-        </p>
+        <div className="two-columns">
+          <DocumentPanel key={channel} channel={channel} newest={known?.offset} onRead={setRead} />
+          <Readers channel={channel} />
+        </div>
       )}
       {kind === 'inbox' && (
         <p className="notice">
@@ -68,6 +64,25 @@ export function ChannelPage({ channel }: { channel: string }) {
     </>
   )
 }
+
+type FactList = readonly (readonly [string, ReactNode])[]
+
+const factsOf = (known: ChannelInfo): FactList => [
+  ['Subscribers', count(known.subscriptions)],
+  ['Members', count(known.members)],
+  ['Offset', count(known.offset)],
+  ['In history', count(known.events)],
+  ['Epoch', <code key="epoch">{known.epoch}</code>],
+]
+
+/** Its log has an epoch of its own, which nobody asks for. */
+const documentFacts = (known: ChannelInfo, read: DocumentInfo | undefined): FactList => [
+  ['Subscribers', count(known.subscriptions)],
+  ['Offset', count(known.offset)],
+  ['Bytes', read ? bytes(read.bytes) : '…'],
+  ['Clients that wrote', read ? count(read.clients) : '…'],
+  ['Epoch', read ? <code key="epoch">{read.epoch}</code> : '…'],
+]
 
 function StateColumns({ channel }: { channel: string }) {
   const [turn, setTurn] = useState(0)

@@ -1,12 +1,11 @@
-// Where others are in the text, and where we are. Their positions are `cursor` in awareness, as y-codemirror's are.
+// Where others are in the text, and where we are. Their positions are `cursor` in awareness, as y-codemirror's and Tiptap's are.
 import { RangeSet, StateEffect, type Range } from '@codemirror/state'
 import { Decoration, EditorView, ViewPlugin, WidgetType, type DecorationSet, type ViewUpdate } from '@codemirror/view'
-import type { DocumentProvider } from 'tidings/yjs'
 import {
   compareRelativePositions, createAbsolutePositionFromRelativePosition, createRelativePositionFromJSON,
   createRelativePositionFromTypeIndex, type Text,
 } from 'yjs'
-import { personOf, type Person } from './who.ts'
+import { personOf, type Neighbours, type Person } from './who.ts'
 
 const moved = StateEffect.define<null>()
 
@@ -35,7 +34,7 @@ class Cursors {
   decorations: DecorationSet = RangeSet.empty
   readonly #end: () => void
 
-  constructor(view: EditorView, readonly text: Text, readonly open: DocumentProvider) {
+  constructor(view: EditorView, readonly text: Text, readonly open: Neighbours) {
     const { awareness } = open
     const changed = ({ added, updated, removed }: Record<string, number[]>): void => {
       const others = [...added!, ...updated!, ...removed!].some(client => client !== awareness!.clientID)
@@ -63,9 +62,11 @@ class Cursors {
     const { anchor, head } = state.selection.main
     const at = (index: number) => createRelativePositionFromTypeIndex(this.text, index)
     const now = hasFocus ? { anchor: at(anchor), head: at(head) } : null
-    const same = before && now
+    // Another editor of this client may be where one is: that is not ours to take away.
+    const ours = before !== null && this.#place(before.anchor) !== null
+    const same = ours && now
       ? compareRelativePositions(before.anchor, now.anchor) && compareRelativePositions(before.head, now.head)
-      : before === now
+      : !ours && !now
     if (!same) awareness?.setLocalStateField('cursor', now)
   }
 
@@ -99,7 +100,7 @@ class Cursors {
   }
 }
 
-export const cursors = (text: Text, open: DocumentProvider) => [
+export const cursors = (text: Text, open: Neighbours) => [
   ViewPlugin.define(view => new Cursors(view, text, open), { decorations: ({ decorations }) => decorations }),
   EditorView.theme({
     '.cm-theirs': { backgroundColor: 'oklch(65% .13 var(--hue) / .28)' },

@@ -2,11 +2,10 @@ import { defaultKeymap } from '@codemirror/commands'
 import { Compartment, EditorState, Prec } from '@codemirror/state'
 import { EditorView, keymap, placeholder } from '@codemirror/view'
 import { useEffect, useRef } from 'react'
-import type { DocumentProvider } from 'tidings/yjs'
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
-import { UndoManager } from 'yjs'
+import { UndoManager, type Text } from 'yjs'
 import { cursors } from './cursors.ts'
-import type { Plan } from './plan.ts'
+import type { Neighbours } from './who.ts'
 
 const THEME = EditorView.theme({
   '&': { height: '100%', color: 'var(--ink)', fontSize: '1rem' },
@@ -30,11 +29,13 @@ const LINES = [
   EditorState.lineSeparator.of('\n'), EditorView.clipboardInputFilter.of(text => text.replace(/\r\n?/g, '\n')),
 ]
 
+interface EditorProps { text: Text; open: Neighbours; writable: boolean; label: string }
+
 /**
  * CodeMirror, in a shadow tree: there it adds its styles as style sheets, elsewhere as elements, which the page's
  * Content-Security-Policy forbids.
  */
-export function Editor({ plan, open, writable }: { plan: Plan; open: DocumentProvider; writable: boolean }) {
+export function Editor({ text, open, writable, label }: EditorProps) {
   const box = useRef<HTMLDivElement>(null)
   const editor = useRef<{ view: EditorView; lock: Compartment } | null>(null)
   const may = useRef(writable)
@@ -43,17 +44,17 @@ export function Editor({ plan, open, writable }: { plan: Plan; open: DocumentPro
   useEffect(() => {
     const root = box.current!.shadowRoot ?? box.current!.attachShadow({ mode: 'open' })
     const lock = new Compartment()
-    const undoManager = new UndoManager(plan.text)
+    const undoManager = new UndoManager(text)
     const view = new EditorView({
       root, parent: root,
       state: EditorState.create({
-        doc: plan.text.toString(),
+        doc: text.toString(),
         extensions: [
           lock.of(EditorState.readOnly.of(!may.current)),
           READ_ONLY, LINES, keymap.of([...yUndoManagerKeymap, ...defaultKeymap]),
-          yCollab(plan.text, null, { undoManager }), cursors(plan.text, open),
+          yCollab(text, null, { undoManager }), cursors(text, open),
           EditorView.lineWrapping, THEME, placeholder('Write something. Everybody here sees it as you type.'),
-          EditorView.contentAttributes.of({ 'aria-label': 'Text of the document', spellcheck: 'true' }),
+          EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'true' }),
         ],
       }),
     })
@@ -63,7 +64,7 @@ export function Editor({ plan, open, writable }: { plan: Plan; open: DocumentPro
       view.destroy()
       undoManager.destroy()
     }
-  }, [plan, open])
+  }, [text, open, label])
 
   useEffect(() => {
     const { view, lock } = editor.current ?? {}

@@ -1,9 +1,19 @@
 // The documents of this page, which the browser keeps too.
 import { IndexeddbPersistence } from 'y-indexeddb'
-import { Doc, type Map as YMap, type Text } from 'yjs'
+import { Doc, type Map as YMap, type Text, type XmlFragment } from 'yjs'
 import { recall, remember } from '../settings.ts'
 
-export interface Plan { readonly name: string; readonly doc: Doc; readonly text: Text; readonly todos: YMap<unknown> }
+/** `notes` is what Tiptap writes in: to it a document is a tree, not a text. */
+export interface Plan {
+  readonly name: string
+  readonly doc: Doc
+  readonly text: Text
+  readonly notes: XmlFragment
+  readonly todos: YMap<unknown>
+}
+
+/** Its root in the document. */
+export const NOTES = 'notes'
 
 const open = new Map<string, { plan: Plan; kept: IndexeddbPersistence | null; times: number }>()
 
@@ -15,7 +25,7 @@ export function planOf(name: string): Plan {
   let found = open.get(name)
   if (!found) {
     const doc = new Doc()
-    const plan = { name, doc, text: doc.getText('text'), todos: doc.getMap('todos') }
+    const plan = { name, doc, text: doc.getText('text'), notes: doc.getXmlFragment(NOTES), todos: doc.getMap('todos') }
     const times = timesOf(name)
     const database = `tidings doc:${name}${times ? ` ${times}` : ''}`
     // Private windows may have none: then what is not stored ends with the page.

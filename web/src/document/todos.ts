@@ -7,7 +7,7 @@ export interface Todo { readonly id: string; readonly text: string; readonly don
 export const TEXT_LENGTH = 200
 
 /** Oldest first. What others wrote can be anything: it came over the network. */
-export function todosIn({ todos }: Plan): readonly Todo[] {
+export function todosIn({ todos }: Pick<Plan, 'todos'>): readonly Todo[] {
   const all: Todo[] = []
   for (const [id, entry] of todos) {
     if (!(entry instanceof YMap)) continue

@@ -22,7 +22,7 @@ const PREFIX: &str = "\0fold:";
 const WORTH_IT: usize = 64 << 10;
 
 /// Longer than anything runs; far from where adding to a time overflows.
-const FOR_EVER_MS: u64 = 1 << 52;
+pub(super) const FOR_EVER_MS: u64 = 1 << 52;
 
 /// Before a page: version, epoch and offset of the log, its number, and how many there are.
 const HEAD: usize = 1 + 8 + 8 + 4 + 4;

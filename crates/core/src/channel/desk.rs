@@ -6,8 +6,9 @@ use bytes::Bytes;
 use tidings_proto::Epoch;
 
 use super::aware::Aware;
-use crate::document::Prepared;
-use crate::engine::Address;
+use super::shelf::Shelf;
+use crate::document::{Prepared, Version};
+use crate::engine::{Address, CommandKind};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -29,26 +30,62 @@ pub(crate) struct Desk {
     pub(crate) resetting: bool,
     /// Clients as which backends write, with a change at the store.
     pub(crate) scribes: Vec<u64>,
+    /// What is being done about its versions.
+    pub(crate) shelf: Shelf,
+}
+
+impl Desk {
+    /// Whether the document cannot leave memory now.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.aware.is_empty() || self.shelf.is_busy()
+    }
 }
 
 /// A record of a document that is at the store.
 #[derive(Debug)]
 pub(crate) struct Merging {
-    pub(crate) from: Address,
-    pub(crate) id: u64,
+    pub(crate) origin: Origin,
     pub(crate) user: Arc<str>,
-    /// An editor is told otherwise.
-    pub(crate) editor: bool,
-    /// When it came: monotonic microseconds.
-    pub(crate) began_us: u64,
     /// The client as which a backend has made it.
     pub(crate) scribe: Option<u64>,
     pub(crate) what: Change,
+}
+
+/// Who is told what becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) from: Address,
+    pub(crate) id: u64,
+    /// An editor is told otherwise.
+    pub(crate) editor: bool,
+    /// It belongs to what the shelf does now, which knows who waits.
+    pub(crate) job: bool,
+    /// What was asked for.
+    pub(crate) kind: CommandKind,
+    /// When it came: monotonic microseconds.
+    pub(crate) began_us: u64,
 }
 
 /// What it changes.
 #[derive(Debug)]
 pub(crate) enum Change {
     Update(Prepared),
-    Reset(Epoch),
+    Reset {
+        epoch: Epoch,
+        versions: bool,
+    },
+    /// A version was taken.
+    Version(Box<Version>),
+    /// One has another name.
+    NameVersion {
+        number: u64,
+        name: Option<Box<str>>,
+    },
+    /// One goes. `asked`: somebody waits for that.
+    DeleteVersion {
+        number: u64,
+        asked: bool,
+    },
+    /// What a deleted one held is gone.
+    ForgetVersion(u64),
 }

@@ -71,10 +71,9 @@ impl Fold {
 
     /// Takes an event in that was read from the store, in the order of offsets.
     pub(crate) fn replay(&mut self, offset: u64, at_ms: u64, event: &[u8]) {
-        let _ = offset;
         match self {
             Fold::Events => {}
-            Fold::Document(document) => document.replay(event),
+            Fold::Document(document) => document.replay((offset, at_ms), event),
             Fold::State(state) => state.replay(event),
             Fold::Inbox(inbox) => inbox.replay(at_ms, event),
             Fold::Topic(topic) => topic.replay(event),

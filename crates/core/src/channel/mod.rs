@@ -9,6 +9,7 @@ mod history;
 pub(crate) mod inbox;
 mod presence;
 mod publish;
+pub(crate) mod shelf;
 pub(crate) mod state;
 mod tally;
 pub(crate) mod topic;
@@ -22,13 +23,14 @@ use tidings_proto::Position;
 
 pub(crate) use checkpoint::{Checkpoints, companion, owner};
 pub(crate) use dedup::{Dedup, Seen};
-pub(crate) use desk::{Change as DocumentChange, Desk, Merging};
+pub(crate) use desk::{Change as DocumentChange, Desk, Merging, Origin};
 pub(crate) use fold::Fold;
 pub(crate) use history::History;
 pub(crate) use presence::{Change, Entry, Presence};
 pub(crate) use publish::{Amend, How, Pending, Publish, UsedUp, Verb, Waiter, Wish};
 
 use crate::engine::{Delivery, ShardId};
+use crate::limits::VERSION_AWAITED_MS;
 use crate::policy::Namespace;
 use crate::rng::mix;
 use crate::store::{Epoch, Level, Loaded, Retention};
@@ -191,6 +193,12 @@ impl Channel {
         self.fold.tidy(self.shards.is_empty());
     }
 
+    /// Whether it becomes a version before long. Else it does so when it is read the next time.
+    pub(crate) fn awaits_version(&self) -> bool {
+        let is_soon = self.namespace.policy.versions.quiet.ms <= VERSION_AWAITED_MS;
+        is_soon && self.desk.as_ref().is_some_and(|desk| desk.shelf.armed.is_some())
+    }
+
     /// Whether nothing would be lost by forgetting it (a durable one is read again from the store).
     pub(crate) fn can_unload(&self, now_mono_ms: u64, idle_ms: u64) -> bool {
         let policy = &self.namespace.policy.history;
@@ -200,7 +208,7 @@ impl Channel {
             && self.outgoing.is_empty()
             && (policy.durable || self.fold.is_empty())
             && self.presence.as_ref().is_none_or(|presence| presence.is_empty())
-            && self.desk.as_ref().is_none_or(|desk| desk.aware.is_empty());
+            && self.desk.as_ref().is_none_or(|desk| !desk.is_busy());
         // A channel in memory takes its epoch with it, so it stays for as long as a client could
         // want to recover. The epoch of one that never had an event is derived: see `Homes`.
         let idle = if policy.durable || (self.assigned == 0 && self.dedup.is_empty()) {

@@ -23,6 +23,17 @@ impl Depth {
         let changed = grown.saturating_sub(self.at) > 4096 + measured / 16;
         self.stored.is_none() || self.since > DOCUMENT_LEVELS / 8 || changed
     }
+
+    /// Whether so many more are too many, whatever becomes of what is at the store.
+    pub(super) fn exceeds(&self, more: usize) -> bool {
+        let exceeds = |stored| stored + self.since + more > DOCUMENT_LEVELS;
+        more > 0 && self.stored.is_some_and(exceeds)
+    }
+
+    /// So many that were admitted are refused all the same.
+    pub(super) fn give_back(&mut self, levels: usize) {
+        self.ahead = self.ahead.saturating_sub(levels);
+    }
 }
 
 impl Document {

@@ -8,6 +8,7 @@
 //! A document that nobody touches rests ([`Document::rest`]): then it is its encoded bytes, a sixth
 //! of what it takes when it is open.
 
+mod admission;
 mod compare;
 mod crowd;
 mod depth;
@@ -23,16 +24,17 @@ mod restore;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod view;
 mod waiting;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, Shape, UpdateLimits};
 use yrs::{ClientID, IdSet, Update};
 
+pub use self::admission::{Excess, Taken};
 pub use self::compare::{Compared, TextChange, compare};
 use self::crowd::Crowd;
 use self::depth::Depth;
@@ -42,8 +44,9 @@ use self::open::Open;
 pub use self::record::{Record, What};
 pub use self::restore::restore;
 use self::steps::Steps;
+pub use self::versions::{Changed, Pages, Version, Versions};
 pub use self::view::{RootKind, json, plain_text, roots};
-use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
+use crate::limits::{BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
 use crate::store::Epoch;
 
 /// What somebody sent is not what it should be.
@@ -57,6 +60,8 @@ pub enum Fault {
     Clients,
     /// Shared types, or values, are nested in it deeper than anything needs.
     Deep,
+    /// It puts more items into one place than anybody writes at once.
+    Crowded,
     /// Nothing of what was sent: yrs has failed on the document.
     Broken,
 }
@@ -67,6 +72,7 @@ impl From<yjs::Fault> for Fault {
             yjs::Fault::Limit("update") => Self::TooLarge,
             yjs::Fault::Limit("document_clients") => Self::Clients,
             yjs::Fault::Limit("nesting" | "depth") => Self::Deep,
+            yjs::Fault::Limit("same_place") => Self::Crowded,
             _ => Self::Invalid,
         }
     }
@@ -122,8 +128,7 @@ pub struct Document {
     epoch: Epoch,
     /// Clients that wrote before the last resets, the newest last.
     buried: Vec<u64>,
-    /// Who changed it since the last version.
-    authors: BTreeSet<Arc<str>>,
+    versions: Versions,
     /// Its encoded length as it was last measured, and what has been applied since.
     measured: usize,
     grown: usize,
@@ -158,7 +163,7 @@ impl Document {
             body: Body::blank(),
             epoch: Epoch(0),
             buried: Vec::new(),
-            authors: BTreeSet::new(),
+            versions: Versions::default(),
             measured: EMPTY_UPDATE.len(),
             grown: 0,
             depth: Depth::default(),
@@ -186,33 +191,6 @@ impl Document {
         Ok(Prepared { bytes, update, structs, levels, shape })
     }
 
-    /// Whether this one, which is about to be appended, neither nests shared types too deep, nor
-    /// puts too much into one place, nor takes too long, nor is one too many that waits for others.
-    /// Then [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
-    pub fn admits(&mut self, prepared: &Prepared) -> bool {
-        self.steps.judge();
-        if self.crowds(prepared) || !self.has_place(prepared) || !self.has_steps(prepared) {
-            return false;
-        }
-        let admitted = self.has_levels(prepared);
-        if !admitted {
-            self.forget_order();
-        }
-        if admitted {
-            self.take_place(prepared);
-        }
-        admitted
-    }
-
-    /// Whether one that is not [admitted](Self::admits) nests too deep for what is stored, or puts
-    /// too much into one place: else it may be when less is at the store, or waits for others.
-    pub fn is_too_deep(&self, prepared: &Prepared) -> bool {
-        let Depth { stored, since, .. } = self.depth;
-        let exceeds = |stored| stored + since + prepared.levels > DOCUMENT_LEVELS;
-        let is_deep = prepared.levels > 0 && stored.is_some_and(exceeds);
-        is_deep || self.crowd.exceeds(prepared.shape.crowd)
-    }
-
     /// What was at the store has failed, all of it.
     pub fn revert(&mut self) {
         self.depth.ahead = 0;
@@ -230,7 +208,14 @@ impl Document {
 
     /// Takes in an update that has been stored. After [`Broken`] the document is empty and has to
     /// be read again from the store, where [`replay`](Self::replay) gets around it.
-    pub fn commit(&mut self, user: &str, prepared: Prepared) -> Result<(), Broken> {
+    ///
+    /// `place`: its offset, and when it was stored (milliseconds since 1970).
+    pub fn commit(
+        &mut self,
+        user: &str,
+        place: (u64, u64),
+        prepared: Prepared,
+    ) -> Result<(), Broken> {
         let Prepared { bytes, update, levels, shape, .. } = prepared;
         self.replayed = Vec::new();
         self.depth.since += levels;
@@ -246,12 +231,12 @@ impl Document {
             }
         }
         self.grown += bytes.len();
-        self.note_author(user);
+        self.versions.note_change(user, place);
         Ok(())
     }
 
     /// Takes in a record that was stored. One that cannot be applied is skipped and counted.
-    pub fn replay(&mut self, record: &[u8]) {
+    pub fn replay(&mut self, place: (u64, u64), record: &[u8]) {
         let Some(Record { user, what }) = Record::decode(record) else {
             self.skipped += 1;
             return;
@@ -259,13 +244,22 @@ impl Document {
         match what {
             What::Update(update) => {
                 if self.replay_update(update) {
-                    self.note_author(user);
+                    self.versions.note_change(user, place);
                 } else {
                     self.skipped += 1;
                 }
             }
-            What::Reset(epoch) => self.reset(epoch),
-            What::Version(_) => self.authors.clear(),
+            What::Reset { epoch, versions } => self.reset(epoch, versions),
+            What::Version(version) => match serde_json::from_slice(version) {
+                Ok(version) => self.versions.take(version),
+                Err(_) => self.skipped += 1,
+            },
+            What::NameVersion(number, name) => {
+                let name = Some(name).filter(|name| !name.is_empty());
+                self.versions.name(number, name.map(Box::from));
+            }
+            What::DeleteVersion(number) => self.versions.delete(number),
+            What::ForgetVersion(number) => self.versions.forget(number),
         }
     }
 
@@ -384,30 +378,20 @@ impl Document {
         written.and_then(|range| range.iter().next()).is_none_or(|(first, _)| first.start == stored)
     }
 
-    /// Who changed it since the last version, by name; at most a hundred.
-    pub fn authors(&self) -> impl Iterator<Item = &str> {
-        self.authors.iter().map(|author| &**author)
-    }
-
-    /// A version was taken of it: who changes it is counted anew.
-    pub fn mark_version(&mut self) {
-        self.authors.clear();
-    }
-
     /// Records and parts of updates that could not be applied, since it was loaded.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// From here on it is another document, with nothing in it.
-    pub fn reset(&mut self, epoch: Epoch) {
+    /// From here on it is another document, with nothing in it. `versions`: they go as well.
+    pub fn reset(&mut self, epoch: Epoch, versions: bool) {
         let open = self.open();
         let buried: BTreeSet<_> = open.map(|open| open.clients()).unwrap_or_default();
         self.buried.retain(|client| !buried.contains(client));
         self.buried.extend(buried);
         let over = self.buried.len().saturating_sub(BURIED_CLIENTS);
         self.buried.drain(..over);
-        self.authors.clear();
+        self.versions.reset(versions);
         self.epoch = epoch;
         self.empty();
     }
@@ -431,7 +415,7 @@ impl Document {
     /// Whether nothing would be lost without it.
     pub fn is_empty(&self) -> bool {
         let is_blank = matches!(&self.body, Body::Resting { state, .. } if state == EMPTY_UPDATE);
-        is_blank && self.epoch == Epoch(0) && self.authors.is_empty()
+        is_blank && self.epoch == Epoch(0) && self.versions.is_empty()
     }
 
     /// Begins again, with nothing.
@@ -447,12 +431,6 @@ impl Document {
         self.steps = Steps::new(true);
         self.replayed = Vec::new();
         self.loading = Vec::new();
-    }
-
-    fn note_author(&mut self, user: &str) {
-        if !user.is_empty() && self.authors.len() < AUTHORS_NAMED && !self.authors.contains(user) {
-            self.authors.insert(user.into());
-        }
     }
 
     /// Wakes it.

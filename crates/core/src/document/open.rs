@@ -29,6 +29,20 @@ pub(super) struct Open {
     pub(super) order: Option<Box<Order>>,
 }
 
+/// What is to be stored of an update.
+#[derive(Debug)]
+pub(super) enum Share {
+    All,
+    /// All of it, which then waits for others: at least in part.
+    Waits,
+    /// What can be applied. What else is in it waits already (`whole`), or there is no place for it
+    /// to wait.
+    Now {
+        update: Bytes,
+        whole: bool,
+    },
+}
+
 impl Open {
     pub(super) fn blank() -> Self {
         let (known, waiting) = (BTreeMap::new(), Waiting::default());
@@ -70,18 +84,21 @@ impl Open {
 
     fn wait(&mut self, update: &Update, bytes: &Bytes, lacking: Vec<(u64, u32)>) {
         if !self.waiting.contains(bytes) {
-            let clients = update.insertions(true).client_ids().map(|id| id.get()).collect();
-            self.waiting.insert(bytes.clone(), clients, lacking);
+            let holds = (update.insertions(true), update.delete_set().clone());
+            self.waiting.insert(bytes.clone(), holds, lacking);
         }
     }
 
     /// `ahead`: where clients end that will have written more by then.
     pub(super) fn fit(&self, update: &[u8], ahead: &BTreeMap<u64, u32>) -> Fit {
-        let ends = |client| ahead.get(&client).or_else(|| self.known.get(&client));
-        let known = |client| ends(client).copied().unwrap_or(0);
+        let known = |client| self.end(client, ahead);
         // What cannot be read was never stored.
         let nothing = |_| Fit { now: EMPTY_UPDATE.to_vec(), grows: false, lacking: Vec::new() };
         yjs::fit(update, known).unwrap_or_else(nothing)
+    }
+
+    fn end(&self, client: u64, ahead: &BTreeMap<u64, u32>) -> u32 {
+        ahead.get(&client).or_else(|| self.known.get(&client)).copied().unwrap_or(0)
     }
 
     /// `due`: those that wait for what is in it, too.
@@ -141,20 +158,57 @@ impl Open {
             return false;
         }
         let is_new = |(client, end)| self.known.get(&client).is_none_or(|known| *known < end);
-        if prepared.ends().any(is_new) {
+        let has_new = prepared.ends().any(is_new);
+        if has_new && (self.waiting.is_empty() || self.fit(&prepared.bytes, &BTreeMap::new()).grows)
+        {
             return true;
         }
-        let deletions = prepared.update.delete_set();
-        if deletions.is_empty() {
-            return false;
+        let mut structs = IdSet::new();
+        if has_new {
+            structs = self.without_known(prepared.structs.clone(), &BTreeMap::new());
         }
-        let deleted = self.deleted.get_or_insert_with(|| engine::deleted(&self.doc));
-        !deletions.diff(deleted).is_empty()
+        let mut deletions = prepared.update.delete_set().clone();
+        if !deletions.is_empty() {
+            deletions.diff_with(self.deleted.get_or_insert_with(|| engine::deleted(&self.doc)));
+        }
+        // Who was told what waits holds it, and says it again.
+        !self.waiting.covers(structs, deletions)
+    }
+
+    fn without_known(&self, mut structs: IdSet, ahead: &BTreeMap<u64, u32>) -> IdSet {
+        let mut known = IdSet::new();
+        for client in structs.client_ids() {
+            let end = self.end(client.get(), ahead);
+            if end > 0 {
+                known.insert(ID::new(client, 0), end);
+            }
+        }
+        structs.diff_with(&known);
+        structs
+    }
+
+    /// What is to be stored of an update. `ahead`: as for [`fit`](Self::fit).
+    pub(super) fn share(&self, prepared: &Prepared, ahead: &BTreeMap<u64, u32>) -> Share {
+        let fit = self.fit(&prepared.bytes, ahead);
+        if fit.lacking.is_empty() {
+            return Share::All;
+        }
+        let mut structs = self.without_known(prepared.structs.clone(), ahead);
+        let mut deletions = prepared.update.delete_set().clone();
+        if let Some(now) = engine::decode(&fit.now) {
+            structs.diff_with(&now.insertions(true));
+            deletions.diff_with(now.delete_set());
+        }
+        let is_full = self.is_full(prepared);
+        match self.waiting.covers(structs, deletions) {
+            false if !is_full => Share::Waits,
+            waits => Share::Now { update: fit.now.into(), whole: waits },
+        }
     }
 
     pub(super) fn has_client(&self, client: ClientID) -> bool {
         let client = client.get();
-        self.known.contains_key(&client) || self.waiting.clients().any(|waits| *waits == client)
+        self.known.contains_key(&client) || self.waiting.clients().any(|waits| waits == client)
     }
 
     /// How many have written, those of whom everything waits too.
@@ -163,7 +217,7 @@ impl Open {
     }
 
     pub(super) fn clients(&self) -> BTreeSet<u64> {
-        self.known.keys().chain(self.waiting.clients()).copied().collect()
+        self.known.keys().copied().chain(self.waiting.clients()).collect()
     }
 
     #[cfg(test)]

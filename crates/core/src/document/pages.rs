@@ -1,18 +1,19 @@
 //! A document as pages of a checkpoint.
 //!
-//! All pages together: `[version][length of the rest, 8 bytes][epoch, 8 bytes][authors][buried
-//! clients][updates that wait][update]`, cut wherever a page is full.
+//! All pages together: `[version][length of the rest, 8 bytes][epoch, 8 bytes][versions, as
+//! JSON][buried clients][updates that wait][update]`, cut wherever a page is full.
 
 use bytes::Bytes;
-use tidings_proto::yjs::{EMPTY_UPDATE, Reader, put_bytes, put_string, put_var_uint};
+use tidings_proto::yjs::{EMPTY_UPDATE, Reader, put_bytes, put_var_uint};
 
 use super::open::Open;
 use super::steps::Steps;
+use super::versions::Versions;
 use super::{Body, Broken, Document, length};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS};
 use crate::store::Epoch;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The version and the length of the rest.
 const HEAD: usize = 1 + 8;
@@ -26,8 +27,7 @@ impl Document {
         let state = self.encode()?;
         let mut rest = Vec::new();
         rest.extend(self.epoch.0.to_le_bytes());
-        put_var_uint(&mut rest, self.authors.len() as u64);
-        self.authors.iter().for_each(|author| put_string(&mut rest, author));
+        put_bytes(&mut rest, &serde_json::to_vec(&self.versions).unwrap_or_default());
         put_var_uint(&mut rest, self.buried.len() as u64);
         self.buried.iter().for_each(|client| put_var_uint(&mut rest, *client));
         let waiting = self.waiting();
@@ -48,24 +48,31 @@ impl Document {
         self.loading.extend_from_slice(page);
         let Some((head, rest)) = self.loading.split_first_chunk::<HEAD>() else { return };
         let length = u64::from_le_bytes(*head.last_chunk().expect("a head has more than 8 bytes"));
-        if head[0] == VERSION && length > rest.len() as u64 {
+        if matches!(head[0], 1..=VERSION) && length > rest.len() as u64 {
             return;
         }
+        let version = head[0];
         let whole = Bytes::from(std::mem::take(&mut self.loading)).slice(HEAD..);
-        let read = (whole.len() as u64 == length).then(|| self.read(&whole)).flatten();
+        let read = (whole.len() as u64 == length).then(|| self.read(version, &whole)).flatten();
         if read.is_none() {
             self.skipped += 1;
         }
     }
 
-    fn read(&mut self, whole: &Bytes) -> Option<()> {
+    fn read(&mut self, version: u8, whole: &Bytes) -> Option<()> {
         let (epoch, rest) = whole.split_first_chunk()?;
         self.epoch = Epoch(u64::from_le_bytes(*epoch));
         let mut reader = Reader::new(rest);
-        self.authors.clear();
-        for _ in 0..bounded(&mut reader, AUTHORS_NAMED)? {
-            self.authors.insert(reader.string().ok()?.into());
-        }
+        self.versions = match version {
+            1 => without_versions(&mut reader)?,
+            VERSION => {
+                let versions = serde_json::from_slice(reader.bytes().ok()?);
+                // Without them it is still the document.
+                self.skipped += u64::from(versions.is_err());
+                versions.unwrap_or_default()
+            }
+            _ => return None,
+        };
         self.buried.clear();
         for _ in 0..bounded(&mut reader, BURIED_CLIENTS)? {
             self.buried.push(reader.var_uint().ok()?);
@@ -92,4 +99,12 @@ impl Document {
 
 fn bounded(reader: &mut Reader<'_>, max: usize) -> Option<u64> {
     reader.var_uint().ok().filter(|count| *count <= max as u64)
+}
+
+/// Before there were versions, those who had changed the document stood here.
+fn without_versions(reader: &mut Reader<'_>) -> Option<Versions> {
+    for _ in 0..bounded(reader, AUTHORS_NAMED)? {
+        reader.string().ok()?;
+    }
+    Some(Versions::default())
 }

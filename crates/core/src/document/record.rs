@@ -12,7 +12,10 @@ const VERSION: u8 = 1;
 
 const UPDATE: u8 = 1;
 const RESET: u8 = 2;
-const VERSION_MARK: u8 = 3;
+const VERSION_KEPT: u8 = 3;
+const VERSION_DELETED: u8 = 4;
+const VERSION_FORGOTTEN: u8 = 5;
+const VERSION_NAMED: u8 = 6;
 
 /// A record of the log, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,27 +32,47 @@ pub enum What<'a> {
     /// A change: a Yjs update, version 1 of that format.
     Update(&'a [u8]),
     /// From here on it is another document, with nothing in it.
-    Reset(Epoch),
-    /// A version was taken: who changed what is counted anew. What the version says of itself is
-    /// not the document's business.
+    Reset {
+        /// Its epoch.
+        epoch: Epoch,
+        /// The versions that there are go as well.
+        versions: bool,
+    },
+    /// A version was taken: a [`Version`](super::Version) as JSON.
     Version(&'a [u8]),
+    /// The version of this number is called so; empty: it has no name any more.
+    NameVersion(u64, &'a str),
+    /// The version of this number is not there any more.
+    DeleteVersion(u64),
+    /// What it held has left the store.
+    ForgetVersion(u64),
 }
 
 impl<'a> Record<'a> {
     /// For the log.
     pub fn encode(&self) -> Bytes {
-        let epoch;
-        let (kind, payload) = match self.what {
-            What::Update(update) => (UPDATE, update),
-            What::Reset(new) => {
-                epoch = new.0.to_le_bytes();
-                (RESET, &epoch[..])
-            }
-            What::Version(note) => (VERSION_MARK, note),
+        let mut number = [0; 9];
+        let mut numbered = |value: u64, len| {
+            number[..8].copy_from_slice(&value.to_le_bytes());
+            number[8] = u8::from(len == 9);
+            (number, len)
         };
-        let mut out = Vec::with_capacity(2 + 5 + self.user.len() + payload.len());
+        let (kind, (number, len), payload) = match self.what {
+            What::Update(update) => (UPDATE, ([0; 9], 0), update),
+            What::Reset { epoch, versions } => {
+                (RESET, numbered(epoch.0, if versions { 9 } else { 8 }), &[][..])
+            }
+            What::Version(version) => (VERSION_KEPT, ([0; 9], 0), version),
+            What::NameVersion(version, name) => {
+                (VERSION_NAMED, numbered(version, 8), name.as_bytes())
+            }
+            What::DeleteVersion(version) => (VERSION_DELETED, numbered(version, 8), &[][..]),
+            What::ForgetVersion(version) => (VERSION_FORGOTTEN, numbered(version, 8), &[][..]),
+        };
+        let mut out = Vec::with_capacity(2 + 5 + self.user.len() + len + payload.len());
         out.extend([VERSION, kind]);
         put_string(&mut out, self.user);
+        out.extend(&number[..len]);
         out.extend(payload);
         out.into()
     }
@@ -60,10 +83,18 @@ impl<'a> Record<'a> {
         let (version, kind) = (reader.byte().ok()?, reader.byte().ok()?);
         let user = reader.string().ok()?;
         let payload = reader.rest();
+        let number = || payload.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
         let what = match (version, kind) {
             (VERSION, UPDATE) => What::Update(payload),
-            (VERSION, RESET) => What::Reset(Epoch(u64::from_le_bytes(*payload.first_chunk()?))),
-            (VERSION, VERSION_MARK) => What::Version(payload),
+            (VERSION, RESET) => {
+                What::Reset { epoch: Epoch(number()?), versions: payload.get(8) == Some(&1) }
+            }
+            (VERSION, VERSION_KEPT) => What::Version(payload),
+            (VERSION, VERSION_NAMED) => {
+                What::NameVersion(number()?, std::str::from_utf8(payload.get(8..)?).ok()?)
+            }
+            (VERSION, VERSION_DELETED) => What::DeleteVersion(number()?),
+            (VERSION, VERSION_FORGOTTEN) => What::ForgetVersion(number()?),
             _ => return None,
         };
         Some(Self { user, what })
@@ -78,8 +109,13 @@ mod tests {
     fn what_was_logged_is_read_again() {
         let all = [
             Record { user: "ada", what: What::Update(&[0, 0]) },
-            Record { user: "", what: What::Reset(Epoch(7)) },
+            Record { user: "", what: What::Reset { epoch: Epoch(7), versions: false } },
+            Record { user: "ada", what: What::Reset { epoch: Epoch(7), versions: true } },
             Record { user: &"b".repeat(300), what: What::Version(b"{}") },
+            Record { user: "ada", what: What::NameVersion(3, "Größe") },
+            Record { user: "ada", what: What::NameVersion(3, "") },
+            Record { user: "ada", what: What::DeleteVersion(3) },
+            Record { user: "", what: What::ForgetVersion(u64::MAX) },
         ];
         for record in all {
             assert_eq!(Record::decode(&record.encode()), Some(record));

@@ -6,7 +6,7 @@
 //! that is there. What may be more is counted, by an order of the items that is made then, and kept
 //! as long as the document is open.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use tidings_proto::yjs;
@@ -75,6 +75,11 @@ impl Steps {
         self.refused = false;
     }
 
+    /// Whether what was not [admitted](Document::admits) last would have taken too many.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused
+    }
+
     pub(super) fn flying(&self) -> impl Iterator<Item = &Bytes> {
         self.flying.iter()
     }
@@ -126,12 +131,18 @@ impl Steps {
 }
 
 impl Document {
-    /// Whether one more update keeps nobody waiting; then it is on its way to the store.
-    pub(super) fn has_steps(&mut self, prepared: &Prepared) -> bool {
+    /// Whether one more update keeps nobody waiting, or is the server's [own](Self::admits_own); then
+    /// it is on its way to the store.
+    pub(super) fn has_steps(&mut self, prepared: &Prepared, own: bool) -> bool {
+        let is_small = self.has_few_steps(prepared);
+        if own && !is_small {
+            // How many there are then is found out when somebody has to know.
+            self.steps.spent = None;
+            self.forget_order();
+        }
         // The last time with what is known by then, where an order cannot be relied on.
-        let admitted = self.has_few_steps(prepared)
-            || self.count_steps(prepared).is_some()
-            || self.has_few_steps(prepared);
+        let admitted =
+            is_small || own || self.count_steps(prepared).is_some() || self.has_few_steps(prepared);
         if admitted {
             self.steps.take(prepared);
         }
@@ -191,28 +202,5 @@ impl Document {
         self.steps.spent.get_or_insert(order.steps());
         self.open().ok()?.order = Some(Box::new(order));
         Some(())
-    }
-
-    /// Whether the one that was not [admitted](Self::admits) last would take too long.
-    pub fn is_too_slow(&self) -> bool {
-        self.steps.refused
-    }
-
-    /// Whether it would have to wait for others, in whose place it may be carried far, and there is
-    /// no room for that. What is at the store will not be waited for.
-    pub(super) fn crowds(&mut self, prepared: &Prepared) -> bool {
-        if self.open().is_ok_and(|open| !open.is_full(prepared)) {
-            return false;
-        }
-        let flying: Vec<_> = self.steps.flying().cloned().collect();
-        let Ok(open) = self.open() else { return true };
-        let mut ahead: BTreeMap<u64, u32> = BTreeMap::new();
-        for update in flying {
-            let fit = open.fit(&update, &ahead);
-            let _ = yjs::for_each_client(&fit.now, |client, clock, len| {
-                ahead.insert(client, clock + len);
-            });
-        }
-        !open.fit(&prepared.bytes, &ahead).lacking.is_empty()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use tidings_proto::yjs;
+use yrs::IdSet;
 
 use crate::limits::{WAITING_BYTES, WAITING_LOOSE, WAITING_UPDATES};
 
@@ -23,14 +24,19 @@ pub(super) struct Waiting {
 struct Update {
     bytes: Bytes,
     lacking: Vec<(u64, u32)>,
-    /// Whose structs it has.
-    clients: Vec<u64>,
+    structs: IdSet,
+    deletions: IdSet,
     loose: usize,
 }
 
 impl Waiting {
     /// One that lacks these places.
-    pub(super) fn insert(&mut self, bytes: Bytes, clients: Vec<u64>, lacking: Vec<(u64, u32)>) {
+    pub(super) fn insert(
+        &mut self,
+        bytes: Bytes,
+        (structs, deletions): (IdSet, IdSet),
+        lacking: Vec<(u64, u32)>,
+    ) {
         let id = self.next;
         self.next += 1;
         self.bytes += bytes.len();
@@ -38,7 +44,7 @@ impl Waiting {
         let loose = yjs::loose(&bytes).unwrap_or(0);
         self.loose += loose;
         self.places.extend(lacking.iter().map(|(client, clock)| (*client, *clock, id)));
-        self.updates.insert(id, Update { bytes, lacking, clients, loose });
+        self.updates.insert(id, Update { bytes, lacking, structs, deletions, loose });
     }
 
     /// It lacks only these by now; none: it waits no longer.
@@ -88,8 +94,21 @@ impl Waiting {
     }
 
     /// Whose structs there are in them.
-    pub(super) fn clients(&self) -> impl Iterator<Item = &u64> {
-        self.updates.values().flat_map(|update| &update.clients)
+    pub(super) fn clients(&self) -> impl Iterator<Item = u64> {
+        self.updates.values().flat_map(|update| update.structs.client_ids()).map(|id| id.get())
+    }
+
+    /// Whether all of these wait already, in however many updates.
+    pub(super) fn covers(&self, mut structs: IdSet, mut deletions: IdSet) -> bool {
+        let is_empty = |set: &IdSet| set.iter().all(|(_, ranges)| ranges.is_empty());
+        for update in self.updates.values() {
+            if is_empty(&structs) && is_empty(&deletions) {
+                break;
+            }
+            structs.diff_with(&update.structs);
+            deletions.diff_with(&update.deletions);
+        }
+        is_empty(&structs) && is_empty(&deletions)
     }
 }
 
@@ -100,8 +119,9 @@ mod tests {
     #[test]
     fn an_update_that_waits_is_read_again_only_when_what_it_waits_for_is_there() {
         let mut waiting = Waiting::default();
-        waiting.insert(Bytes::from_static(b"far ahead"), vec![1], vec![(1, 900), (2, 7)]);
-        waiting.insert(Bytes::from_static(b"next"), vec![1], vec![(1, 3)]);
+        let nothing = || (IdSet::new(), IdSet::new());
+        waiting.insert(Bytes::from_static(b"far ahead"), nothing(), vec![(1, 900), (2, 7)]);
+        waiting.insert(Bytes::from_static(b"next"), nothing(), vec![(1, 3)]);
         let woken = |waiting: &Waiting, client, known| -> Vec<_> {
             waiting.woken(client, known).filter_map(|id| waiting.get(id)).collect()
         };

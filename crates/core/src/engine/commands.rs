@@ -150,7 +150,7 @@ impl Engine {
             | B::Read { .. }
             | B::Unfollow { .. }
             | B::Unread { .. }) => self.inbox_command(key, id, body),
-            body @ (B::Awareness(_) | B::Merge(_) | B::Sync(_)) => {
+            body @ (B::Awareness(_) | B::Merge(_) | B::Sync(_) | B::Versions(_)) => {
                 self.document_command(now, key, id, body)
             }
             B::Amend(amend) => self.amend_command(now, key, id, &amend),
@@ -464,6 +464,7 @@ fn channel_of<'a>(body: &'a CommandBody<'_>) -> Option<&'a str> {
         B::Awareness(aware) => &aware.channel,
         B::Merge(merge) => &merge.channel,
         B::Sync(sync) => &sync.channel,
+        B::Versions(asked) => &asked.channel,
         B::Patch(write) | B::Remove(write) | B::Set(write) => &write.channel,
         B::Cursors
         | B::Follow { .. }

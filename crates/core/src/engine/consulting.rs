@@ -349,7 +349,8 @@ impl Engine {
                 }
                 (_, Some(reject)) => Err(reject.clone()),
                 (RequestBody::Document(ask), None) => {
-                    self.target(key, channel, ask.right()).map(|_| ())
+                    let mut rights = ask.rights().iter();
+                    rights.try_for_each(|right| self.target(key, channel, *right).map(|_| ()))
                 }
                 // The right to it may have gone meanwhile.
                 (RequestBody::Enter(_), None) if !self.is_entered(key, channel) => Err(outside()),

@@ -1,7 +1,7 @@
 //! What an engine has counted since it was made. Plain fields: a driver reads them when somebody
 //! asks.
 
-use tidings_proto::{Amending, CommandBody, ErrorCode};
+use tidings_proto::{Amending, CommandBody, ErrorCode, Versioning};
 
 use super::types::RequestBody;
 
@@ -40,6 +40,7 @@ kinds! {
     Leave = "leave",
     Mark = "mark",
     Merge = "merge",
+    NameVersion = "name_version",
     Notify = "notify",
     Patch = "patch",
     Ping = "ping",
@@ -51,6 +52,8 @@ kinds! {
     React = "react",
     Refresh = "refresh",
     Remove = "remove",
+    RestoreVersion = "restore_version",
+    SaveVersion = "save_version",
     Set = "set",
     Subscribe = "subscribe",
     Sync = "sync",
@@ -58,6 +61,7 @@ kinds! {
     Unread = "unread",
     Unsubscribe = "unsubscribe",
     Update = "update",
+    Versions = "versions",
 }
 
 impl CommandKind {
@@ -95,6 +99,12 @@ impl CommandKind {
             CommandBody::Unread { .. } => Self::Unread,
             CommandBody::Unsubscribe { .. } => Self::Unsubscribe,
             CommandBody::Update { .. } => Self::Update,
+            CommandBody::Versions(asked) => match asked.what {
+                Versioning::List { .. } => Self::Versions,
+                Versioning::Name { .. } => Self::NameVersion,
+                Versioning::Restore { .. } => Self::RestoreVersion,
+                Versioning::Save { .. } => Self::SaveVersion,
+            },
         }
     }
 

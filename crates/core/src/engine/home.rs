@@ -11,6 +11,7 @@ use super::notices::Wants;
 use super::types::{Delivery, Effect, Message, Now, Request, RequestBody, Subscribe};
 use super::{Engine, Out};
 use crate::Limits;
+use crate::channel::shelf::version_in;
 use crate::channel::{Channel, owner};
 use crate::push::{PushAnswer, PushService};
 use crate::reject::Reject;
@@ -59,7 +60,7 @@ impl Engine {
             },
             None => return absent(&mut self.out, &request),
         };
-        self.reread(index);
+        self.reread(now, index);
         match &mut self.homes.slab[index].waiting {
             Some(waiting) => waiting.push(request),
             None => self.scene(index, now).request(request),
@@ -67,11 +68,12 @@ impl Engine {
     }
 
     /// Asks the store again for a channel that could not be read when it had to be.
-    fn reread(&mut self, index: usize) {
+    fn reread(&mut self, now: Now, index: usize) {
         let Home { channel, waiting } = &mut self.homes.slab[index];
         if channel.estranged && channel.pending.is_empty() && waiting.is_none() {
             channel.estranged = false;
             *waiting = Some(Vec::new());
+            self.scene(index, now).drop_jobs();
             self.load_home(index);
         }
     }
@@ -104,6 +106,10 @@ impl Engine {
         if let Some(of) = owner(channel) {
             return self.checkpoint_loaded(of, outcome);
         }
+        if let Some(version) = version_in(channel) {
+            self.version_loaded(now, version, outcome);
+            return self.settle(now);
+        }
         let Some(index) = self.homes.find(channel) else { return };
         let Home { channel, waiting } = &mut self.homes.slab[index];
         let waiting = waiting.take().unwrap_or_default();
@@ -122,6 +128,7 @@ impl Engine {
                     return self.settle(now);
                 }
                 self.scene(index, now).arm_expiry();
+                self.scene(index, now).open_shelf();
                 for request in waiting {
                     self.scene(index, now).request(request);
                 }
@@ -146,10 +153,12 @@ impl Engine {
     pub fn stored(&mut self, now: Now, channel: &str, outcome: &Result<Level, StoreError>) {
         if let Some(of) = owner(channel) {
             self.checkpoint_stored(of, outcome);
+        } else if let Some((_, of)) = version_in(channel) {
+            self.version_stored(now, of, outcome);
         } else if let Some(index) = self.homes.find(channel) {
             self.scene(index, now).stored(outcome);
             // The store found damage and decided on another epoch: begin again from there.
-            self.reread(index);
+            self.reread(now, index);
         }
         self.settle(now);
     }
@@ -191,12 +200,13 @@ impl Engine {
             }
             let channel = &mut self.homes.slab[index].channel;
             channel.expire(steady_ms);
-            if channel.can_unload(now.mono_ms, idle_ms) {
+            if channel.can_unload(now.mono_ms, idle_ms) && !channel.awaits_version() {
                 if !self.scene(index, now).checkpoint_early() {
                     self.homes.remove(index);
                 }
             } else if !channel.estranged {
                 self.scene(index, now).expire_items();
+                self.scene(index, now).next_job();
             }
         }
     }

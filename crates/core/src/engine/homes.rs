@@ -41,6 +41,10 @@ pub(super) struct Agenda {
     pub(super) aware: Vec<Arc<str>>,
     /// What the documents of this shard take, about, in bytes.
     pub(super) documents: usize,
+    /// Documents that become a version by themselves (steady milliseconds): one entry each.
+    pub(super) versions: BTreeSet<(u64, Arc<str>)>,
+    /// Counts what is made elsewhere for versions.
+    pub(super) tickets: u64,
     /// Those that may be put to rest.
     pub(super) awake: Vec<Arc<str>>,
     /// Documents that may leave are not looked for before this (monotonic milliseconds).
@@ -114,6 +118,9 @@ impl Homes {
         if let Some(desk) = &channel.desk {
             self.documents -= 1;
             self.agenda.documents = self.agenda.documents.saturating_sub(desk.weight);
+            if let Some(due_ms) = desk.shelf.armed {
+                self.agenda.versions.remove(&(due_ms, channel.name.clone()));
+            }
         }
         if !channel.namespace.policy.history.durable && channel.assigned > 0 {
             self.generation += 1;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidings_proto::{CloseCode, Position};
 
 use super::Engine;
-use super::session::Subscription;
+use super::session::{Session, Subscription};
 use super::types::{Now, SessionKey};
 use crate::identity::{Identity, fits};
 
@@ -115,9 +115,21 @@ impl Engine {
 
     /// Users of this shard's sessions whose name begins with `prefix` and follows `after`, by name,
     /// at most `most`, and how many sessions each has here.
-    pub fn users(&self, prefix: &str, after: Option<&str>, most: usize) -> Vec<(Arc<str>, usize)> {
+    /// With `channel`: those sessions that are subscribed to it.
+    pub fn users(
+        &self,
+        (prefix, channel): (&str, Option<&str>),
+        after: Option<&str>,
+        most: usize,
+    ) -> Vec<(Arc<str>, usize)> {
+        let topic = channel.map(|channel| self.topics.find(channel));
+        let is_there = |session: &Session| match topic {
+            Some(topic) => session.subscriptions.iter().any(|sub| Some(sub.topic) == topic),
+            None => true,
+        };
         let mut found: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
-        let users = self.sessions.iter().filter_map(|(_, session)| session.identity.as_ref());
+        let sessions = self.sessions.iter().filter(|(_, session)| is_there(session));
+        let users = sessions.filter_map(|(_, session)| session.identity.as_ref());
         let wanted = |name: &str| name.starts_with(prefix) && after.is_none_or(|at| name > at);
         for user in users.map(|who| &who.user).filter(|user| wanted(user)) {
             *found.entry(user).or_default() += 1;

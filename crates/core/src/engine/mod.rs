@@ -64,7 +64,7 @@ use topics::Topics;
 
 pub use consulting::{About, Advice, Denial, Draft, DraftChange, Occasion, Verdict};
 pub use counters::{CommandKind, Counters, Recovery};
-pub use document::{Contribution, Dialect, Editor};
+pub use document::{Contribution, Dialect, Editor, SeatId, VersionAsk};
 pub use inbox::{Inquiry, Notify};
 pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use notices::{Attendee, Happened, Notice, Wants};
@@ -323,6 +323,7 @@ impl Engine {
 
     fn handle(&mut self, now: Now, message: Message) {
         match message {
+            Message::Adrift(adrift) => self.ask_for_all(now, &adrift),
             Message::Attendance { who, from, there } => self.attendance(now, who, from, there),
             Message::Claim { id, attempt, to } => self.claimed(now, id, attempt, to),
             Message::Ended { id, at, legacy } => self.session_ended(now, id, at, legacy),
@@ -347,7 +348,9 @@ impl Engine {
             }
             Message::Reset { channel } => self.document_was_reset(&channel),
             Message::Request(request) => self.request(now, request),
-            Message::Seen { to, channel, messages } => self.seen(to, &channel, messages),
+            Message::Seen { to, channel, messages, question } => {
+                self.seen(to, &channel, messages, question);
+            }
             Message::Surrender { session, id, to } => self.surrender(session, id, to),
             Message::Synced(synced) => self.synced(now, *synced),
         }

@@ -89,6 +89,16 @@ pub(crate) enum Stage {
     Live(u32),
 }
 
+impl Stage {
+    /// Where it stands among the topic's subscribers.
+    pub(crate) fn place(self) -> Option<u32> {
+        match self {
+            Stage::Live(place) => Some(place),
+            _ => None,
+        }
+    }
+}
+
 impl Session {
     /// It has no serial yet.
     pub(crate) fn new(id: u64, opened_ms: u64) -> Self {

@@ -231,6 +231,7 @@ impl Engine {
         }
         let upto = self.topics.subscribers(topic).len();
         if upto > 0 {
+            self.tell_apart(topic, &batch);
             self.out.effects.push(Effect::Fanout { topic, upto, batch });
         }
     }
@@ -277,7 +278,9 @@ impl Engine {
         self.topics.stop_paging(topic, to);
         let held = tail.is_some();
         let dialect = self.dialect(to);
-        let place = self.topics.join(topic, Subscriber { slot: to.slot, presence, held, dialect });
+        let (slot, apart) = (to.slot, self.sits_apart(to, topic));
+        let subscriber = Subscriber { slot, presence, held, dialect, apart };
+        let place = self.topics.join(topic, subscriber);
         if let Some(sub) = self.session(to).and_then(|session| session.by_nonce(topic, nonce)) {
             sub.stage = Stage::Live(place);
         }

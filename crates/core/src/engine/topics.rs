@@ -20,6 +20,8 @@ pub struct Subscriber {
     pub held: bool,
     /// What it speaks: editors get [`Delivery::binary`](super::Delivery::binary), not the text.
     pub dialect: Dialect,
+    /// What is sent to all is not sent to it: the engine tells it by itself.
+    pub apart: bool,
 }
 
 /// A channel that sessions of this shard are subscribed to.
@@ -141,6 +143,14 @@ impl Topics {
         let list = &mut self.topics[key.0 as usize].subscribers;
         if let Some(subscriber) = list.get_mut(place as usize) {
             subscriber.presence = presence;
+        }
+    }
+
+    /// A subscriber is told by the engine from now on.
+    pub(super) fn set_apart(&mut self, key: TopicKey, place: u32) {
+        let list = &mut self.topics[key.0 as usize].subscribers;
+        if let Some(subscriber) = list.get_mut(place as usize) {
+            subscriber.apart = true;
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tidings_proto::{CloseCode, Epoch, ErrorCode};
 
 use super::consulting::About;
-use super::document::{Ask as DocumentAsk, Dialect, Edited, Opened, Synced};
+use super::document::{Adrift, Ask as DocumentAsk, Dialect, Edited, Opened, SeatId, Synced};
 use super::inbox::Ask;
 use super::notices::{Attendee, Notice};
 use super::placement::Traveller;
@@ -61,6 +61,8 @@ pub struct Delivery {
     pub text: Bytes,
     /// A session that does not get it: the publisher of an event with `echo: false`.
     pub except: Option<Address>,
+    /// Which of the session's providers does not, if it has several: the others do.
+    pub seat: SeatId,
     /// Only for those who asked for presence.
     pub presence: bool,
     /// It is in history: subscribers that are still reading pages get it from there.
@@ -74,17 +76,18 @@ pub struct Delivery {
 impl Delivery {
     /// Of what is in history.
     pub(crate) fn kept(text: Bytes, except: Option<Address>) -> Self {
-        Self { text, except, presence: false, kept: true, changed: None, raw: None }
+        Self { kept: true, ..Self::passing(text, except) }
     }
 
     /// Of what is nowhere else.
     pub(crate) fn passing(text: Bytes, except: Option<Address>) -> Self {
-        Self { text, except, presence: false, kept: false, changed: None, raw: None }
+        let (seat, changed, raw) = (SeatId::default(), None, None);
+        Self { text, except, seat, presence: false, kept: false, changed, raw }
     }
 
     /// For those who asked for presence.
     pub(crate) fn presence(text: Bytes) -> Self {
-        Self { text, except: None, presence: true, kept: false, changed: None, raw: None }
+        Self { presence: true, ..Self::passing(text, None) }
     }
 
     /// The message for an editor that speaks this; `None`: it is told nothing.
@@ -209,6 +212,21 @@ pub enum Effect {
         /// Whose.
         session: SessionKey,
     },
+    /// Make the change that restores a version of a document: [`restore`](crate::document::restore)
+    /// of these, which may take long, for [`Engine::restored`](super::Engine::restored). Always and
+    /// once.
+    Restore {
+        /// The document.
+        channel: Arc<str>,
+        /// Of this question.
+        ticket: u64,
+        /// What it holds.
+        now: Bytes,
+        /// What it shall hold.
+        then: Bytes,
+        /// Who writes it.
+        client: u64,
+    },
     /// Read again.
     Resume {
         /// Whose.
@@ -256,6 +274,8 @@ pub enum Effect {
 /// What one shard tells another.
 #[derive(Debug)]
 pub enum Message {
+    /// To a session: an editor's changes depend on what has not come.
+    Adrift(Box<Adrift>),
     /// To a channel's home.
     Request(Request),
     /// To the home of a user or a channel: there are some on a shard, or no more.
@@ -335,6 +355,8 @@ pub enum Message {
         channel: Arc<str>,
         /// In its dialect.
         messages: Vec<Bytes>,
+        /// What it has that is not stored: asked of an editor that may write now.
+        question: Option<Bytes>,
     },
     /// To a session: another connection takes its place.
     Surrender {

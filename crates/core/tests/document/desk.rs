@@ -92,6 +92,8 @@ pub(crate) struct Desk {
     wakes: Vec<(usize, u64)>,
     /// How many frames the engines have sent since the story began.
     pub(crate) sent: usize,
+    /// What the store has of versions is not read.
+    pub(crate) carry_out_but_loads_of_versions: bool,
 }
 
 impl Desk {
@@ -130,6 +132,7 @@ impl Desk {
             seed: 1,
             wakes: Vec::new(),
             sent: 0,
+            carry_out_but_loads_of_versions: false,
         };
         desk.start(shards);
         desk
@@ -293,6 +296,13 @@ impl Desk {
         self.run();
     }
 
+    /// A command of which nothing is carried out yet.
+    pub(crate) fn say_nothing_yet(&mut self, who: Who, command: &Value) {
+        if let Some((shard, key)) = self.people[who].at {
+            self.engines[shard].receive(self.now, key, &command.to_string());
+        }
+    }
+
     /// Sends commands in one flight.
     pub(crate) fn say_all(&mut self, who: Who, commands: &[Value]) {
         for command in commands {
@@ -338,7 +348,7 @@ impl Desk {
 
     /// Somebody has reset a document, by the API.
     pub(crate) fn reset(&mut self, channel: &str) {
-        self.engines[0].reset_document(self.now, &"api".into(), 1, channel);
+        self.engines[0].reset_document(self.now, &"api".into(), 1, channel, true);
         self.run();
         assert!(self.answers.drain(..).all(|answer| answer["type"] == "merged"));
     }
@@ -421,6 +431,15 @@ impl Desk {
             self.engines[shard].stored(self.now, &append.channel, &outcome);
         }
         self.run();
+    }
+
+    /// The store takes the oldest of what waits for it.
+    pub(crate) fn store_one(&mut self) {
+        if let Some((shard, append)) = self.queue.pop_front() {
+            let level = self.keep(&append);
+            self.engines[shard].stored(self.now, &append.channel, &Ok(level));
+            self.run();
+        }
     }
 
     /// Who did not read goes on: so many times what it was sent has been written.

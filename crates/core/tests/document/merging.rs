@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use tidings_core::store::StoreError;
-use tidings_proto::to_base64;
+use tidings_proto::yjs::put_var_uint;
+use tidings_proto::yjs::sync::update;
+use tidings_proto::{CloseCode, to_base64};
 
 use crate::desk::{DOC, Desk, bytes_of, merge};
 use crate::writer::Writer;
@@ -224,6 +226,36 @@ fn lists_that_many_make_at_once_are_not_taken_for_one_that_is_too_deep() {
     );
 }
 
+/// Letters of a client, all of which want to be the first one.
+fn crowding(client: u8, count: u64) -> Vec<u8> {
+    let mut update = vec![1];
+    put_var_uint(&mut update, count);
+    update.extend([client, 0]);
+    (0..count).for_each(|_| update.extend(b"\x04\x01\x01t\x01a"));
+    update.push(0);
+    update
+}
+
+#[test]
+fn too_many_in_one_place_are_refused_for_what_they_are() {
+    let mut desk = Desk::new();
+    let ada = desk.reader("ada");
+    for client in 1..=2 {
+        assert_eq!(desk.merge(ada, &crowding(client, 1000))["type"], "merged");
+    }
+    for refused in [crowding(3, 1000), crowding(3, 1001)] {
+        let said = desk.merge(ada, &refused);
+        assert_eq!(
+            (&said["code"], &said["limit"]),
+            (&json!("limit_exceeded"), &json!("document_crowd"))
+        );
+        let eve = desk.yjs("eve");
+        desk.send(eve, &update(&refused));
+        assert_eq!(desk.closed(eve), Some(CloseCode::TooLarge), "it would come back with it");
+    }
+    assert_eq!(desk.merge(ada, &Writer::new(4).write(0, "fine"))["type"], "merged");
+}
+
 #[test]
 fn what_was_written_all_over_a_long_list_is_refused_with_the_name_of_its_limit() {
     let mut desk = Desk::new();
@@ -239,7 +271,7 @@ fn what_was_written_all_over_a_long_list_is_refused_with_the_name_of_its_limit()
     let behind = |clock: u64| [&[0x83, 1], &number(clock)[..], b"\x01b"].concat();
     let list = std::iter::once(first).chain((0..9000).map(behind)).collect();
     assert_eq!(desk.merge(ada, &of(1, list))["type"], "merged");
-    let crafted = desk.merge(ada, &of(2, (0..900).rev().map(|at| behind(at * 10)).collect()));
+    let crafted = desk.merge(ada, &of(2, (0..1500).rev().map(|at| behind(at * 6)).collect()));
     let expected = (&json!("limit_exceeded"), &json!("document_steps"));
     assert_eq!((&crafted["code"], &crafted["limit"]), expected);
     assert_eq!(desk.merge(ada, &of(3, vec![behind(0)]))["type"], "merged");

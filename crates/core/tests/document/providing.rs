@@ -4,6 +4,7 @@ use tidings_core::engine::{Advice, Denial, Editor, Verdict};
 use tidings_core::identity::{Action, Grant};
 use tidings_core::policy::Access;
 use tidings_core::store::StoreError;
+use tidings_proto::yjs::aware::{self, AwareLimits};
 use tidings_proto::yjs::hocuspocus::{Frame, Message, decode, encode};
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{CloseCode, ErrorCode};
@@ -13,8 +14,17 @@ use crate::writer::Writer;
 
 const OTHER: &str = "doc:other";
 
-/// What the npm package does with what it gets; what else it was told, by document.
+/// What the npm package does with what it gets; what else it was told.
 fn listen(desk: &mut Desk, who: Who, at: &[(&str, &Writer)]) -> Vec<String> {
+    listen_by_address(desk, who, at).into_iter().map(|(_, told)| told).collect()
+}
+
+/// The same, with the address of each.
+pub(crate) fn listen_by_address(
+    desk: &mut Desk,
+    who: Who,
+    at: &[(&str, &Writer)],
+) -> Vec<(String, String)> {
     let mut told = Vec::new();
     loop {
         let messages = desk.got(who);
@@ -23,46 +33,52 @@ fn listen(desk: &mut Desk, who: Who, at: &[(&str, &Writer)]) -> Vec<String> {
         }
         for message in messages {
             let Ok(Frame::Document(address, word)) = decode(&message) else { continue };
-            let writer = at.iter().find(|(name, _)| *name == address.name()).map(|(_, it)| *it);
+            let writer = at.iter().find(|(name, _)| *name == address.whole).map(|(_, it)| *it);
+            let mut hear = |word: String| told.push((address.whole.to_owned(), word));
             match (word, writer) {
                 (Message::Sync(Sync::Step1(vector)), Some(writer)) => {
                     let update = writer.since(vector);
-                    say(desk, who, address.name(), Message::Sync(Sync::Step2(&update)));
+                    say(desk, who, address.whole, Message::Sync(Sync::Step2(&update)));
                 }
                 (Message::Sync(Sync::Step2(it) | Sync::Update(it)), Some(writer)) => {
                     if matches!(word, Message::Sync(Sync::Step2(_))) {
-                        told.push("synced".to_owned());
+                        hear("synced".to_owned());
                     }
                     writer.take(it);
                 }
-                (Message::SyncStatus(stored), _) => told.push(format!("stored {stored}")),
-                (Message::Authenticated { readonly }, _) => {
-                    told.push(format!("readonly {readonly}"))
+                (Message::SyncStatus(stored), _) => hear(format!("stored {stored}")),
+                (Message::Authenticated { readonly }, _) => hear(format!("readonly {readonly}")),
+                (Message::Denied(why), _) => hear(format!("denied {why}")),
+                (Message::Close(why), _) => hear(format!("closed {why}")),
+                (Message::SendToken, _) => hear("token?".to_owned()),
+                (Message::Awareness(update), _) => {
+                    let limits = AwareLimits { entries: 100, state: 1000, depth: 9 };
+                    for entry in aware::entries(update, &limits).unwrap() {
+                        let state = entry.state.unwrap_or("nobody");
+                        hear(format!("{} is {state}", entry.client));
+                    }
                 }
-                (Message::Denied(why), _) => told.push(format!("denied {why}")),
-                (Message::Close(why), _) => told.push(format!("closed {why}")),
-                (Message::SendToken, _) => told.push("token?".to_owned()),
                 _ => {}
             }
         }
     }
 }
 
-fn say(desk: &mut Desk, who: Who, document: &str, word: Message<'_>) {
+pub(crate) fn say(desk: &mut Desk, who: Who, document: &str, word: Message<'_>) {
     desk.send(who, &encode(document, word));
 }
 
-fn token(token: &str) -> Message<'_> {
+pub(crate) fn token(token: &str) -> Message<'_> {
     Message::Token { token, version: Some("4.8.0") }
 }
 
 /// As the package: its token, and at once its question.
-fn attach(desk: &mut Desk, who: Who, document: &str, with: &str, writer: &Writer) {
+pub(crate) fn attach(desk: &mut Desk, who: Who, document: &str, with: &str, writer: &Writer) {
     say(desk, who, document, token(with));
     say(desk, who, document, Message::Sync(Sync::Step1(&writer.vector())));
 }
 
-fn socket(desk: &mut Desk) -> Who {
+pub(crate) fn socket(desk: &mut Desk) -> Who {
     desk.editor_without_token(Editor::Hocuspocus)
 }
 
@@ -233,35 +249,9 @@ fn what_is_refused_costs_one_document_and_what_passes_costs_the_connection() {
     let noise = socket(&mut desk);
     desk.send(noise, b"\xff\xff\xff");
     assert_eq!(desk.closed(noise), Some(CloseCode::BadFrame));
-    let twice = socket(&mut desk);
-    say(&mut desk, twice, "doc:plan\0abc", token("ada"));
-    assert!(!desk.got(twice).is_empty() && desk.closed(twice).is_none());
-}
-
-#[test]
-fn a_provider_whose_changes_all_wait_for_one_that_was_lost_comes_back_with_all_of_them() {
-    let mut desk = Desk::new();
-    let plan = Writer::new(1);
-    let at = [(DOC, &plan)];
-    let ada = socket(&mut desk);
-    attach(&mut desk, ada, DOC, "ada", &plan);
-    listen(&mut desk, ada, &at);
-    plan.write(0, "lost");
-    let mut typed = 0;
-    while desk.closed(ada).is_none() {
-        say(&mut desk, ada, DOC, Message::Sync(Sync::Update(&plan.add("x"))));
-        let told = listen(&mut desk, ada, &at);
-        assert!(told.iter().all(|it| it == "stored true"), "{told:?}");
-        (typed, desk.now.mono_ms) = (typed + 1, desk.now.mono_ms + 1000);
-        assert!(typed < 1000);
-    }
-    assert!(desk.closed(ada).is_some_and(CloseCode::reconnect));
-    let ada = socket(&mut desk);
-    attach(&mut desk, ada, DOC, "ada", &plan);
-    assert!(listen(&mut desk, ada, &at).contains(&"stored true".to_owned()));
-    let late = Writer::new(2);
-    crate::editing::connect(&mut desk, "bob", &late);
-    assert_eq!((late.text().len(), late.text()), (4 + typed, plan.text()));
+    let long = socket(&mut desk);
+    say(&mut desk, long, &format!("doc:plan\0{}", "x".repeat(65)), token("ada"));
+    assert_eq!(desk.closed(long), Some(CloseCode::BadFrame));
 }
 
 /// What the npm package still takes for unsaved, of so many.
@@ -295,6 +285,20 @@ fn what_was_refused_is_saved_when_it_may_be_and_each_change_is_confirmed_once() 
         say(&mut desk, eve, DOC, Message::Sync(Sync::Step1(&plan.vector())));
         assert_eq!(unsaved(&listen(&mut desk, eve, &at), 1), 0);
     }
+}
+
+#[test]
+fn who_may_write_now_is_asked_for_it_also_without_the_right_to_be_seen() {
+    let mut desk = Desk::new();
+    let plan = Writer::new(1);
+    let at = [(DOC, &plan)];
+    let eve = socket(&mut desk);
+    attach(&mut desk, eve, DOC, "eve/publish,presence", &plan);
+    listen(&mut desk, eve, &at);
+    say(&mut desk, eve, DOC, Message::Sync(Sync::Update(&plan.add("x"))));
+    assert_eq!(listen(&mut desk, eve, &at), ["stored false"]);
+    say(&mut desk, eve, DOC, token("eve/presence"));
+    assert!(listen(&mut desk, eve, &at).contains(&"stored true".to_owned()));
 }
 
 #[test]

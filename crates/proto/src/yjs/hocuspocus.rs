@@ -184,6 +184,17 @@ pub fn encode(address: &str, message: Message<'_>) -> Vec<u8> {
     std::mem::take(out)
 }
 
+/// The same frame for another address; `None`: it is about no document.
+pub fn readdress(frame: &[u8], address: &str) -> Option<Vec<u8>> {
+    let mut reader = Reader::new(frame);
+    let before = reader.string().ok()?.len();
+    let rest = reader.rest();
+    let mut out = Vec::with_capacity(frame.len() + address.len().saturating_sub(before) + 2);
+    put_string(&mut out, address);
+    out.extend_from_slice(rest);
+    Some(out)
+}
+
 /// The bytes in a message that may be many.
 fn size(message: Message<'_>) -> usize {
     match message {
@@ -253,6 +264,11 @@ mod tests {
         };
         assert_eq!((address.name(), address.session()), ("doc", Some("s-17")));
         assert_eq!(encode(address.whole, Message::QueryAwareness), frame);
+        let made = encode("doc", Message::Denied("no"));
+        let theirs = encode(address.whole, Message::Denied("no"));
+        assert_eq!(readdress(&made, address.whole).as_ref(), Some(&theirs));
+        assert_eq!(readdress(&theirs, "doc").as_ref(), Some(&made));
+        assert_eq!(readdress(b"\x09do", "doc"), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use hyper::header::{self, HeaderValue};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tidings_core::engine::{Contribution, Inquiry, Whom};
+use tidings_core::engine::{Contribution, Inquiry, VersionAsk, Whom};
 use tidings_proto::{CommandBody, ServerFrame};
 
 use super::endpoints::MANY;
@@ -109,9 +109,20 @@ impl Call<'_> {
         read(self.shard.contribute(author, channel, change).await)
     }
 
-    /// Makes the document that the path names another one.
-    pub(super) async fn reset_document<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        read(self.shard.reset_document(&self.key.name, self.name()).await)
+    /// Makes the document that the path names another one; `versions`: they go as well.
+    pub(super) async fn reset_document<T: DeserializeOwned>(
+        &self,
+        versions: bool,
+    ) -> Result<T, Problem> {
+        read(self.shard.reset_document(&self.key.name, self.name(), versions).await)
+    }
+
+    /// Asks something of its versions.
+    pub(super) async fn ask_version<T: DeserializeOwned>(
+        &self,
+        ask: VersionAsk,
+    ) -> Result<T, Problem> {
+        read(self.shard.ask_version(self.name(), ask).await)
     }
 
     /// Carries out a question about inboxes and reads its answer.

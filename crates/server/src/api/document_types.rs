@@ -31,6 +31,16 @@ pub(super) const DOCUMENT: [Parameter; 4] = [
     },
 ];
 
+/// How one is reset.
+pub(super) const RESET: [Parameter; 2] = [
+    DOCUMENT[0],
+    Parameter {
+        name: "versions",
+        about: "What becomes of its versions; `delete` if not given",
+        kind: Kind::OneOf(&["delete", "keep"]),
+    },
+];
+
 /// A document, all as of one offset.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Document {

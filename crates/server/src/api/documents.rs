@@ -26,13 +26,13 @@ const ATTEMPTS: usize = 16;
 
 /// A document as the engine tells it.
 #[derive(Deserialize)]
-struct Whole {
+pub(super) struct Whole {
     epoch: String,
     offset: u64,
     vector: String,
     bytes: usize,
     clients: usize,
-    update: String,
+    pub(super) update: String,
     scribe: u64,
 }
 
@@ -131,7 +131,12 @@ pub(super) async fn copy(call: &Call<'_>) -> Result<Answer, Problem> {
 
 pub(super) async fn reset(call: &Call<'_>) -> Result<Answer, Problem> {
     call.key.require_channel(call.name())?;
-    Ok(json(&call.reset_document::<Changed>().await?))
+    let versions = match call.query.get("versions").map(String::as_str) {
+        None | Some("delete") => true,
+        Some("keep") => false,
+        Some(_) => return Err(Problem::bad_request("`versions` is `delete` or `keep`")),
+    };
+    Ok(json(&call.reset_document::<Changed>(versions).await?))
 }
 
 /// Makes a change of the document that the path names.
@@ -183,7 +188,7 @@ async fn change(
 }
 
 /// What each root holds, or one of them.
-async fn data(
+pub(super) async fn data(
     update: String,
     root: Option<String>,
     kind: Option<RootKind>,
@@ -202,22 +207,24 @@ async fn data(
     }
 }
 
-async fn words(update: String, root: Option<String>) -> Result<String, Problem> {
+pub(super) async fn words(update: String, root: Option<String>) -> Result<String, Problem> {
     let read = move || plain_text(&decode(&update)?, root.as_deref());
     aside(read).await?.map_err(|_: Fault| unreadable())
 }
 
 /// Does what takes long where nobody waits for it.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|_| unreadable())
 }
 
 /// A state as the engine tells it: of ten megabytes even this takes long.
-fn decode(update: &str) -> Result<Vec<u8>, Fault> {
+pub(super) fn decode(update: &str) -> Result<Vec<u8>, Fault> {
     from_base64(update).ok_or(Fault::Invalid)
 }
 
-fn kind_of(text: &str) -> Result<RootKind, Problem> {
+pub(super) fn kind_of(text: &str) -> Result<RootKind, Problem> {
     match text {
         "text" => Ok(RootKind::Text),
         "map" => Ok(RootKind::Map),
@@ -238,7 +245,7 @@ fn refused(fault: &EditFault, list: &str) -> Problem {
 }
 
 /// Its editors can: what they make of it is theirs to say.
-fn unreadable() -> Problem {
+pub(super) fn unreadable() -> Problem {
     Problem::new(ErrorCode::Server, "the document cannot be read here")
 }
 

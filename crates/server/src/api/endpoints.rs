@@ -1,11 +1,10 @@
-//! Every operation of the API, once: the router and the OpenAPI document are made of this table.
+//! Every operation of the API, once: the router and the OpenAPI document are made of this table and
+//! of that of documents.
 
 use hyper::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::document_types::{
-    Changed, CopyDocumentBody, DOCUMENT, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody,
-};
+use super::document_endpoints::DOCUMENT_ENDPOINTS;
 use super::inbox_types::{
     Cursors, FollowBody, Followed, Followers, Inbox, MarkBody, Marked, Notified, NotifyBody,
 };
@@ -34,6 +33,13 @@ pub(super) enum Operation {
     DocumentReset,
     DocumentText,
     DocumentUpdate,
+    DocumentVersion,
+    DocumentVersionCompare,
+    DocumentVersionDelete,
+    DocumentVersionName,
+    DocumentVersionRestore,
+    DocumentVersionSave,
+    DocumentVersions,
     Follow,
     Followers,
     Delete,
@@ -72,6 +78,8 @@ pub(super) enum Kind {
     Path,
     /// The same, as this one.
     PathAs(&'static str),
+    /// A number in the path, from 1.
+    PathNumber,
     /// A text of the query.
     Text,
     /// One of these words in the query.
@@ -107,7 +115,7 @@ pub(super) enum Said {
 
 pub(super) type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
 
-fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
@@ -148,6 +156,17 @@ const LIST: [Parameter; 3] = [
     Parameter { name: "limit", about: "How many of them at most", kind: Kind::Number(1, 1000) },
 ];
 
+const USERS: [Parameter; 4] = [
+    LIST[0],
+    LIST[1],
+    LIST[2],
+    Parameter {
+        name: "channel",
+        about: "Only users who are subscribed to this channel, and how many of their sessions are",
+        kind: Kind::Text,
+    },
+];
+
 const WHOSE: Parameter = Parameter { name: "user", about: "Whose", kind: Kind::Text };
 
 const INBOX: [Parameter; 8] = [
@@ -182,7 +201,7 @@ const TRACE: [Parameter; 4] = [
     },
 ];
 
-const fn post(
+pub(super) const fn post(
     operation: Operation,
     (id, path, scope): (&'static str, &'static str, Scope),
     summary: &'static str,
@@ -194,7 +213,7 @@ const fn post(
     Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
 }
 
-const fn get(
+pub(super) const fn get(
     operation: Operation,
     (id, path, scope): (&'static str, &'static str, Scope),
     summary: &'static str,
@@ -206,20 +225,13 @@ const fn get(
     Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
 }
 
-const fn edit(
-    operation: Operation,
-    (id, path): (&'static str, &'static str),
-    summary: &'static str,
-    body: MakeSchema,
-) -> Endpoint {
-    let (scope, answer) = (Scope::Publish, Said::Json(schema::<Changed>));
-    let (method, parameters, body) = (Method::POST, &[DOCUMENT[0]], Some(body));
-    let errors = &[404, 409, 413, 422, 429, 500, 503];
-    Endpoint { operation, id, method, path, scope, summary, parameters, body, answer, errors }
+/// All of them.
+pub(super) fn all() -> impl Iterator<Item = &'static Endpoint> {
+    ENDPOINTS.iter().chain(&DOCUMENT_ENDPOINTS)
 }
 
-/// All of them.
-pub(super) static ENDPOINTS: [Endpoint; 34] = [
+/// But for those of documents.
+static ENDPOINTS: [Endpoint; 28] = [
     post(
         Operation::Publish,
         ("publish", "/publish", Scope::Publish),
@@ -354,50 +366,6 @@ pub(super) static ENDPOINTS: [Endpoint; 34] = [
         &[404, 409, 413, 422, 429, 503],
     ),
     get(
-        Operation::Document,
-        ("getDocument", "/documents/{channel}", Scope::History),
-        "Read a document that several edit at once: as JSON, as plain text, or as a Yjs update",
-        &DOCUMENT,
-        schema::<Document>,
-        &[404, 413, 429, 500, 503],
-    ),
-    edit(
-        Operation::DocumentUpdate,
-        ("updateDocument", "/documents/{channel}/update"),
-        "Merge a Yjs update into a document; answered when it is stored",
-        schema::<MergeUpdateBody>,
-    ),
-    edit(
-        Operation::DocumentText,
-        ("editDocument", "/documents/{channel}/text"),
-        "Edit a text of a document, beside those who are writing there",
-        schema::<EditTextBody>,
-    ),
-    edit(
-        Operation::DocumentPatch,
-        ("patchDocument", "/documents/{channel}/patch"),
-        "Change a map or a list of a document: JSON Patch (RFC 6902)",
-        schema::<PatchDocumentBody>,
-    ),
-    edit(
-        Operation::DocumentCopy,
-        ("copyDocument", "/documents/{channel}/copy"),
-        "Have another document hold what this one holds; needs the scope `history`, too",
-        schema::<CopyDocumentBody>,
-    ),
-    Endpoint {
-        operation: Operation::DocumentReset,
-        id: "resetDocument",
-        method: Method::DELETE,
-        path: "/documents/{channel}",
-        scope: Scope::Publish,
-        summary: "Throw a document away, for its editors too: from then on it is another one",
-        parameters: &[DOCUMENT[0]],
-        body: None,
-        answer: Said::Json(schema::<Changed>),
-        errors: &[404, 409, 429, 503],
-    },
-    get(
         Operation::Presence,
         ("getPresence", "/channels/{channel}/presence", Scope::Presence),
         "See who is present in a channel",
@@ -409,7 +377,7 @@ pub(super) static ENDPOINTS: [Endpoint; 34] = [
         Operation::Users,
         ("listUsers", "/users", Scope::Users),
         "List the users who are connected",
-        &LIST,
+        &USERS,
         schema::<Users>,
         &[],
     ),

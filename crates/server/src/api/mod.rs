@@ -6,6 +6,7 @@
 
 mod call;
 mod channels;
+mod document_endpoints;
 mod document_types;
 mod documents;
 mod endpoints;
@@ -20,6 +21,8 @@ mod state;
 mod trace;
 mod types;
 mod users;
+mod version_types;
+mod versions;
 
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -33,12 +36,15 @@ use tracing::{Instrument, Span, field};
 
 use crate::shard::Shard;
 use crate::telemetry;
-use crate::transport::collect;
 use crate::transport::http::{Answer, text};
+use crate::transport::{BODY_BYTES, collect};
 use call::{Call, decoded};
-use endpoints::{ENDPOINTS, Endpoint, Operation};
+use endpoints::{Endpoint, Operation};
 pub(crate) use keys::{ApiKeys, Key};
 use problem::Problem;
+
+/// What stands beside an update in the body of a request.
+const BESIDE_UPDATE: usize = 4096;
 
 /// What clients and the server say to each other: for pages that offer it. No secret.
 static COMMANDS: LazyLock<Bytes> = LazyLock::new(|| tidings_proto::catalogue().to_string().into());
@@ -46,7 +52,7 @@ static COMMANDS: LazyLock<Bytes> = LazyLock::new(|| tidings_proto::catalogue().t
 /// Paths, each with the endpoints that it has.
 static ROUTER: LazyLock<Router<Vec<&'static Endpoint>>> = LazyLock::new(|| {
     let mut paths: Vec<(&str, Vec<&'static Endpoint>)> = Vec::new();
-    for endpoint in &ENDPOINTS {
+    for endpoint in endpoints::all() {
         match paths.iter_mut().find(|(path, _)| *path == endpoint.path) {
             Some((_, here)) => here.push(endpoint),
             None => paths.push((endpoint.path, vec![endpoint])),
@@ -124,11 +130,23 @@ async fn serve(
     let query = request.uri().query().unwrap_or_default();
     let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let body = match endpoint.body {
-        Some(_) => collect(request).await.map_err(|(status, why)| Problem::of_http(status, why))?,
+        Some(_) => {
+            let body = collect(request, body_bytes(shard, endpoint.operation)).await;
+            body.map_err(|(status, why)| Problem::of_http(status, &why))?
+        }
         None => Bytes::new(),
     };
     let call = Call { shard, key, path, query, body };
     carry_out(&call, endpoint.operation).await
+}
+
+/// What a body may have: an update in base64 as much as one of an editor.
+fn body_bytes(shard: &Shard, operation: Operation) -> usize {
+    let update = shard.settings().limits.update.div_ceil(3).saturating_mul(4);
+    match operation {
+        Operation::DocumentUpdate => BODY_BYTES.max(update.saturating_add(BESIDE_UPDATE)),
+        _ => BODY_BYTES,
+    }
 }
 
 /// A request of the API for the collector, part of the caller's trace if it says so. Of what is
@@ -164,6 +182,13 @@ async fn carry_out(call: &Call<'_>, operation: Operation) -> Result<Answer, Prob
         Operation::DocumentReset => documents::reset(call).await,
         Operation::DocumentText => documents::text(call).await,
         Operation::DocumentUpdate => documents::update(call).await,
+        Operation::DocumentVersion => versions::get(call).await,
+        Operation::DocumentVersionCompare => versions::compare(call).await,
+        Operation::DocumentVersionDelete => versions::delete(call).await,
+        Operation::DocumentVersionName => versions::name(call).await,
+        Operation::DocumentVersionRestore => versions::restore(call).await,
+        Operation::DocumentVersionSave => versions::save(call).await,
+        Operation::DocumentVersions => versions::list(call).await,
         Operation::Follow => inbox::follow(call).await,
         Operation::Followers => inbox::followers(call).await,
         Operation::Delete => events::delete(call).await,

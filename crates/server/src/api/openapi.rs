@@ -8,7 +8,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::endpoints::{ENDPOINTS, Endpoint, Kind, Parameter, Said};
+use super::endpoints::{self, Endpoint, Kind, MANY, Parameter, Said};
 use super::problem::Problem;
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
@@ -27,7 +27,7 @@ fn document() -> Value {
         settings.with(|s| s.definitions_path = "/components/schemas".into()).into_generator();
     let problem = generator.subschema_for::<Problem>();
     let mut paths = Map::new();
-    for endpoint in &ENDPOINTS {
+    for endpoint in endpoints::all() {
         let mut operation = json!({
             "operationId": endpoint.id,
             "summary": endpoint.summary,
@@ -92,6 +92,7 @@ fn parameter(parameter: &Parameter) -> Value {
             let name = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
             ("path", with_example(name, example))
         }
+        Kind::PathNumber => ("path", json!({ "type": "integer", "minimum": 1, "maximum": MANY })),
         Kind::Text => ("query", json!({ "type": "string" })),
         Kind::OneOf(words) => ("query", json!({ "type": "string", "enum": words })),
         Kind::Number(least, most) => {

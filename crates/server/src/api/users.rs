@@ -27,8 +27,11 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Problem> {
     let prefix: Arc<str> = call.query.get("prefix").map_or("", String::as_str).into();
     let after: Option<Arc<str>> = call.query.get("after").map(|after| after.as_str().into());
     let limit = call.limit(100, PAGE)?;
-    let pages =
-        call.shard.on_all(move |shard| shard.engine().users(&prefix, after.as_deref(), limit + 1));
+    let channel: Option<Arc<str>> = call.query.get("channel").map(|name| name.as_str().into());
+    let pages = call.shard.on_all(move |shard| {
+        let which = (&*prefix, channel.as_deref());
+        shard.engine().users(which, after.as_deref(), limit + 1)
+    });
     let mut found: BTreeMap<Arc<str>, usize> = BTreeMap::new();
     // A user of this page is on the page of each shard where they are.
     for (user, sessions) in pages.await.into_iter().flatten() {

@@ -19,6 +19,9 @@ use crate::rate::Proxies;
 use crate::telemetry;
 use crate::webhooks;
 
+/// Versions of one document, of either kind: the list of them is part of it.
+const VERSIONS_MAX: usize = 10_000;
+
 /// Ten years: longer is for ever.
 const FOREVER_MS: u64 = 3650 * 86_400_000;
 
@@ -272,9 +275,24 @@ impl Config {
             let remedy = "set clients to 1 or more, size to limits.update or more";
             found.error(&key(".document"), message, remedy);
         }
+        for (name, period) in [("quiet", rules.versions.quiet), ("busy", rules.versions.busy)] {
+            if !(1000..=FOREVER_MS).contains(&period.ms) {
+                let message = format!("{period} is not 1s to 3650d");
+                found.error(&key(&format!(".versions.{name}")), message, "write 90s, 2m or 1h");
+            }
+        }
+        let most = rules.versions.automatic.max(rules.versions.named);
+        if most > VERSIONS_MAX {
+            let message = format!("{most} versions of one document");
+            found.error(
+                &key(".versions"),
+                message,
+                "keep 10000 or fewer: all are listed in memory",
+            );
+        }
         if rules.kind == Kind::Document && !rules.history.durable {
             let message = "a document is made of all that was ever written in it";
-            let remedy = "set durable = true: documents are stored before anybody is told";
+            let remedy = "leave it out: documents are stored before anybody is told";
             found.error(&key(".history.durable"), message, remedy);
         }
         if rules.kind == Kind::Document && rules.hooks.contains(&Hook::Publish) {
@@ -315,11 +333,17 @@ impl Config {
             found.warn(
                 &key(".history.durable"),
                 "there is no store on disk: this history is kept in memory",
-                "set store.kind = \"disk\", or durable = false",
+                match rules.kind {
+                    Kind::Document => "set store.kind = \"disk\"",
+                    _ => "set store.kind = \"disk\", or durable = false",
+                },
             );
         }
         if history.durable && history.size == 0 {
-            let remedy = "set size to the number of events to keep, or durable = false";
+            let remedy = match rules.kind {
+                Kind::Document => "leave it out: documents do not go by it",
+                _ => "set size to the number of events to keep, or durable = false",
+            };
             found.error(&key(".history.size"), "durable history of 0 events", remedy);
         }
         for (field, period) in [("ttl", history.ttl), ("dedup_window", history.dedup_window)] {

@@ -107,7 +107,19 @@ impl Config {
         let mut config: Self =
             toml::from_str(source.text()).map_err(|fault| source.toml_error(&fault))?;
         config.source = source;
+        config.keep_documents();
         Ok(config)
+    }
+
+    /// Documents are stored if nothing else is written: `false` is said by nobody who does not mean
+    /// it, and is refused.
+    fn keep_documents(&mut self) {
+        let documents = self.namespace.iter_mut().filter(|(_, rules)| rules.kind == Kind::Document);
+        let written: Written = toml::from_str(self.source.text()).unwrap_or_default();
+        for (name, rules) in documents {
+            let history = written.namespace.get(name).and_then(|rules| rules.history.as_ref());
+            rules.history.durable |= history.and_then(|history| history.durable).is_none();
+        }
     }
 
     /// What `tidings dev` runs: a chat, a cast, documents and a ticker that are open to anyone, and
@@ -153,6 +165,23 @@ impl Config {
         let folder = self.file().and_then(Path::parent).filter(|path| !path.as_os_str().is_empty());
         folder.unwrap_or(Path::new(".")).to_owned()
     }
+}
+
+/// What a file says of its namespaces by itself, without what holds when nothing is said.
+#[derive(Default, Deserialize)]
+struct Written {
+    #[serde(default)]
+    namespace: BTreeMap<String, WrittenRules>,
+}
+
+#[derive(Deserialize)]
+struct WrittenRules {
+    history: Option<WrittenHistory>,
+}
+
+#[derive(Deserialize)]
+struct WrittenHistory {
+    durable: Option<bool>,
 }
 
 #[cfg(test)]

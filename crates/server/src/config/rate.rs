@@ -65,6 +65,13 @@ command_rates! {
     get Get "Reading live data.";
     history History "Pages of history.";
     presence Presence "Questions who is present.";
+    merge Merge "Changes of documents. Editors are read more slowly; a person who types makes some ten a second.";
+    sync Sync "Questions for what a client lacks of a document, or what a version holds.";
+    awareness Awareness "Changes of what others see of somebody who has a document open.";
+    versions Versions "Lists of a document's versions.";
+    save_version SaveVersion "Versions that somebody asks for: each is as long as the document.";
+    name_version NameVersion "Names of versions.";
+    restore_version RestoreVersion "Versions that are restored: each takes another one before.";
     enter Enter "Entering.";
     update Update "Changes of a member's data.";
     leave Leave "Leaving.";

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tidings_core::Limits;
 use tidings_core::policy::{
     ChangesPolicy, DocumentPolicy, HistoryPolicy, NamespacePolicy, PresencePolicy, StatePolicy,
+    VersionsPolicy,
 };
 
 use super::outline::{Row, Section, section};
@@ -48,6 +49,7 @@ fn sections() -> Vec<Section> {
         section::<PresencePolicy>("namespace.NAME.presence", false),
         section::<StatePolicy>("namespace.NAME.state", false),
         section::<DocumentPolicy>("namespace.NAME.document", false),
+        section::<VersionsPolicy>("namespace.NAME.versions", false),
         section::<Telemetry>("telemetry", false),
         section::<TelemetryHeader>("telemetry.header", true),
         section::<Limits>("limits", false),

@@ -83,7 +83,6 @@ fn what_is_wrong_names_its_place_and_the_remedy() {
         ("[namespace.a]\nschema_file = \"bad.json\"", "namespace.a.schema_file", "2:1"),
         ("[namespace.a]\nschema_file = \"none.json\"", "namespace.a.schema_file", "2:1"),
         ("[namespace.a.history]\nttl = \"1ms\"", "namespace.a.history.ttl", "2:1"),
-        ("[namespace.a]\nkind = \"document\"", "namespace.a.history.durable", "1:12"),
         (
             "[namespace.a]\nkind = \"document\"\n[namespace.a.history]\ndurable = false",
             "namespace.a.history.durable",
@@ -179,6 +178,20 @@ fn what_is_only_doubtful_is_allowed() {
         let keys: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
         assert_eq!(keys, [key], "{text}");
     }
+}
+
+#[test]
+fn documents_are_stored_if_nothing_else_is_written() {
+    for text in [
+        "[namespace.a]\nkind = \"document\"",
+        "[namespace.a]\nkind = \"document\"\n[namespace.a.history]\nread = \"signed-in\"",
+        "[namespace]\na = { history = { durable = true }, kind = \"document\" }",
+    ] {
+        assert!(check(text).is_ok(), "{text}");
+        assert!(parse(text).unwrap().namespace["a"].history.durable, "{text}");
+    }
+    let others = parse("[namespace.a]\n[namespace.b]\nkind = \"state\"").unwrap();
+    assert!(others.namespace.values().all(|rules| !rules.history.durable));
 }
 
 #[test]

@@ -58,6 +58,9 @@ impl Shard {
                 Effect::Probe { session } => {
                     self.with(session, |connection| self.probe(connection));
                 }
+                Effect::Restore { channel, ticket, now, then, client } => {
+                    self.restore((channel, ticket), now, then, client);
+                }
                 Effect::Resume { session } => self.with(session, |connection| {
                     // It has begun, perhaps by its ticket, without a question.
                     connection.shown.replace(None);
@@ -169,7 +172,7 @@ impl Shard {
         let has_presence = batch.iter().any(|delivery| delivery.presence);
         let conflates = engine.conflates(topic);
         let has_spared = batch.iter().any(|delivery| delivery.except.is_some());
-        for subscriber in subscribers {
+        for subscriber in subscribers.iter().filter(|it| !it.apart) {
             let Some(Some(connection)) = by_slot.get(subscriber.slot as usize) else { continue };
             let (presence, dialect) = (subscriber.presence, subscriber.dialect);
             if subscriber.held {

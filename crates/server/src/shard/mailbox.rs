@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use tidings_core::document::Fault;
 use tidings_core::engine::{Message, Traveller, Verdict};
 use tidings_core::store::{Level, Loaded, StoreError};
 
@@ -32,6 +34,8 @@ pub(crate) enum Mail {
     Loaded { channel: Arc<str>, outcome: Result<Option<Loaded>, StoreError> },
     /// Another shard has something to say.
     Message(Message),
+    /// The change that restores a version of a document was made.
+    Restored { channel: Arc<str>, ticket: u64, outcome: Result<Bytes, Fault> },
     /// The configuration has changed.
     Settings(Arc<Settings>),
     /// The server is being stopped: say good-bye.

@@ -16,6 +16,7 @@ mod moving;
 mod pacing;
 mod reading;
 pub(crate) mod requests;
+mod restoring;
 mod service;
 mod sweep;
 mod taps;
@@ -343,6 +344,9 @@ impl Shard {
             match one {
                 Mail::Advice { id, verdict } => {
                     self.engine.borrow_mut().advised(now, id, *verdict);
+                }
+                Mail::Restored { channel, ticket, outcome } => {
+                    self.engine.borrow_mut().restored(now, &channel, ticket, outcome);
                 }
                 Mail::Arrival(luggage, traveller) => self.arrive(*luggage, *traveller),
                 Mail::Batch(batch) => self.take_batch(*batch),

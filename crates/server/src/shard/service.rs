@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_core::engine::{Contribution, Engine, Inquiry, Now};
+use tidings_core::engine::{Contribution, Engine, Inquiry, Now, VersionAsk};
 use tidings_proto::{Command, CommandBody, ServerFrame};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
@@ -18,6 +18,9 @@ const UNDER_WAY: usize = 1024;
 
 /// Documents that the API has open at once on one shard.
 const DOCUMENTS: usize = 2;
+
+/// Versions that are restored at once on one shard: each opens two documents.
+const RESTORING: usize = 1;
 
 /// How long an answer may take: a store that hangs.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
@@ -31,13 +34,17 @@ pub(super) struct Service {
     many: Semaphore,
     /// Places for those that open a whole document, which takes some ten times its bytes.
     documents: Semaphore,
+    /// Places for those that restore a version: who waits to read one waits behind them.
+    pub(super) restoring: Arc<Semaphore>,
 }
 
 impl Default for Service {
     fn default() -> Self {
         let (last, waiting) = Default::default();
-        let (many, documents) = (Semaphore::new(UNDER_WAY / 2), Semaphore::new(DOCUMENTS));
-        Self { last, waiting, many, documents }
+        let many = Semaphore::new(UNDER_WAY / 2);
+        let documents = Semaphore::new(DOCUMENTS);
+        let restoring = Arc::new(Semaphore::new(RESTORING));
+        Self { last, waiting, many, documents, restoring }
     }
 }
 
@@ -96,13 +103,26 @@ impl Shard {
         self.serve_with(|engine, now, id| engine.contribute(now, author, id, channel, change)).await
     }
 
-    /// Makes a document another one, with nothing in it.
+    /// Makes a document another one, with nothing in it; `versions`: they go as well.
     pub(crate) async fn reset_document(
         self: &Rc<Self>,
         author: &Arc<str>,
         channel: &str,
+        versions: bool,
     ) -> Option<Bytes> {
-        self.serve_with(|engine, now, id| engine.reset_document(now, author, id, channel)).await
+        let reset = |engine: &mut Engine, now, id| {
+            engine.reset_document(now, author, id, channel, versions);
+        };
+        self.serve_with(reset).await
+    }
+
+    /// Asks something of a document's versions.
+    pub(crate) async fn ask_version(
+        self: &Rc<Self>,
+        channel: &str,
+        ask: VersionAsk,
+    ) -> Option<Bytes> {
+        self.serve_with(|engine, now, id| engine.ask_version(now, id, channel, ask)).await
     }
 
     async fn serve_with(self: &Rc<Self>, act: impl FnOnce(&mut Engine, Now, u64)) -> Option<Bytes> {

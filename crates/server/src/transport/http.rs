@@ -140,6 +140,8 @@ async fn route(
         {
             built(&path[1..])
         }
+        // A part of the script, which is loaded when somebody asks for it.
+        path if path.starts_with("/document-") && shard.settings().page => built(&path[1..]),
         "/" => text(StatusCode::OK, "Tidings. WebSocket at /socket, the SDK at /tidings.js\n"),
         _ => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
     };

@@ -16,5 +16,5 @@ mod takeover;
 pub(crate) mod tls;
 mod upgrade;
 
-pub(crate) use fallback::collect;
+pub(crate) use fallback::{BODY_BYTES, collect};
 pub(crate) use upgrade::bearer;

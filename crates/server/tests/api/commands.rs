@@ -21,7 +21,7 @@ fn the_schemas_of_commands_agree_with_the_decoder() {
     let server = Server::start(&Setup::default());
     let document = ask(&server, "", "GET /api/commands.json", "").ok();
     let commands = document["commands"].as_array().unwrap();
-    assert_eq!(commands.len(), 30);
+    assert_eq!(commands.len(), 34);
     let mut refused = 0;
     for command in commands {
         let schema = jsonschema::draft202012::new(&command["schema"]).unwrap();

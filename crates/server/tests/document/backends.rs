@@ -254,3 +254,32 @@ fn what_is_asked_wrongly_is_refused_with_a_reason() {
     assert_eq!(ask(&server, READER, &line, "").problem(403), "forbidden");
     server.still_fine();
 }
+
+#[test]
+fn an_update_may_be_as_long_as_one_of_an_editor_and_other_requests_have_their_mebibyte() {
+    const MOST: usize = 2_000_000;
+    let server = Server::start(&Setup { limits: "update = 2000000", ..setup() });
+    let send = |update: &[u8]| {
+        post(&server, &format!("{PLAN}/update"), &json!({"update": STANDARD.encode(update)}))
+    };
+    // One client number: others take more or fewer bytes.
+    let update = |len: usize| write(&Doc::with_client_id(7), &"x".repeat(len));
+    // What stands around its text.
+    let around = update(MOST).len() - MOST;
+    let longest = update(MOST - around);
+    assert_eq!(longest.len(), MOST);
+    assert_eq!(send(&longest).ok()["offset"], 1);
+    let too_long = send(&update(MOST - around + 1));
+    assert_eq!(too_long.body["limit"], "update");
+    assert_eq!(too_long.problem(413), "too_large");
+    // As long as its base64, and some, is all that is read.
+    let much = "x".repeat(MOST.div_ceil(3) * 4 + 4097);
+    let much = ask(&server, KEY, &format!("POST /api/v1{PLAN}/update"), &much);
+    assert_eq!(much.problem(413), "too_large");
+    assert_eq!(text_of(&server).len(), MOST - around);
+
+    let text = "y".repeat(1 << 20);
+    assert_eq!(edit(&server, json!([{"at": 0, "insert": text}])).problem(413), "too_large");
+    let text = "y".repeat((1 << 20) - 100);
+    assert_eq!(edit(&server, json!([{"at": 0, "insert": text}])).ok()["offset"], 2);
+}

@@ -1,5 +1,8 @@
 //! What is too long, or is nothing.
 
+use tidings_websocket::Deflater;
+use yrs::Doc;
+
 use crate::common::{Server, Setup, frame, frame_head};
 use crate::editor::{Editor, STEP1, STEP2, UPDATE, sync};
 use crate::setup;
@@ -72,4 +75,33 @@ fn messages_that_have_arrived_in_part_have_a_bound_together() {
     drop(halves);
     ada.write("fine");
     Editor::open(&server, "doc:plan").synced().reads("fine");
+}
+
+const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+
+fn deflated(message: &[u8]) -> Vec<u8> {
+    let deflated = Deflater::new(15, 9, false).compress(message).unwrap().to_vec();
+    frame(0xc2, &deflated)
+}
+
+#[test]
+fn a_compressed_update_counts_as_long_as_it_is() {
+    let limits = "update = 200000";
+    let setup = Setup { server: "shards = 1\ncompression = true", limits, ..setup() };
+    let server = Server::start(&setup);
+    let mut ada = Editor::open_with(&server, "doc:plan", OFFER, Doc::new()).synced();
+    assert!(ada.socket.head.to_lowercase().contains("permessage-deflate"));
+    let update = ada.write_here(&"x".repeat(190_000));
+    ada.socket.send_raw(&deflated(&sync(UPDATE, &update))).unwrap();
+    Editor::open(&server, "doc:plan").synced().reads("xxx");
+    let before = server.memory();
+    let bomb = deflated(&sync(UPDATE, &vec![0; 64 << 20]));
+    assert!(bomb.len() < 100_000);
+    for _ in 0..5 {
+        let mut eve = Editor::open_with(&server, "doc:other", OFFER, Doc::new()).synced();
+        let _ = eve.socket.send_raw(&bomb);
+        eve.closed_with(4413);
+    }
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 4 << 20, "memory grew by {grown} bytes");
 }

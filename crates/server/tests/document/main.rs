@@ -15,6 +15,7 @@ mod hooks;
 mod limits;
 mod rights;
 mod stories;
+mod versions;
 
 use common::Setup;
 
@@ -28,13 +29,11 @@ secret = \"an-api-key-of-tests-with-32-bytes-and-more\"
 kind = \"document\"
 subscribe = \"anyone\"
 publish = \"anyone\"
-history = { durable = true }
 presence = { access = \"anyone\" }
 [namespace.draft]
 kind = \"document\"
 subscribe = \"signed-in\"
 publish = \"token\"
-history = { durable = true }
 presence = { access = \"signed-in\" }
 ";
 

@@ -133,6 +133,12 @@ fn editors_are_counted_and_listed() {
     assert_eq!(info["kinds"]["doc"], "document");
     let channel = get(&server, "/channels/doc:plan").ok();
     assert_eq!((&channel["subscriptions"], &channel["offset"]), (&json!(1), &json!(1)));
+    let token = token("bob", &[]);
+    let _twice =
+        [(); 2].map(|()| Editor::open(&server, &format!("doc:plan?token={token}")).synced());
+    let there = get(&server, "/users?channel=doc:plan&prefix=b").ok();
+    assert_eq!(there, json!({"users": [{"user": "bob", "sessions": 2}]}));
+    assert_eq!(get(&server, "/users?channel=doc:other").ok(), json!({"users": []}));
 }
 
 /// What somebody types is nobody's business.

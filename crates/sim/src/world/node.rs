@@ -136,6 +136,7 @@ impl World {
             Effect::Answer { .. }
             | Effect::Push(_)
             | Effect::Pushed { .. }
+            | Effect::Restore { .. }
             | Effect::SendBinary { .. }
             | Effect::Told { .. }
             | Effect::Wake { .. } => {}

@@ -61,9 +61,12 @@ fn limits() -> DocumentLimits {
     DocumentLimits::default()
 }
 
+/// An offset, and when that was.
+const PLACE: (u64, u64) = (1, 0);
+
 fn commit(document: &mut Document, user: &str, update: &[u8]) {
     let prepared = Document::prepare(update, &limits()).unwrap();
-    document.commit(user, prepared).unwrap();
+    document.commit(user, PLACE, prepared).unwrap();
 }
 
 fn record(user: &str, update: &[u8]) -> Bytes {
@@ -96,7 +99,7 @@ fn two_authors_edits_meet_and_each_gets_what_the_other_wrote() {
     assert_eq!(ada.text(), bob.text());
     assert_eq!(text(&mut document), ada.text());
     assert_eq!(document.clients(), 2);
-    assert_eq!(document.authors().collect::<Vec<_>>(), ["ada", "bob"]);
+    assert_eq!(document.versions().authors().collect::<Vec<_>>(), ["ada", "bob"]);
 }
 
 #[test]
@@ -105,19 +108,19 @@ fn a_log_makes_the_document_again_and_so_do_its_pages() {
     for word in ["one ", "two ", "three "] {
         let update = ada.types(0, word);
         commit(&mut live, "ada", &update);
-        read.replay(&record("ada", &update));
+        read.replay(PLACE, &record("ada", &update));
     }
     let update = ada.deletes(0, 6);
     commit(&mut live, "ada", &update);
     let mut paged = reopened(&mut read, 7);
-    paged.replay(&record("ada", &update));
-    read.replay(&record("ada", &update));
+    paged.replay(PLACE, &record("ada", &update));
+    read.replay(PLACE, &record("ada", &update));
     for document in [&mut live, &mut read, &mut paged] {
         assert_eq!(text(document), "two one ");
     }
     assert_eq!(live.vector(), paged.vector());
     assert_eq!(live.encode().unwrap(), paged.encode().unwrap());
-    assert_eq!(paged.authors().collect::<Vec<_>>(), ["ada"]);
+    assert_eq!(paged.versions().authors().collect::<Vec<_>>(), ["ada"]);
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn no_update_and_no_vector_are_refused_and_change_nothing() {
 fn a_reset_document_is_not_filled_again_by_who_has_the_old_one() {
     let (mut ada, mut document) = (Author::new(1), Document::new());
     commit(&mut document, "ada", &ada.types(0, "secret"));
-    document.reset(Epoch(5));
+    document.reset(Epoch(5), true);
     assert_eq!((text(&mut document).as_str(), document.epoch()), ("", Epoch(5)));
     let late = Document::prepare(&ada.types(0, "more "), &limits()).unwrap();
     assert!(document.buries(&late) && !document.is_empty());
@@ -197,19 +200,22 @@ fn a_reset_document_is_not_filled_again_by_who_has_the_old_one() {
     let new = Document::prepare(&Author::new(2).types(0, "new"), &limits()).unwrap();
     assert!(!document.buries(&new));
     let mut replayed = Document::new();
-    replayed.replay(&record("ada", &Author::new(1).types(0, "secret")));
-    replayed.replay(&Record { user: "ada", what: What::Reset(Epoch(5)) }.encode());
+    replayed.replay(PLACE, &record("ada", &Author::new(1).types(0, "secret")));
+    replayed.replay(
+        PLACE,
+        &Record { user: "ada", what: What::Reset { epoch: Epoch(5), versions: true } }.encode(),
+    );
     assert_eq!(replayed.epoch(), Epoch(5));
     assert!(replayed.buries(&late));
-    assert_eq!(replayed.authors().count(), 0);
+    assert_eq!(replayed.versions().authors().count(), 0);
 }
 
 #[test]
 fn a_record_that_says_nothing_is_skipped_and_counted() {
     let mut document = Document::new();
-    document.replay(b"what is this");
-    document.replay(&record("ada", b"no update"));
-    document.replay(&record("ada", &Author::new(1).types(0, "text")));
+    document.replay(PLACE, b"what is this");
+    document.replay(PLACE, &record("ada", b"no update"));
+    document.replay(PLACE, &record("ada", &Author::new(1).types(0, "text")));
     assert_eq!((document.skipped(), text(&mut document).as_str()), (2, "text"));
 }
 
@@ -249,7 +255,7 @@ fn who_comes_back_and_says_nothing_new_is_not_logged_again() {
     let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
     let typed = prepare(&ada.types(0, "abcdef"));
     assert_eq!((document.newcomers(&typed), document.adds(&typed)), (1, true));
-    document.commit("ada", typed).unwrap();
+    document.commit("ada", PLACE, typed).unwrap();
     let everything = ada.doc.transact().encode_diff_v1(&StateVector::default());
     assert_eq!(document.newcomers(&prepare(&everything)), 0);
     assert!(!document.adds(&prepare(&everything)));
@@ -321,7 +327,7 @@ fn types_that_are_nested_without_end_are_refused_before_they_are_stored() {
         let update = prepare(&nested(client, parent, 25)).unwrap();
         assert_eq!(document.admits(&update), client < 9, "{client}");
         if client < 9 {
-            document.commit("eve", update).unwrap();
+            document.commit("eve", PLACE, update).unwrap();
         }
     }
     let beside = prepare(&nested(20, b"\x01\x01s", 1)).unwrap();
@@ -329,7 +335,7 @@ fn types_that_are_nested_without_end_are_refused_before_they_are_stored() {
     commit(&mut document, "eve", &[0, 1, 1, 1, 0, 1]);
     commit(&mut document, "ada", &Author::new(30).types(0, &"a".repeat(5000)));
     assert!(document.admits(&beside), "they were deleted");
-    document.commit("ada", beside).unwrap();
+    document.commit("ada", PLACE, beside).unwrap();
 }
 
 #[test]
@@ -355,7 +361,7 @@ fn only_so_many_updates_wait_for_what_does_not_come() {
     let all = ada.doc.transact().encode_diff_v1(&StateVector::default());
     let all = Document::prepare(&all, &limits()).unwrap();
     assert!(document.admits(&all), "nor does who comes back and sends everything");
-    document.commit("ada", all).unwrap();
+    document.commit("ada", PLACE, all).unwrap();
     assert_eq!((text(&mut document), document.waiting().len()), (ada.text(), 0));
     commit(&mut document, "ada", &first);
     assert!(document.admits(&more));
@@ -372,7 +378,7 @@ fn a_page_of_many_paragraphs_is_not_deep() {
         drop(txn);
         let update = Document::prepare(&ada.changes(), &limits()).unwrap();
         assert!(document.admits(&update));
-        document.commit("ada", update).unwrap();
+        document.commit("ada", PLACE, update).unwrap();
     }
     let all = Document::prepare(&document.encode().unwrap(), &limits()).unwrap();
     assert_eq!(all.levels, 2);
@@ -405,7 +411,7 @@ fn a_document_that_yrs_fails_on_is_not_told_as_an_empty_one() {
     assert_eq!(document.missing(&[0], &limits()), Err(Fault::Broken));
     let nested = Document::prepare(&nested(2, b"\x01\x01r", 1), &limits()).unwrap();
     assert!(!document.admits(&nested), "how deep it is cannot be told");
-    assert!(!document.is_too_deep(&nested), "but it may be when it was read again");
+    assert_eq!(document.excess(&nested), None, "but it may be when it was read again");
     document.rest();
     assert!(!document.is_resting());
     drop(lock);
@@ -420,7 +426,7 @@ fn what_waits_is_bounded_in_bytes_too_and_a_long_one_waits_alone() {
     let prepare = |update: &[u8]| Document::prepare(update, &limits()).unwrap();
     let [alone, more] = long.each_ref().map(|update| prepare(update));
     assert!(document.admits(&alone), "who was away sends a long one");
-    document.commit("ada", alone).unwrap();
+    document.commit("ada", PLACE, alone).unwrap();
     assert!(!document.admits(&more));
     assert!(document.admits(&prepare(&first)));
     commit(&mut document, "ada", &first);
@@ -447,16 +453,16 @@ fn many_updates_together_put_no_more_into_one_place_than_one_may() {
     for at in 0..2 {
         let update = prepare(&crowding(1, at * 1000, 1000));
         assert!(document.admits(&update), "{at}");
-        document.commit("eve", update).unwrap();
+        document.commit("eve", PLACE, update).unwrap();
     }
     let more = crowding(2, 0, 1000);
     assert!(!document.admits(&prepare(&more)), "each would be compared with 2,000");
     let mut document = reopened(&mut document, 10_000);
     assert!(!document.admits(&prepare(&more)), "nor after a restart");
-    assert!(document.is_too_deep(&prepare(&more)), "nor ever");
+    assert_eq!(document.excess(&prepare(&more)), Some(Excess::Crowd), "nor ever");
     let typed = prepare(&ada.types(0, "Hello"));
     assert!(document.admits(&typed), "who types is not kept from it");
-    document.commit("ada", typed).unwrap();
+    document.commit("ada", PLACE, typed).unwrap();
     commit(&mut document, "ada", &[0, 1, 1, 1, 0, 0xd0, 0x0f]);
     assert!(!document.admits(&prepare(&more)), "what is deleted is compared as well");
 }
@@ -468,13 +474,13 @@ fn what_was_typed_letter_by_letter_is_no_crowd() {
     for at in 0..2500 {
         let typed = prepare(&ada.types(at, "a"));
         assert!(document.admits(&typed));
-        document.commit("ada", typed).unwrap();
+        document.commit("ada", PLACE, typed).unwrap();
     }
     for _ in 0..2 {
         assert!(document.admits(&prepare(&crowding(1, 0, 900))));
     }
     assert!(!document.admits(&prepare(&crowding(2, 0, 900))), "two are at the store");
-    assert!(!document.is_too_deep(&prepare(&crowding(2, 0, 900))), "which may fail");
+    assert_eq!(document.excess(&prepare(&crowding(2, 0, 900))), None, "which may fail");
     document.revert();
     assert!(document.admits(&prepare(&crowding(2, 0, 900))));
 }

@@ -36,7 +36,7 @@ fn an_update_that_was_changed_on_the_way_hurts_no_process() {
                 continue;
             }
             accepted += 1;
-            assert_eq!(document.commit("eve", prepared), Ok(()), "seed {seed}: {update:?}");
+            assert_eq!(document.commit("eve", (1, 0), prepared), Ok(()), "seed {seed}: {update:?}");
             if rng.next().is_multiple_of(10) {
                 document = reopened(&mut document, 50);
             }

@@ -82,7 +82,7 @@ fn whatever_was_written_since_the_content_is_what_it_was() {
         let update = restore(&document.encode().unwrap(), &then, 1000 + seed).unwrap();
         let prepared = Document::prepare(&update, &limits()).unwrap();
         assert!(document.admits(&prepared));
-        document.commit("ada", prepared).unwrap();
+        document.commit("ada", (1, 0), prepared).unwrap();
         assert_eq!(print(&document.encode().unwrap()), print(&then), "seed {seed}");
         let again = restore(&document.encode().unwrap(), &then, 5).unwrap();
         assert_eq!(again, EMPTY_UPDATE, "seed {seed}: there is nothing left to do");

@@ -9,7 +9,7 @@ use tidings_proto::yjs::aware::{Entry, encode};
 use tidings_proto::{AwarenessView, ErrorCode, Frame};
 
 use super::Dialect;
-use super::home::no_document;
+use super::refusals::no_document;
 use super::wording::{Word, raw};
 use crate::channel::aware::{Outcome, Seen, Told};
 use crate::engine::Engine;

@@ -7,7 +7,8 @@ use tidings_proto::{
     depth_exceeds,
 };
 
-use super::home::no_document;
+use super::refusals::no_document;
+use super::syncing::Wanted;
 use super::{Ask, Merge, Terms};
 use crate::channel::aware::Told;
 use crate::engine::Engine;
@@ -39,6 +40,7 @@ impl Engine {
             CommandBody::Awareness(aware) => self.aware_command(key, id, &aware),
             CommandBody::Merge(merge) => self.merge_command(now, key, id, merge),
             CommandBody::Sync(sync) => self.sync_command(key, id, sync),
+            CommandBody::Versions(asked) => self.versions_command(key, id, asked),
             _ => Ok(()),
         }
     }
@@ -91,10 +93,13 @@ impl Engine {
         id: u64,
         sync: DocumentSync<'_>,
     ) -> Result<(), Reject> {
-        let target = self.open_document(key, &sync.channel, Action::Subscribe)?;
+        let action = if sync.version.is_some() { Action::History } else { Action::Subscribe };
+        let target = self.open_document(key, &sync.channel, action)?;
         let epoch = epoch_of(sync.epoch.as_ref())?;
         self.check_inside(key, &target)?;
-        self.sync_document(key, id, target.channel, epoch, sync.vector);
+        let DocumentSync { vector, version, .. } = sync;
+        let wanted = Wanted { id, channel: target.channel, epoch, vector, version };
+        self.sync_document(key, wanted);
         Ok(())
     }
 

@@ -10,8 +10,9 @@ use tidings_proto::yjs::sync::{self, Message, Sync};
 use tidings_proto::yjs::{Fault, check_vector, hocuspocus};
 use tidings_proto::{CloseCode, ErrorCode};
 
+use super::syncing::Wanted;
 use super::wording::{Word, say};
-use super::{Ask, Dialect, Edited, Editing, Editor, Merge, Terms};
+use super::{ADRIFT, Ask, Dialect, Edited, Editing, Editor, Merge, SeatId, Slip, Terms};
 use crate::channel::aware::Told;
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
@@ -119,19 +120,20 @@ impl Engine {
         if !self.is_paper_open(key, &document) {
             return self.keep_early(key, &document, message);
         }
+        let at = (&document, SeatId::default());
         if message.is_empty() {
-            return self.editor_refused(key, &document, &malformed());
+            return self.editor_refused(key, at, &malformed());
         }
         for (number, message) in sync::decode(message).enumerate() {
             if number >= MESSAGES_PER_FRAME {
                 return self.end_session(key, CloseCode::BadFrame, None);
             }
             let done = message.map_err(|_| malformed()).and_then(|message| match message {
-                Message::Sync(Sync::Step1(vector)) => self.editor_asks(now, key, &document, vector),
+                Message::Sync(Sync::Step1(vector)) => self.editor_asks(now, key, at, vector),
                 Message::Sync(Sync::Step2(update) | Sync::Update(update)) => {
-                    self.editor_merges(now, key, &document, update, 0)
+                    self.editor_merges(now, key, at, update, 0)
                 }
-                Message::Awareness(update) => self.editor_tells(now, key, &document, update),
+                Message::Awareness(update) => self.editor_tells(now, key, at, update),
                 Message::QueryAwareness => {
                     self.editor_asks_who(now, key, &document);
                     Ok(())
@@ -139,7 +141,7 @@ impl Engine {
                 Message::Denied(_) => Ok(()),
             });
             if let Err(reject) = done {
-                self.editor_refused(key, &document, &reject);
+                self.editor_refused(key, at, &reject);
             }
             if self.session(key).is_none() {
                 return;
@@ -182,8 +184,9 @@ impl Engine {
             let message = say(dialect, document, Word::Sync(Sync::Step1(vector)));
             self.out.effects.push(Effect::SendBinary { session: key, message });
         }
-        let seen = seen.into_iter().map(|message| Effect::SendBinary { session: key, message });
-        self.out.effects.extend(seen);
+        for message in seen {
+            self.send_made(key, document, &message);
+        }
         let Some(session) = self.session(key) else { return };
         let Some(editing) = &mut session.editing else { return };
         let early = std::mem::take(&mut editing.early).into_iter();
@@ -207,13 +210,14 @@ impl Engine {
         &mut self,
         now: Now,
         key: SessionKey,
-        document: &Arc<str>,
+        (document, seat): (&Arc<str>, SeatId),
         vector: &[u8],
     ) -> Result<(), Reject> {
         // How many clients it may have is the document's to say.
         check_vector(vector, vector.len()).map_err(|_| malformed())?;
         self.throttle(now, key, CommandKind::Sync);
-        self.sync_document(key, 0, document.clone(), None, vector.to_vec());
+        let (id, channel, vector) = (seat.question(), document.clone(), vector.to_vec());
+        self.sync_document(key, Wanted { id, channel, epoch: None, vector, version: None });
         Ok(())
     }
 
@@ -222,12 +226,12 @@ impl Engine {
         &mut self,
         now: Now,
         key: SessionKey,
-        document: &Arc<str>,
+        (document, seat): (&Arc<str>, SeatId),
         update: &[u8],
         edits: u64,
     ) -> Result<(), Reject> {
         if *update == *NOTHING {
-            self.editor_told(key, document, edits);
+            self.editor_told(key, document, Slip { seat, edits });
             return Ok(());
         }
         let target = self.open_document(key, document, Action::Subscribe)?;
@@ -238,7 +242,8 @@ impl Engine {
         let (update, began_us) = (Bytes::copy_from_slice(update), now.mono_us);
         let (editor, terms) = (true, Terms::default());
         let merge = Merge { user, epoch: None, update, editor, allowed, began_us, terms };
-        self.ask(key, edits, target.channel, RequestBody::Document(Box::new(Ask::Merge(merge))));
+        let id = Slip { seat, edits }.into();
+        self.ask(key, id, target.channel, RequestBody::Document(Box::new(Ask::Merge(merge))));
         Ok(())
     }
 
@@ -246,7 +251,7 @@ impl Engine {
         &mut self,
         now: Now,
         key: SessionKey,
-        document: &Arc<str>,
+        (document, seat): (&Arc<str>, SeatId),
         update: &[u8],
     ) -> Result<(), Reject> {
         let limits = &self.config.limits;
@@ -271,8 +276,10 @@ impl Engine {
             clock: entry.clock,
             state: entry.state.and_then(one_line),
         });
+        let told: Vec<_> = told.collect();
         self.note_told(key, document);
-        let ask = Ask::Aware { user, told: told.collect(), editor: true };
+        self.note_clients(key, seat, &told);
+        let ask = Ask::Aware { user, told, editor: true };
         self.send_home(key, 0, document.clone(), RequestBody::Document(Box::new(ask)));
         Ok(())
     }
@@ -291,22 +298,26 @@ impl Engine {
 
     /// What an editor's change came to.
     pub(in crate::engine) fn edited(&mut self, edited: Edited) {
-        let Edited { to, edits, channel, outcome } = edited;
+        let Edited { to, slip, channel, outcome } = edited;
         self.settled(to);
         match outcome {
-            Ok(()) => self.editor_told(to, &channel, edits),
+            Ok(()) => self.editor_told(to, &channel, slip),
             Err(reject) => {
-                self.owe(to, &channel, |owed| owed + edits);
-                self.editor_refused(to, &channel, &reject);
+                self.owe(to, slip.seat, |owed| owed + slip.edits);
+                if reject.limit == Some(ADRIFT) {
+                    // It was asked for all there is.
+                    return;
+                }
+                self.editor_refused(to, (&channel, slip.seat), &reject);
             }
         }
     }
 
     /// So many changes are stored, for editors that want to know.
-    fn editor_told(&mut self, key: SessionKey, document: &Arc<str>, edits: u64) {
+    fn editor_told(&mut self, key: SessionKey, document: &Arc<str>, slip: Slip) {
         if self.dialect(key) == Dialect::Hocuspocus && self.is_paper_open(key, document) {
-            for _ in 0..edits {
-                self.hocuspocus(key, document, hocuspocus::Message::SyncStatus(true));
+            for _ in 0..slip.edits {
+                self.hocuspocus_to(key, slip.seat, hocuspocus::Message::SyncStatus(true));
             }
         }
     }
@@ -315,11 +326,11 @@ impl Engine {
     pub(in crate::engine) fn editor_refused(
         &mut self,
         key: SessionKey,
-        document: &Arc<str>,
+        (document, seat): (&Arc<str>, SeatId),
         why: &Reject,
     ) {
         if self.dialect(key) == Dialect::Hocuspocus {
-            return self.hocuspocus_refused(key, document, why);
+            return self.hocuspocus_refused(key, (document, seat), why);
         }
         if why.code == ErrorCode::NotSubscribed {
             // Whoever has shut it says how the connection ends.
@@ -337,7 +348,9 @@ impl Engine {
         }
         let code = match why.limit {
             // It would come back with the same for ever.
-            Some("document_clients" | "document_levels" | "document_steps") => CloseCode::TooLarge,
+            Some("document_clients" | "document_crowd" | "document_levels" | "document_steps") => {
+                CloseCode::TooLarge
+            }
             _ => close_code(why.code),
         };
         self.end_session(key, code, why.retry_after);

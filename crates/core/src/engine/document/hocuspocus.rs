@@ -8,13 +8,14 @@ use tidings_proto::yjs::hocuspocus::{Frame, Message, PONG_FRAME, decode, encode}
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{CloseCode, ErrorCode};
 
-use super::Editing;
 use super::editor::close_code;
+use super::{Editing, SeatId};
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
 use crate::engine::knocking::{Then, mark_of};
 use crate::engine::types::{Effect, Now, SessionKey};
 use crate::identity::{Action, Identity, TokenError};
+use crate::limits::SEAT_NAME;
 use crate::reject::Reject;
 
 /// Who a document's token says the user is.
@@ -54,45 +55,37 @@ impl Engine {
             Ok(Frame::Document(address, word)) => (address, word),
             Err(_) => return self.end_session(key, CloseCode::BadFrame, None),
         };
-        if address.name().len() > self.config.limits.channel_name {
+        let is_long = address.session().is_some_and(|session| session.len() > SEAT_NAME);
+        if is_long || address.name().len() > self.config.limits.channel_name {
             // It is kept while it is asked for, and told again in what refuses it.
             return self.end_session(key, CloseCode::BadFrame, None);
         }
-        if address.session().is_some() {
-            // Two providers of one document on one connection would get everything twice.
-            if let Message::Token { .. } = word {
-                self.hocuspocus(
-                    key,
-                    address.whole,
-                    Message::Denied("sessionAwareness is not spoken"),
-                );
-            }
-            return;
-        }
         let document: Arc<str> = address.name().into();
         if let Message::Token { token, .. } = word {
-            return self.show_token(now, key, &document, token);
-        }
-        if self.is_paper_open(key, &document) {
-            return self.hear_hocuspocus(now, key, &document, word);
+            return self.show_token(now, key, (&document, address.whole), token);
         }
         let Some(editing) = self.session(key).and_then(|session| session.editing.as_ref()) else {
             return;
         };
+        let seat = editing.seat(address.whole);
         // What it goes on to say about a document that was refused is nothing.
-        if editing.refused.contains(&document) {
+        if seat.is_none() && editing.refused.iter().any(|refused| **refused == *address.whole) {
             return;
         }
-        let is_asked = editing.asked.contains(&document);
-        // Behind its good-bye version 2 says once more that nobody is seen.
-        if !is_asked && !matches!(word, Message::Sync(_)) {
+        if let Some(seat) = seat
+            && self.is_paper_open(key, &document)
+        {
+            return self.hear_hocuspocus(now, key, (&document, seat), word);
+        }
+        // Behind its good-bye a provider may have something to say: it begins with its question.
+        if seat.is_none() && !matches!(word, Message::Sync(Sync::Step1(_))) {
             return;
         }
         // In front of what may move the session to another shard: it goes along.
         self.keep_early(key, &document, message);
-        if !is_asked {
+        if seat.is_none() {
             // Version 2 shows no token when it has none.
-            self.show_token(now, key, &document, "");
+            self.show_token(now, key, (&document, address.whole), "");
         }
     }
 
@@ -100,36 +93,36 @@ impl Engine {
         &mut self,
         now: Now,
         key: SessionKey,
-        document: &Arc<str>,
+        (document, seat): (&Arc<str>, SeatId),
         word: Message<'_>,
     ) {
-        let mut edits = 0;
+        let (mut edits, at) = (0, (document, seat));
         let done = match word {
             Message::Sync(sync) | Message::SyncReply(sync) => match sync {
                 Sync::Step1(vector) => {
                     // It begins to count anew.
-                    self.owe(key, document, |_| 1);
-                    self.editor_asks(now, key, document, vector)
+                    self.owe(key, seat, |_| 1);
+                    self.editor_asks(now, key, at, vector)
                 }
                 Sync::Step2(update) => {
-                    self.owe(key, document, |owed| {
+                    self.owe(key, seat, |owed| {
                         edits = owed;
                         0
                     });
-                    self.editor_merges(now, key, document, update, edits)
+                    self.editor_merges(now, key, at, update, edits)
                 }
                 Sync::Update(update) => {
                     edits = 1;
-                    self.editor_merges(now, key, document, update, edits)
+                    self.editor_merges(now, key, at, update, edits)
                 }
             },
-            Message::Awareness(update) => self.editor_tells(now, key, document, update),
+            Message::Awareness(update) => self.editor_tells(now, key, at, update),
             Message::QueryAwareness => {
                 self.editor_asks_who(now, key, document);
                 Ok(())
             }
             Message::Close(_) => {
-                self.forget_document(key, document);
+                self.leave_seat(key, document, seat);
                 Ok(())
             }
             // What applications tell each other has channels of its own.
@@ -141,37 +134,31 @@ impl Engine {
             | Message::SyncStatus(_) => Ok(()),
         };
         if let Err(reject) = done {
-            self.owe(key, document, |owed| owed + edits);
-            self.editor_refused(key, document, &reject);
+            self.owe(key, seat, |owed| owed + edits);
+            self.editor_refused(key, at, &reject);
         }
-    }
-
-    pub(super) fn hocuspocus(&mut self, key: SessionKey, document: &str, word: Message<'_>) {
-        let message = encode(document, word).into();
-        self.out.effects.push(Effect::SendBinary { session: key, message });
     }
 
     /// A document's token: the first one says who the session is, later ones what it may do there.
-    fn show_token(&mut self, now: Now, key: SessionKey, document: &Arc<str>, token: &str) {
-        let max = self.config.limits.channels_per_session;
+    fn show_token(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        (document, address): (&Arc<str>, &str),
+        token: &str,
+    ) {
         let rule = self.config.policy.hooks.connect;
+        let Some((seat, is_new)) = self.seat_for(key, document, address) else { return };
+        let at = (document, seat);
         let Some(session) = self.session(key) else { return };
         let (is_open, knocks, named) = (session.open, session.knocks, session.identity.is_some());
-        let Some(editing) = &mut session.editing else { return };
-        if !editing.asked.contains(document) {
-            if editing.asked.len() >= max {
-                return self.deny(key, document, "too many documents on one connection");
-            }
-            editing.asked.push(document.clone());
-        }
-        editing.refused.retain(|refused| refused != document);
         if knocks {
             // It is opened when the session is let in.
             return;
         }
         let token = Some(token).filter(|token| !token.is_empty());
         let opaque = rule.is_some_and(|rule| rule.opaque);
-        if !is_open && !named && !opaque && !self.name_editor(now, key, document, token) {
+        if !is_open && !named && !opaque && !self.name_editor(now, key, at, token) {
             return;
         }
         if !is_open && rule.is_some() {
@@ -184,8 +171,7 @@ impl Engine {
             && !opaque
             && let Err(why) = self.take_document_token(now, key, document, token)
         {
-            self.shut_document(key, document);
-            return self.deny(key, document, why);
+            return self.deny_seat(key, at, why);
         }
         if !is_open {
             return self.let_editor_in(now, key);
@@ -193,11 +179,40 @@ impl Engine {
         if self.is_paper_open(key, document) {
             let readonly = !self.may(key, document, Action::Publish);
             if self.may(key, document, Action::Subscribe) {
-                self.hocuspocus(key, document, Message::Authenticated { readonly });
+                self.hocuspocus_to(key, seat, Message::Authenticated { readonly });
+            }
+            if is_new {
+                self.ask_seen(key, document, false);
             }
             return self.revoke_disallowed(key);
         }
         self.open_asked(now, key, document);
+    }
+
+    /// The place of a provider, and whether it is new here. `None`: there are too many.
+    fn seat_for(
+        &mut self,
+        key: SessionKey,
+        document: &Arc<str>,
+        address: &str,
+    ) -> Option<(SeatId, bool)> {
+        let max = self.config.limits.channels_per_session;
+        let editing = self.session(key)?.editing.as_mut()?;
+        editing.refused.retain(|refused| **refused != *address);
+        if let Some(seat) = editing.seat(address) {
+            return Some((seat, false));
+        }
+        let Some(seat) = editing.take_seat(document, address, max) else {
+            self.note_refused(key, address);
+            let why = Message::Denied("too many documents on one connection");
+            self.hocuspocus_at(key, address, why);
+            return None;
+        };
+        if !editing.asked.contains(document) {
+            editing.asked.push(document.clone());
+        }
+        self.note_apart(key, document);
+        Some((seat, true))
     }
 
     /// The first token says who the session is; without one it is nobody in particular. `false`: it
@@ -206,7 +221,7 @@ impl Engine {
         &mut self,
         now: Now,
         key: SessionKey,
-        document: &Arc<str>,
+        (document, seat): (&Arc<str>, SeatId),
         token: Option<&str>,
     ) -> bool {
         let identity = match token {
@@ -217,14 +232,14 @@ impl Engine {
                     return false;
                 }
                 Err(error) => {
-                    self.deny(key, document, refusal(&error));
+                    self.deny_seat(key, (document, seat), refusal(&error));
                     self.count_bad_frame(key);
                     return false;
                 }
             },
             None if self.config.policy.anonymous => self.anonymous(now, key),
             None => {
-                self.deny(key, document, "a token is needed");
+                self.deny_seat(key, (document, seat), "a token is needed");
                 self.count_bad_frame(key);
                 return false;
             }
@@ -308,28 +323,45 @@ impl Engine {
         }
     }
 
+    /// All providers of a document are refused.
     fn deny(&mut self, key: SessionKey, document: &Arc<str>, why: &str) {
-        self.forget_document(key, document);
-        self.note_refused(key, document);
-        self.hocuspocus(key, document, Message::Denied(why));
+        self.refuse_all(key, document, Message::Denied(why));
     }
 
-    fn note_refused(&mut self, key: SessionKey, document: &Arc<str>) {
+    /// One provider is: others go on by the tokens that they have shown.
+    fn deny_seat(&mut self, key: SessionKey, (document, seat): (&Arc<str>, SeatId), why: &str) {
+        let Some(address) = self.address_of(key, seat) else { return };
+        self.leave_seat(key, document, seat);
+        self.note_refused(key, &address);
+        self.hocuspocus_at(key, &address, Message::Denied(why));
+    }
+
+    fn refuse_all(&mut self, key: SessionKey, document: &Arc<str>, word: Message<'_>) {
+        let seats = self.seats_of(key, document);
+        self.forget_document(key, document);
+        for (_, address) in seats {
+            self.note_refused(key, &address);
+            self.hocuspocus_at(key, &address, word);
+        }
+    }
+
+    fn note_refused(&mut self, key: SessionKey, address: &str) {
         let max = self.config.limits.channels_per_session;
         let Some(session) = self.session(key) else { return };
         let Some(editing) = &mut session.editing else { return };
-        if !editing.refused.contains(document) {
-            editing.refused.push(document.clone());
+        if !editing.refused.iter().any(|refused| **refused == *address) {
+            editing.refused.push(address.into());
         }
         let over = editing.refused.len().saturating_sub(max);
         editing.refused.drain(..over);
     }
 
-    /// A provider does not have a document open any more.
-    fn forget_document(&mut self, key: SessionKey, document: &Arc<str>) {
+    /// No provider has a document open any more.
+    pub(super) fn forget_document(&mut self, key: SessionKey, document: &Arc<str>) {
         self.shut_document(key, document);
         let Some(session) = self.session(key) else { return };
         let Some(editing) = &mut session.editing else { return };
+        editing.leave_document(document);
         editing.asked.retain(|asked| asked != document);
         editing.shown.retain(|shown| shown.document != *document);
         editing.early.retain(|(early, _)| early != document);
@@ -355,27 +387,23 @@ impl Engine {
         if close.reconnect() {
             return self.end_session(key, close, None);
         }
-        let was_open = self.is_paper_open(key, document);
-        self.forget_document(key, document);
-        self.note_refused(key, document);
-        if was_open {
-            self.hocuspocus(key, document, Message::Close(code.as_str()));
-        } else {
-            self.hocuspocus(key, document, Message::Denied(code.as_str()));
-        }
+        let why = code.as_str();
+        let is_open = self.is_paper_open(key, document);
+        let word = if is_open { Message::Close(why) } else { Message::Denied(why) };
+        self.refuse_all(key, document, word);
     }
 
     /// Something that a provider wanted is refused.
     pub(super) fn hocuspocus_refused(
         &mut self,
         key: SessionKey,
-        document: &Arc<str>,
+        (document, seat): (&Arc<str>, SeatId),
         why: &Reject,
     ) {
         match why.code {
             // It goes on as one that has changes of its own.
             ErrorCode::Forbidden | ErrorCode::LimitExceeded | ErrorCode::TooLarge => {
-                self.hocuspocus(key, document, Message::SyncStatus(false));
+                self.hocuspocus_to(key, seat, Message::SyncStatus(false));
             }
             // It was closed meanwhile.
             ErrorCode::NotSubscribed => {}
@@ -412,7 +440,8 @@ impl Engine {
     /// What keeps a provider from taking silence for the end: nothing about one of its documents.
     pub(super) fn nothing_new(&self, key: SessionKey) -> Option<bytes::Bytes> {
         let document = self.open_papers(key).next()?;
-        Some(encode(&document, Message::Awareness(&aware::encode(&[]))).into())
+        let (_, address) = self.seats_of(key, &document).into_iter().next()?;
+        Some(encode(&address, Message::Awareness(&aware::encode(&[]))).into())
     }
 }
 

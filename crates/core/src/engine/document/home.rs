@@ -6,16 +6,18 @@ use bytes::Bytes;
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{Epoch, ErrorCode, Frame};
 
+use super::refusals::{adrift, no_document, reject_of, too_much, was_reset};
 use super::service::outrun;
+use super::shelved::Done;
 use super::wording::{Word, parts, pieces, raw, say};
-use super::{Ask, Edited, Lacks, Merge, Synced};
-use crate::channel::{Desk, DocumentChange, Fold, Merging, Pending};
-use crate::document::{Broken, Document, Fault, Prepared, Record, What};
+use super::{Adrift, Ask, Edited, Lacks, Merge, SeatId, Slip, Synced};
+use crate::channel::{Desk, DocumentChange, Fold, Merging, Origin, Pending};
+use crate::document::{Broken, Document, Prepared, Record, Taken, What};
 use crate::engine::Out;
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Delivery, Message, Raw, Request};
-use crate::limits::{DOCUMENT_LEVELS, DocumentLimits, MEASURE_MS, UPDATE_STEPS};
+use crate::limits::{DocumentLimits, MEASURE_MS};
 use crate::reject::Reject;
 use crate::rng::mix;
 use crate::store::Level;
@@ -36,21 +38,23 @@ impl Scene<'_> {
             }
             Ask::Quit => self.quit(from),
             Ask::Read { slot } => self.read_document(from, id, slot),
-            Ask::Reset { user } => {
-                if let Err(reject) = self.reset_document(from, id, user) {
+            Ask::Reset { user, versions } => {
+                if let Err(reject) = self.reset_document(from, id, user, versions) {
                     self.refuse_change(from, id, false, &reject);
                 }
             }
             Ask::Seen { dialect, vector } => {
-                let mut messages = self.all_awareness(dialect);
+                let (messages, mut question) = (self.all_awareness(dialect), None);
                 if vector && let Ok((document, _)) = self.document() {
                     let step1 = Sync::Step1(&document.vector());
-                    messages.push(say(dialect, &self.channel.name, Word::Sync(step1)));
+                    question = Some(say(dialect, &self.channel.name, Word::Sync(step1)));
                 }
                 let (to, channel) = (from.session, self.channel.name.clone());
-                self.out.post(from.shard, Message::Seen { to, channel, messages });
+                self.out.post(from.shard, Message::Seen { to, channel, messages, question });
             }
-            Ask::Sync { epoch, vector, editor } => {
+            Ask::Version(ask) => self.version_ask(from, id, ask),
+            Ask::Sync { version: Some(number), .. } => self.read_version(from, id, number),
+            Ask::Sync { epoch, vector, editor, version: None } => {
                 let outcome = self.lacks(epoch, &vector, editor);
                 let refused = outcome.as_ref().err().map(|reject| reject.code);
                 self.out.counters.command(CommandKind::Sync, refused.filter(|_| !editor));
@@ -79,12 +83,16 @@ impl Scene<'_> {
         DocumentLimits { update, document: policy.size, clients: policy.clients }
     }
 
-    fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
+    pub(super) fn merge(&mut self, from: Address, id: u64, merge: Merge) -> Result<(), Reject> {
         let Merge { user, epoch, update, editor, allowed, began_us, terms } = merge;
         let (mut limits, failing) = (self.document_limits(), self.channel.failing);
         let now_ms = self.now.mono_ms;
         if terms.whole {
             limits.update = limits.update.max(limits.document);
+        }
+        if terms.job {
+            // What goes makes room for what comes, which had it once.
+            limits.document = usize::MAX / 2;
         }
         let (document, _) = self.document()?;
         if epoch.is_some_and(|epoch| epoch != document.epoch()) {
@@ -106,41 +114,63 @@ impl Scene<'_> {
         {
             return Err(outrun());
         }
-        let merging = |what| {
-            let user = user.clone();
-            Box::new(Merging { from, id, user, editor, began_us, scribe, what })
-        };
+        let (job, kind) = (terms.job, CommandKind::Merge);
+        let origin = Origin { from, id, editor, job, kind, began_us };
         if !document.adds(&prepared) {
             let offset = self.channel.last;
-            self.answer_change(&merging(DocumentChange::Update(prepared)), offset);
+            self.change_is_done(origin, Done::Changed(offset));
             return Ok(());
         }
         if !allowed {
             return Err(Reject::forbidden("this user may not change the document"));
         }
-        check_room(document, desk, &prepared, &limits, now_ms)?;
-        if !document.admits(&prepared) {
-            if document.is_too_slow() {
-                let why = "its items stand too far from where they were written";
-                return Err(Reject::limit(why, "document_steps", UPDATE_STEPS as usize));
-            }
-            if !document.is_too_deep(&prepared) {
-                // Who comes back with all there is need not wait for others.
-                return Err(Reject::later("too many updates are under way; try again"));
-            }
-            let why = "too many shared types in each other";
-            return Err(Reject::limit(why, "document_levels", DOCUMENT_LEVELS));
+        let Taken { part, waits, lost } = document.share(prepared, &limits);
+        // Who types faster than the disk writes need not be asked.
+        if editor && (lost || (waits && desk.pending == 0)) {
+            self.ask_writer(from, id);
         }
+        let Some(prepared) = part else {
+            if lost {
+                return Err(adrift());
+            }
+            self.change_is_done(origin, Done::Changed(self.channel.last));
+            return Ok(());
+        };
+        let (document, desk) = self.document()?;
+        check_room(document, desk, &prepared, &limits, now_ms)?;
+        let own = terms.whole;
+        if !(if own { document.admits_own(&prepared) } else { document.admits(&prepared) }) {
+            // Who comes back with all there is need not wait for others.
+            let later = || Reject::later("too many updates are under way; try again");
+            return Err(document.excess(&prepared).map_or_else(later, too_much));
+        }
+        let update = prepared.bytes().clone();
         desk.pending += update.len();
         desk.scribes.extend(scribe);
         let record = Record { user: &user, what: What::Update(&update) }.encode();
-        self.append_change(record, merging(DocumentChange::Update(prepared)));
+        let what = DocumentChange::Update(prepared);
+        self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
         Ok(())
+    }
+
+    /// An editor has sent what depends on something that has not come: it has that, too.
+    fn ask_writer(&mut self, from: Address, id: u64) {
+        let Ok((document, _)) = self.document() else { return };
+        let (vector, seat) = (document.vector(), Slip::from(id).seat);
+        let (to, channel) = (from.session, self.channel.name.clone());
+        let adrift = Adrift { to, seat, channel, vector };
+        self.out.post(from.shard, Message::Adrift(Box::new(adrift)));
     }
 
     /// From now on it is another document, with nothing in it: what its clients hold counts no
     /// more.
-    fn reset_document(&mut self, from: Address, id: u64, user: Arc<str>) -> Result<(), Reject> {
+    fn reset_document(
+        &mut self,
+        from: Address,
+        id: u64,
+        user: Arc<str>,
+        versions: bool,
+    ) -> Result<(), Reject> {
         let (failing, offset) = (self.channel.failing, self.channel.assigned + 1);
         let began_us = self.now.mono_us;
         let (document, desk) = self.document()?;
@@ -150,14 +180,15 @@ impl Scene<'_> {
         desk.resetting = true;
         // Never one that was before: the log has each offset once.
         let epoch = Epoch(mix(document.epoch().0 ^ offset));
-        let record = Record { user: &user, what: What::Reset(epoch) }.encode();
-        let what = DocumentChange::Reset(epoch);
-        let merging = Merging { from, id, user, editor: false, began_us, scribe: None, what };
-        self.append_change(record, Box::new(merging));
+        let record = Record { user: &user, what: What::Reset { epoch, versions } }.encode();
+        let what = DocumentChange::Reset { epoch, versions };
+        let (editor, job, kind) = (false, false, CommandKind::Merge);
+        let origin = Origin { from, id, editor, job, kind, began_us };
+        self.append_change(record, Box::new(Merging { origin, user, scribe: None, what }));
         Ok(())
     }
 
-    fn append_change(&mut self, record: Bytes, merging: Box<Merging>) {
+    pub(super) fn append_change(&mut self, record: Bytes, merging: Box<Merging>) {
         self.channel.assigned += 1;
         self.append_pending(Pending {
             offset: self.channel.assigned,
@@ -194,52 +225,63 @@ impl Scene<'_> {
         };
         desk.touched_ms = now_ms;
         desk.whole = None;
-        let Merging { from, id, user, editor, began_us, scribe, what } = merging;
+        let Merging { origin, user, scribe, what } = merging;
         desk.scribes.retain(|client| Some(*client) != scribe);
-        match what {
+        let done = match what {
             DocumentChange::Update(prepared) => {
                 let update = prepared.bytes().clone();
                 desk.pending = desk.pending.saturating_sub(update.len());
                 // While it has to be read again, this is read with it.
-                if !estranged && document.commit(&user, prepared).is_err() {
+                if !estranged && document.commit(&user, (offset, at_ms), prepared).is_err() {
                     self.channel.estranged = true;
                     let why = "the update cannot be applied to the document";
                     let reject = Reject::new(ErrorCode::InvalidData, why);
-                    return self.refuse_change(from, id, editor, &reject);
+                    return self.refuse_origin(origin, reject);
                 }
                 self.out.counters.merged_bytes += update.len() as u64;
-                self.tell_change(from, &user, offset, &update);
-                self.fold_in(offset, at_ms, record);
-                self.answered_change((from, id, editor), Some(began_us), offset);
+                let Origin { from, id, editor, job, .. } = origin;
+                let seat = if editor { Slip::from(id).seat } else { SeatId::default() };
+                self.tell_change((!job).then_some((from, seat)), &user, offset, &update);
+                Done::Changed(offset)
             }
-            DocumentChange::Reset(epoch) => {
+            DocumentChange::Reset { epoch, versions } => {
                 desk.resetting = false;
-                document.reset(epoch);
+                document.reset(epoch, versions);
                 self.tell_reset(epoch);
-                self.fold_in(offset, at_ms, record);
-                self.answered_change((from, id, editor), Some(began_us), offset);
+                if versions { Done::Deleted(offset) } else { Done::Changed(offset) }
             }
-        }
+            DocumentChange::Version(version) => {
+                document.take_version((*version).clone());
+                Done::Version(*version)
+            }
+            DocumentChange::NameVersion { number, name } => {
+                desk.shelf.naming.retain(|naming| *naming != number);
+                document.name_version(number, name);
+                document.versions().get(number).cloned().map_or(Done::Nothing, Done::Version)
+            }
+            DocumentChange::DeleteVersion { number, asked } => {
+                document.delete_version(number);
+                if asked { Done::Deleted(offset) } else { Done::Nothing }
+            }
+            DocumentChange::ForgetVersion(number) => {
+                document.forget_version(number);
+                Done::Nothing
+            }
+        };
+        self.fold_in(offset, at_ms, record);
+        self.change_is_done(origin, done);
         self.weigh();
     }
 
-    /// A change could not be stored: it is as if it had never come.
-    pub(in crate::engine) fn fail_change(&mut self, merging: Merging) {
-        let Merging { from, id, editor, scribe, what, .. } = merging;
-        if let Some(desk) = &mut self.channel.desk {
-            desk.scribes.retain(|client| Some(*client) != scribe);
-            match what {
-                DocumentChange::Update(prepared) => {
-                    desk.pending = desk.pending.saturating_sub(prepared.bytes().len());
-                }
-                DocumentChange::Reset(_) => desk.resetting = false,
-            }
-        }
-        self.refuse_change(from, id, editor, &Reject::unavailable());
-    }
-
     /// Others get it as it came. A long one is several frames: parts of its bytes, to be joined.
-    fn tell_change(&mut self, from: Address, user: &Arc<str>, offset: u64, update: &Bytes) {
+    fn tell_change(
+        &mut self,
+        except: Option<(Address, SeatId)>,
+        user: &Arc<str>,
+        offset: u64,
+        update: &Bytes,
+    ) {
+        let (from, seat) = except.map_or((None, SeatId::default()), |it| (Some(it.0), it.1));
         let parts = parts(update);
         let last = parts.len() - 1;
         for (index, update_part) in parts.iter().enumerate() {
@@ -247,7 +289,7 @@ impl Scene<'_> {
             let text = Frame::Document { channel, offset, user, update: update_part, more };
             let text = text.encode();
             let raw = (!more).then(|| raw(channel, Word::Sync(Sync::Update(update))));
-            self.deliver(Delivery { raw, ..Delivery::passing(text, Some(from)) });
+            self.deliver(Delivery { raw, seat, ..Delivery::passing(text, from) });
         }
     }
 
@@ -267,35 +309,6 @@ impl Scene<'_> {
         let name = self.channel.name.clone();
         let (document, _) = self.document().ok()?;
         Some(raw(&name, Word::Sync(Sync::Step1(&document.vector()))))
-    }
-
-    fn answer_change(&mut self, merging: &Merging, offset: u64) {
-        let Merging { from, id, editor, began_us, .. } = *merging;
-        self.answered_change((from, id, editor), Some(began_us), offset);
-    }
-
-    fn answered_change(
-        &mut self,
-        (from, id, editor): (Address, u64, bool),
-        began_us: Option<u64>,
-        offset: u64,
-    ) {
-        let channel = &self.channel.name;
-        if editor {
-            self.out.counters.command(CommandKind::Merge, None);
-            let (to, channel) = (from.session, channel.clone());
-            let edited = Edited { to, edits: id, channel, outcome: Ok(()) };
-            return self.out.post(from.shard, Message::Edited(Box::new(edited)));
-        }
-        let text = Frame::Merged { id, channel, offset: Some(offset), more: false }.encode();
-        match began_us {
-            Some(began_us) => self.out.published(CommandKind::Merge, from, text, began_us),
-            None => self.out.reply(CommandKind::Merge, from, text),
-        }
-    }
-
-    fn refuse_change(&mut self, from: Address, id: u64, editor: bool, why: &Reject) {
-        refuse_change(self.out, (from, id, editor), &self.channel.name, why);
     }
 
     /// What somebody lacks who has this vector.
@@ -368,28 +381,7 @@ fn check_room(
     Ok(())
 }
 
-fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
-    match fault {
-        Fault::Invalid => {
-            Reject::new(ErrorCode::InvalidData, "no Yjs update, or state vector, of version 1")
-        }
-        Fault::Broken => Reject::unavailable(),
-        Fault::Deep => Reject::new(ErrorCode::InvalidData, "its values are nested too deep"),
-        Fault::TooLarge => Reject::too_large("the update", "update", limits.update),
-        Fault::Clients => Reject::limit("too many clients", "document_clients", limits.clients),
-    }
-}
-
-fn was_reset() -> Reject {
-    let why = "the document was reset: what the client has of it counts no more";
-    Reject::new(ErrorCode::DocumentReset, why)
-}
-
-pub(super) fn no_document() -> Reject {
-    Reject::bad_request("the channel is no document: its namespace is not of kind `document`")
-}
-
-fn refuse_change(
+pub(super) fn refuse_change(
     out: &mut Out,
     (from, id, editor): (Address, u64, bool),
     channel: &Arc<str>,
@@ -400,7 +392,7 @@ fn refuse_change(
     }
     out.counters.command(CommandKind::Merge, Some(why.code));
     let (to, channel) = (from.session, channel.clone());
-    let edited = Edited { to, edits: id, channel, outcome: Err(why.clone()) };
+    let edited = Edited { to, slip: id.into(), channel, outcome: Err(why.clone()) };
     out.post(from.shard, Message::Edited(Box::new(edited)));
 }
 
@@ -410,6 +402,7 @@ pub(in crate::engine) fn refuse(out: &mut Out, request: &Request, ask: &Ask, why
     match ask {
         Ask::Merge(merge) => refuse_change(out, (*from, *id, merge.editor), channel, why),
         Ask::Reset { .. } => refuse_change(out, (*from, *id, false), channel, why),
+        Ask::Version(ask) => out.refuse(ask.kind(), *from, (*id, channel), why),
         Ask::Read { .. } => out.refuse(CommandKind::Sync, *from, (*id, channel), why),
         Ask::Sync { .. } => {
             out.counters.command(CommandKind::Sync, Some(why.code));

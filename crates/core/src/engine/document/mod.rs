@@ -1,10 +1,12 @@
 //! Documents that several edit at once: what is asked of them, and in which dialect.
 //!
 //! `commands.rs` is the side of sessions, with `uploads.rs` (updates in parts), `syncing.rs` (what
-//! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there) and
-//! `editor.rs` (connections that speak a protocol of Yjs instead of JSON). `home.rs` and `aware.rs`
-//! are a document's home, `service.rs` is what backends ask of it, `memory.rs` is about how much
-//! all of them take.
+//! somebody lacks, piece by piece), `papers.rs` (what a session has open, and may do there),
+//! `editor.rs` (connections that speak a protocol of Yjs instead of JSON), `hocuspocus.rs` and
+//! `seats.rs` (those with many documents, and with several providers of one). `home.rs` and
+//! `aware.rs` are a document's home, with `outcome.rs`; `service.rs` is what backends ask of it,
+//! `refusals.rs` says why not, `versions.rs`, `shelving.rs` and `shelved.rs` are about what it held
+//! before, `memory.rs` is about how much all of them take.
 
 mod aware;
 mod commands;
@@ -13,10 +15,16 @@ mod editor;
 mod hocuspocus;
 mod home;
 mod memory;
+mod outcome;
 mod papers;
+mod refusals;
+mod seats;
 mod service;
+mod shelved;
+mod shelving;
 mod syncing;
 mod uploads;
+mod versions;
 mod wording;
 
 use std::collections::HashMap;
@@ -27,11 +35,14 @@ use tidings_proto::Epoch;
 
 pub(super) use home::refuse;
 pub(crate) use papers::{Editing, Opened};
+pub use seats::SeatId;
+pub(crate) use seats::Slip;
 pub use service::Contribution;
+pub use versions::VersionAsk;
 
 use super::Engine;
 use super::counters::CommandKind;
-use super::types::{Now, SessionKey};
+use super::types::{Address, Now, SessionKey, ShardId};
 use crate::channel::aware::Told;
 use crate::identity::Action;
 use crate::reject::Reject;
@@ -75,6 +86,8 @@ pub(crate) enum Ask {
     /// From now on it is another document, with nothing in it.
     Reset {
         user: Arc<str>,
+        /// Its versions go as well.
+        versions: bool,
     },
     /// The session is not to be seen any more. Nobody waits for an answer.
     Quit,
@@ -93,8 +106,15 @@ pub(crate) enum Ask {
         epoch: Option<Epoch>,
         vector: Vec<u8>,
         editor: bool,
+        /// All of this version, instead.
+        version: Option<u64>,
     },
+    Version(VersionAsk),
 }
+
+/// In the place of a session, where there is none.
+const NOBODY: Address =
+    Address { shard: ShardId(0), session: SessionKey { slot: u32::MAX, serial: u32::MAX } };
 
 /// A change on its way.
 #[derive(Debug)]
@@ -121,6 +141,8 @@ pub(crate) struct Terms {
     pub(crate) scribe: Option<u64>,
     /// It may be as long as the document.
     pub(crate) whole: bool,
+    /// It restores a version: who asked for it is told by that.
+    pub(crate) job: bool,
 }
 
 impl Desks {
@@ -129,6 +151,7 @@ impl Desks {
         self.uploads.forget(key);
         self.syncs.forget(key);
         self.throttled.remove(&key);
+        self.asked.retain(|(session, _), _| *session != key);
     }
 }
 
@@ -140,17 +163,22 @@ impl Engine {
         self.tick_editors(now);
         self.tick_tokens(now);
         self.expire_awareness(now);
+        self.take_versions(now);
         self.rest_documents(now);
     }
 }
 
 impl Ask {
-    /// The right that it needs.
-    pub(super) fn right(&self) -> Action {
+    /// The rights that it needs.
+    pub(super) fn rights(&self) -> &'static [Action] {
         match self {
-            Ask::Aware { .. } => Action::Presence,
-            Ask::Merge(_) | Ask::Reset { .. } => Action::Publish,
-            Ask::Quit | Ask::Read { .. } | Ask::Seen { .. } | Ask::Sync { .. } => Action::Subscribe,
+            Ask::Aware { .. } => &[Action::Presence],
+            Ask::Merge(_) | Ask::Reset { .. } => &[Action::Publish],
+            Ask::Sync { version: Some(_), .. } => &[Action::History],
+            Ask::Quit | Ask::Read { .. } | Ask::Seen { .. } | Ask::Sync { .. } => {
+                &[Action::Subscribe]
+            }
+            Ask::Version(ask) => ask.rights(),
         }
     }
 
@@ -161,6 +189,7 @@ impl Ask {
             Ask::Aware { .. } => Some(CommandKind::Awareness),
             Ask::Merge(_) | Ask::Reset { .. } => Some(CommandKind::Merge),
             Ask::Read { .. } | Ask::Sync { .. } => Some(CommandKind::Sync),
+            Ask::Version(ask) => Some(ask.kind()),
         }
     }
 }
@@ -187,12 +216,24 @@ pub(crate) struct Lacks {
     pub(crate) waiting: Vec<Bytes>,
 }
 
+/// The limit of what waits for others. An editor is asked for those then.
+const ADRIFT: &str = "waiting";
+
+/// What an editor has sent depends on something that has not come: it is asked for it.
+#[derive(Debug)]
+pub struct Adrift {
+    pub(crate) to: SessionKey,
+    pub(crate) seat: SeatId,
+    pub(crate) channel: Arc<str>,
+    /// What is stored.
+    pub(crate) vector: Bytes,
+}
+
 /// What an editor's change came to.
 #[derive(Debug)]
 pub struct Edited {
     pub(crate) to: SessionKey,
-    /// How many changes it is for the editor.
-    pub(crate) edits: u64,
+    pub(crate) slip: Slip,
     pub(crate) channel: Arc<str>,
     pub(crate) outcome: Result<(), Reject>,
 }
@@ -205,6 +246,8 @@ pub(super) struct Desks {
     heard: echoes::Heard,
     /// Editors that were too fast, and until when they are not read (monotonic milliseconds).
     throttled: HashMap<SessionKey, u64>,
+    /// Editors that were asked for everything, and when (monotonic milliseconds).
+    asked: HashMap<(SessionKey, SeatId), u64>,
     /// When those who would take silence for the end are told something again.
     alive_ms: u64,
 }

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use tidings_proto::Frame;
 
 use super::hocuspocus::Shown;
+use super::seats::Seat;
 use super::{Ask, Dialect};
 use crate::engine::Engine;
 use crate::engine::session::Stage;
 use crate::engine::types::{Effect, Now, RequestBody, SessionKey, Subscribe, TopicKey};
 use crate::identity::{Action, Identity};
-use crate::limits::EDITS_OWED;
 
 /// What a session has to do with documents.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Editing {
     papers: Vec<Paper>,
     /// The documents that an editor has asked for; with [`Dialect::Yjs`] one.
     pub(super) asked: Vec<Arc<str>>,
-    /// Those of them that were refused.
+    /// Where those providers were that were refused: their addresses.
     pub(super) refused: Vec<Arc<str>>,
     /// What it has said of them before they were open.
     pub(super) early: Vec<(Arc<str>, Box<[u8]>)>,
@@ -29,6 +29,9 @@ pub(crate) struct Editing {
     pub(super) shown: Vec<Shown>,
     /// It was told that it may not write.
     pub(super) denied: bool,
+    /// The providers of a connection of Hocuspocus, and how many there have been.
+    pub(super) seats: Vec<Seat>,
+    pub(super) seats_taken: u32,
 }
 
 impl Editing {
@@ -55,8 +58,6 @@ struct Paper {
     told: bool,
     write: bool,
     aware: bool,
-    /// See [`Engine::owe`].
-    owed: u64,
 }
 
 /// What comes behind the answer to a subscription.
@@ -75,8 +76,8 @@ impl Engine {
         let index = papers.iter().position(|paper| paper.topic == topic);
         let index = index.unwrap_or_else(|| {
             let (is_open, hears, told) = (false, false, false);
-            let (write, aware, owed) = (false, false, 0);
-            papers.push(Paper { topic, is_open, hears, told, write, aware, owed });
+            let (write, aware) = (false, false);
+            papers.push(Paper { topic, is_open, hears, told, write, aware });
             papers.len() - 1
         });
         papers.get_mut(index)
@@ -99,16 +100,6 @@ impl Engine {
         let topic = self.topics.find(channel);
         if let Some(paper) = topic.and_then(|topic| self.paper(key, topic)) {
             paper.told = true;
-        }
-    }
-
-    /// How many of its changes a provider of Hocuspocus takes for unsaved that are said to be saved
-    /// when it has sent all it has: its question counts as one, each refused change as another. At
-    /// most [`EDITS_OWED`]: beyond that it takes them for unsaved until it comes back.
-    pub(super) fn owe(&mut self, key: SessionKey, channel: &str, owe: impl FnOnce(u64) -> u64) {
-        let topic = self.topics.find(channel).filter(|_| self.is_paper_open(key, channel));
-        if let Some(paper) = topic.and_then(|topic| self.paper(key, topic)) {
-            paper.owed = owe(paper.owed).min(EDITS_OWED);
         }
     }
 
@@ -221,20 +212,22 @@ impl Engine {
     }
 
     /// Who is seen in a document, for a session that may see it now.
-    pub(in crate::engine) fn seen(&mut self, to: SessionKey, channel: &str, messages: Vec<Bytes>) {
+    pub(in crate::engine) fn seen(
+        &mut self,
+        to: SessionKey,
+        channel: &str,
+        messages: Vec<Bytes>,
+        question: Option<Bytes>,
+    ) {
         let Some(topic) = self.topics.find(channel) else { return };
         let dialect = self.dialect(to);
-        let Some(sub) = self.session(to).and_then(|session| session.subscription(topic)) else {
-            return;
-        };
-        if !sub.presence {
-            return;
-        }
-        for message in messages {
-            self.out.effects.push(match dialect {
-                Dialect::Json => Effect::Send { session: to, text: message },
-                _ => Effect::SendBinary { session: to, message },
-            });
+        let subscription = self.session(to).and_then(|session| session.subscription(topic));
+        let Some(presence) = subscription.map(|sub| sub.presence) else { return };
+        for message in messages.into_iter().filter(|_| presence).chain(question) {
+            match dialect {
+                Dialect::Json => self.out.effects.push(Effect::Send { session: to, text: message }),
+                _ => self.send_made(to, channel, &message),
+            }
         }
     }
 }

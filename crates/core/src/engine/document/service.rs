@@ -11,7 +11,7 @@ use serde::Serialize;
 use tidings_proto::{Epoch, ErrorCode, to_base64};
 
 use super::commands::check_update;
-use super::home::no_document;
+use super::refusals::no_document;
 use super::{Ask, Merge, Terms};
 use crate::document::Broken;
 use crate::engine::Engine;
@@ -21,14 +21,13 @@ use crate::engine::service::SERVICE;
 use crate::engine::types::{Address, Effect, Message, Now, Request, RequestBody};
 use crate::policy::Kind;
 use crate::reject::Reject;
-use crate::rng::mix;
 
 /// Clients as which the server writes into one document: each is one for ever, and a document has
-/// only so many. Edits at the same time need one each, or come again.
-const SCRIBES: u64 = 4;
+/// only so many. Edits at the same time need one each, or come again. One more restores versions.
+pub(super) const SCRIBES: u64 = 4;
 
 /// The largest number that a client can have.
-const CLIENT_MAX: u64 = (1 << 53) - 1;
+pub(super) const CLIENT_MAX: u64 = (1 << 53) - 1;
 
 /// A change of a document by a backend.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +91,7 @@ impl Engine {
                 editor: false,
                 allowed: true,
                 began_us: now.mono_us,
-                terms: Terms { if_offset, scribe, whole },
+                terms: Terms { if_offset, scribe, whole, job: false },
             })
         });
         self.ask_document(now, id, channel, ask);
@@ -100,12 +99,25 @@ impl Engine {
 
     /// Makes a document another one, with nothing in it. Whoever holds the old one is told to throw
     /// it away; editors, which cannot, are closed. Its [`Effect::Answer`] is `merged`, or an
-    /// `error`, with this `id`.
-    pub fn reset_document(&mut self, now: Now, author: &Arc<str>, id: u64, channel: &str) {
-        self.ask_document(now, id, channel, Ok(Ask::Reset { user: author.clone() }));
+    /// `error`, with this `id`. `versions`: they go as well.
+    pub fn reset_document(
+        &mut self,
+        now: Now,
+        author: &Arc<str>,
+        id: u64,
+        channel: &str,
+        versions: bool,
+    ) {
+        self.ask_document(now, id, channel, Ok(Ask::Reset { user: author.clone(), versions }));
     }
 
-    fn ask_document(&mut self, now: Now, id: u64, channel: &str, ask: Result<Ask, Reject>) {
+    pub(super) fn ask_document(
+        &mut self,
+        now: Now,
+        id: u64,
+        channel: &str,
+        ask: Result<Ask, Reject>,
+    ) {
         let target = self.find_target(channel).and_then(|target| {
             let is_document = target.namespace.policy.kind == Kind::Document;
             if is_document { Ok(target) } else { Err(no_document()) }
@@ -142,16 +154,13 @@ impl Scene<'_> {
 
     fn whole(&mut self, id: u64, slot: u64) -> Result<Bytes, Reject> {
         let (name, offset) = (self.channel.name.clone(), self.channel.last);
-        let salt = self.seed ^ self.channel.epoch.0;
+        let scribe = self.scribe(slot)?;
         let (document, desk) = self.document()?;
         let update = match &desk.whole {
             Some(whole) => whole.clone(),
             None => document.encode().map_err(|Broken| Reject::unavailable())?,
         };
         desk.whole = Some(update.clone());
-        // New ones at each start: a document that was brought back from a copy of the disk would
-        // give the same numbers to other changes.
-        let scribe = mix(mix(salt ^ document.epoch().0).wrapping_add(slot)) & CLIENT_MAX;
         let whole = Whole {
             kind: "whole",
             id,

@@ -7,11 +7,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidings_proto::yjs::hocuspocus::Message;
 use tidings_proto::yjs::sync::Sync;
 use tidings_proto::{CloseCode, Epoch, ErrorCode, Frame};
 
-use super::wording::{Word, piece, say};
-use super::{Ask, Dialect, Lacks, Synced};
+use super::wording::piece;
+use super::{Ask, Dialect, Lacks, SeatId, Synced};
 use crate::engine::Engine;
 use crate::engine::types::{Effect, Now, RequestBody, SessionKey};
 use crate::limits::{DOCUMENT_PIECE, SYNC_STALLED_MS, SYNCED_BYTES, SYNCS_ASKED};
@@ -37,12 +38,15 @@ struct Line {
     waiting: VecDeque<Wanted>,
 }
 
+/// What a session wants to have of a document.
 #[derive(Debug)]
-struct Wanted {
-    id: u64,
-    channel: Arc<str>,
-    epoch: Option<Epoch>,
-    vector: Vec<u8>,
+pub(super) struct Wanted {
+    pub(super) id: u64,
+    pub(super) channel: Arc<str>,
+    pub(super) epoch: Option<Epoch>,
+    pub(super) vector: Vec<u8>,
+    /// All of this version, instead.
+    pub(super) version: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -83,17 +87,10 @@ impl Syncs {
 
 impl Engine {
     /// Somebody wants to be as far as a document is.
-    pub(super) fn sync_document(
-        &mut self,
-        key: SessionKey,
-        id: u64,
-        channel: Arc<str>,
-        epoch: Option<Epoch>,
-        vector: Vec<u8>,
-    ) {
+    pub(super) fn sync_document(&mut self, key: SessionKey, wanted: Wanted) {
         self.count_in_flight(key);
         let line = self.desks.syncs.lines.entry(key).or_default();
-        line.waiting.push_back(Wanted { id, channel, epoch, vector });
+        line.waiting.push_back(wanted);
         self.sync_on(key);
     }
 
@@ -121,11 +118,11 @@ impl Engine {
         }
         let Some(line) = syncs.lines.get_mut(&key) else { return };
         let Some(wanted) = line.waiting.remove(next) else { return };
-        let Wanted { id, channel, epoch, vector } = wanted;
+        let Wanted { id, channel, epoch, vector, version } = wanted;
         line.under_way = Some(UnderWay::Asked { channel: channel.clone(), over: false });
         syncs.asked += 1;
         let editor = self.dialect(key) != Dialect::Json;
-        let ask = Ask::Sync { epoch, vector, editor };
+        let ask = Ask::Sync { epoch, vector, editor, version };
         self.send_home(key, id, channel, RequestBody::Document(Box::new(ask)));
     }
 
@@ -180,12 +177,19 @@ impl Engine {
                 self.answered(key, text);
             }
         } else {
-            let message = piece(dialect, channel, update, more);
-            self.out.effects.push(Effect::SendBinary { session: key, message });
+            let (seat, update) = (SeatId::of_question(*id), update.clone());
+            let (channel, vector) = (channel.clone(), lacks.vector.clone());
+            // A provider that has gone is answered nothing.
+            let address = match dialect {
+                Dialect::Hocuspocus => self.address_of(key, seat),
+                _ => Some(channel),
+            };
+            let message = address.map(|address| piece(dialect, &address, &update, more));
+            let send = message.map(|message| Effect::SendBinary { session: key, message });
+            self.out.effects.extend(send);
             if !more {
                 // Providers of Hocuspocus ask, and wait to be asked, more than once.
-                let (channel, vector) = (channel.clone(), lacks.vector.clone());
-                self.ask_back(key, &channel, &vector);
+                self.hocuspocus_to(key, seat, Message::Sync(Sync::Step1(&vector)));
                 self.settled(key);
             }
         }
@@ -194,14 +198,6 @@ impl Engine {
             self.out.effects.push(Effect::Drain { session: key });
         } else {
             self.finish_sync(key);
-        }
-    }
-
-    fn ask_back(&mut self, key: SessionKey, channel: &str, vector: &[u8]) {
-        let dialect = self.dialect(key);
-        if dialect == Dialect::Hocuspocus {
-            let message = say(dialect, channel, Word::Sync(Sync::Step1(vector)));
-            self.out.effects.push(Effect::SendBinary { session: key, message });
         }
     }
 
@@ -220,7 +216,7 @@ impl Engine {
             self.answered(key, why.encode(Some(id), Some(channel)));
         } else {
             self.settled(key);
-            self.editor_refused(key, channel, why);
+            self.editor_refused(key, (channel, SeatId::of_question(id)), why);
         }
         self.sync_on(key);
     }

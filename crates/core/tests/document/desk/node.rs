@@ -1,6 +1,7 @@
 //! What the driver of the real server does with an engine.
 
 use bytes::Bytes;
+use tidings_core::document::restore;
 use tidings_core::engine::{Delivery, Dialect, Effect, SessionKey, Subscriber, TopicKey};
 use tidings_core::store::{Append, Level, Loaded, StoredEvent};
 
@@ -39,9 +40,15 @@ impl Desk {
                 let level = self.keep(&append);
                 self.engines[shard].stored(self.now, &append.channel, &Ok(level));
             }
+            Effect::Load { channel }
+                if self.carry_out_but_loads_of_versions && channel.starts_with("\0version:") => {}
             Effect::Load { channel } => {
                 let loaded = self.disk.get(&*channel).cloned();
                 self.engines[shard].loaded(self.now, &channel, Ok(loaded));
+            }
+            Effect::Restore { channel, ticket, now, then, client } => {
+                let made = restore(&now, &then, client);
+                self.engines[shard].restored(self.now, &channel, ticket, made);
             }
             Effect::Message { shard, message } => {
                 self.mail.push_back((usize::from(shard.0), message));
@@ -89,7 +96,7 @@ impl Desk {
 
     fn fan_out(&mut self, shard: usize, topic: TopicKey, upto: usize, batch: &[Delivery]) {
         let list = self.engines[shard].subscribers(topic)[..upto].to_vec();
-        for Subscriber { slot, presence, dialect, .. } in list {
+        for Subscriber { slot, presence, dialect, .. } in list.into_iter().filter(|it| !it.apart) {
             let at = |at: &Option<(usize, SessionKey)>| {
                 at.is_some_and(|(on, key)| on == shard && key.slot == slot)
             };
@@ -142,9 +149,11 @@ impl Desk {
             assert_eq!(offset, kept.last_offset + 1, "{}", append.channel);
             kept.last_offset = offset;
             kept.events.push(StoredEvent { offset, at_ms, event: event.clone(), producer: None });
-            let over = kept.events.len().saturating_sub(append.retention.size as usize);
-            kept.events.drain(..over);
+        } else {
+            assert_eq!(offset, kept.last_offset, "{}", append.channel);
         }
+        let over = kept.events.len().saturating_sub(append.retention.size as usize);
+        kept.events.drain(..over);
         Level::Fsync
     }
 }

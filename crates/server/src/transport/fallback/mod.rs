@@ -26,10 +26,10 @@ use crate::metrics::Refusal;
 use crate::node::Seat;
 use crate::shard::Shard;
 
-/// A request's body at most: a batch of many commands.
-const BODY_BYTES: usize = 1 << 20;
+/// A request's body at most: a batch of many commands. Where the API takes more it says so.
+pub(crate) const BODY_BYTES: usize = 1 << 20;
 
-/// How long a request's body may take.
+/// How long so much may take, and as long again for each further part of this size.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers requests to `/events`, `/poll` and `/send`. `client` is whose address it comes from.
@@ -65,21 +65,28 @@ pub(super) async fn respond(
 
 /// The whole body of a request, or the answer to one that is too long or too slow.
 async fn body_of(request: Request<Incoming>) -> Result<Bytes, Answer> {
-    collect(request).await.map_err(|(status, why)| text(status, why))
+    collect(request, BODY_BYTES).await.map_err(|(status, why)| text(status, why))
 }
 
-/// The whole body of a request, or the status for one that is too long or too slow, and why.
+/// The whole body of a request, `max` bytes at most; or the status for one that is too long or too
+/// slow, and why.
 pub(crate) async fn collect(
     request: Request<Incoming>,
-) -> Result<Bytes, (StatusCode, &'static str)> {
-    let body = Limited::new(request.into_body(), BODY_BYTES).collect();
-    match tokio::time::timeout(BODY_WITHIN, body).await {
+    max: usize,
+) -> Result<Bytes, (StatusCode, String)> {
+    let body = Limited::new(request.into_body(), max).collect();
+    let within = BODY_WITHIN * u32::try_from(max.div_ceil(BODY_BYTES)).unwrap_or(u32::MAX);
+    match tokio::time::timeout(within, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err((StatusCode::PAYLOAD_TOO_LARGE, "a request takes 1 MiB at most\n"))
+            let why = format!("the body has {max} bytes at most\n");
+            Err((StatusCode::PAYLOAD_TOO_LARGE, why))
         }
-        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body ended early\n")),
-        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body took longer than 10 s\n")),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body ended early\n".into())),
+        Err(_) => {
+            let why = format!("the body took longer than {} s\n", within.as_secs());
+            Err((StatusCode::REQUEST_TIMEOUT, why))
+        }
     }
 }
 
