@@ -131,8 +131,8 @@ impl Steps {
 }
 
 impl Document {
-    /// Whether one more update keeps nobody waiting, or is the server's [own](Self::admits_own); then
-    /// it is on its way to the store.
+    /// Whether one more update keeps nobody waiting, or is the server's [own](Self::admits_own).
+    /// Then it is on its way to the store.
     pub(super) fn has_steps(&mut self, prepared: &Prepared, own: bool) -> bool {
         let is_small = self.has_few_steps(prepared);
         if own && !is_small {

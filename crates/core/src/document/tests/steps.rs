@@ -79,18 +79,13 @@ fn an_update_that_was_written_all_over_a_long_document_keeps_nobody_waiting() {
 fn what_the_server_has_made_itself_is_never_refused_and_counts_all_the_same() {
     let mut document = Document::new();
     commit(&mut document, "ada", &update(&[(1, 0, pictures(1, 20_000))]));
-    for (client, count) in [(2, false), (3, true)] {
-        let made = prepare(&update(&[(client, 0, scattered(500, 40))]));
-        if count {
-            counts(&mut document);
-        }
-        assert!(!document.admits(&made) && document.admits_own(&made));
-        document.commit("ada", (1, 0), made).unwrap();
-        let typed = prepare(&update(&[(client, 500, vec![picture(Some((1, 10)), None)])]));
-        assert!(document.admits(&typed), "others go on");
-        document.commit("bob", (1, 0), typed).unwrap();
-        assert!(document.steps.spent().is_some_and(|spent| spent > UPDATE_STEPS));
-    }
+    let made = prepare(&update(&[(2, 0, scattered(450, 44))]));
+    assert!(!document.admits(&made) && document.admits_own(&made));
+    document.commit("ada", (1, 0), made).unwrap();
+    let typed = prepare(&update(&[(2, 450, vec![picture(Some((1, 10)), None)])]));
+    assert!(document.admits(&typed), "others go on");
+    document.commit("bob", (1, 0), typed).unwrap();
+    assert!(document.steps.spent().is_some_and(|spent| spent > UPDATE_STEPS));
 }
 
 #[test]
@@ -147,12 +142,16 @@ fn what_waits_may_not_be_carried_far_by_what_it_waits_for() {
     let many = prepare(&update(&[(2, 0, scattered(400, 10))]));
     let few = prepare(&update(&[(2, 0, scattered(WAITING_LOOSE as u64, 10))]));
     assert!(!document.admits(&many) && !document.steps.has_refused(), "it may come again later");
+    let Taken { part, lost, .. } = document.share(many, &limits());
+    assert!(part.is_none() && lost, "there is no place for it to wait");
     assert!(document.admits(&few));
     document.commit("eve", (1, 0), few).unwrap();
     assert!(!document.admits(&prepare(&update(&[(3, 0, scattered(1, 2))]))), "there is no room");
     assert!(document.admits(&first), "what they wait for is not kept out");
     let behind = (0..400).map(|at| picture(Some((1, at * 10)), Some((1, at * 10 + 1))));
     let behind = prepare(&update(&[(4, 0, behind.collect())]));
+    let Taken { part, lost, .. } = document.share(behind, &limits());
+    let behind = part.filter(|_| !lost).expect("all of it is taken");
     assert!(document.admits(&behind), "nobody waits for what is at the store");
     document.commit("ada", (1, 0), first).unwrap();
     document.commit("ada", (1, 0), behind).unwrap();
