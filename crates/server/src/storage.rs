@@ -1,5 +1,6 @@
 //! The storage thread: one for the node. All appends that wait share one sync, and so does what
-//! webhooks are to be told.
+//! webhooks are to be told. Changes of documents, which come in small pieces all the time, are
+//! stored no more often than every [`PACE`], unless something else is.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,6 +20,10 @@ use crate::webhooks::{Journal, Times, Webhook};
 
 /// Appends in one commit: what shares a sync. More would delay the first of them.
 const BATCH_MAX: usize = 8192;
+
+/// How long changes of documents wait for others when some have just been stored. Nobody sees it:
+/// cursors are told every 50 ms. One person who types is stored at once.
+const PACE: Duration = Duration::from_millis(10);
 
 /// How often expiry and compaction get their turn: one bounded step, and the next at once if there
 /// is more to do.
@@ -45,11 +50,29 @@ enum Job {
     Webhooks(Vec<Arc<Webhook>>),
 }
 
+/// What waits for the thread.
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// How many of them can wait.
+    patient: usize,
+    /// The thread looks by itself after [`PACE`]: who can wait need not wake it.
+    paced: bool,
+}
+
+impl Queue {
+    /// All of it, and whether any of that could wait.
+    fn take(&mut self) -> (VecDeque<Job>, bool) {
+        let patient = std::mem::take(&mut self.patient) > 0;
+        (std::mem::take(&mut self.jobs), patient)
+    }
+}
+
 /// The way to the storage thread. Its queue is bounded by the commands that sessions may have in
 /// flight, and by the sessions that there are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Storage {
-    shared: Arc<(Mutex<VecDeque<Job>>, Condvar)>,
+    shared: Arc<(Mutex<Queue>, Condvar)>,
     /// What its thread counts.
     pub(crate) tally: Arc<StoreTally>,
 }
@@ -57,6 +80,17 @@ pub(crate) struct Storage {
 impl Storage {
     pub(crate) fn append(&self, shard: ShardId, append: Append) {
         self.push(Job::Append(shard, append));
+    }
+
+    /// One that can wait.
+    pub(crate) fn append_soon(&self, shard: ShardId, append: Append) {
+        let (queue, wake) = &*self.shared;
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.jobs.push_back(Job::Append(shard, append));
+        queue.patient += 1;
+        if queue.jobs.len() == 1 && !queue.paced {
+            wake.notify_one();
+        }
     }
 
     pub(crate) fn load(&self, shard: ShardId, channel: Arc<str>) {
@@ -88,26 +122,35 @@ impl Storage {
 
     /// How much is waiting.
     pub(crate) fn len(&self) -> usize {
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).jobs.len()
     }
 
     fn push(&self, job: Job) {
         let (queue, wake) = &*self.shared;
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back(job);
-        if queue.len() == 1 {
+        let all_wait = queue.jobs.len() == queue.patient;
+        queue.jobs.push_back(job);
+        // The others have woken it already.
+        if all_wait {
             wake.notify_one();
         }
     }
 
-    /// Waits for work, at most `patience`.
-    fn take(&self, patience: Duration) -> VecDeque<Job> {
+    /// Waits for work, at most `patience`; for what can wait, until `paced` is over.
+    fn take(&self, patience: Duration, paced: Duration) -> (VecDeque<Job>, bool) {
         let (queue, wake) = &*self.shared;
-        let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = |queue: &mut VecDeque<Job>| queue.is_empty();
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if !paced.is_zero() {
+            queue.paced = true;
+            let calm = |queue: &mut Queue| queue.jobs.len() == queue.patient;
+            let waited = wake.wait_timeout_while(queue, paced, calm);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            queue.paced = false;
+        }
+        let idle = |queue: &mut Queue| queue.jobs.is_empty();
         let waited = wake.wait_timeout_while(queue, patience, idle);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *queue)
+        queue.take()
     }
 
     /// Starts the thread. Without a log on disk it serves webhooks alone.
@@ -127,6 +170,7 @@ impl Storage {
             journal,
             level,
             clock,
+            paced: None,
             outbox: (0..mailboxes.len()).map(|_| Vec::new()).collect(),
             mailboxes,
         };
@@ -142,6 +186,8 @@ struct Desk {
     level: Level,
     clock: Clock,
     mailboxes: Arc<[Mailbox]>,
+    /// When changes of documents were stored last.
+    paced: Option<Instant>,
     /// Answers, by shard.
     outbox: Vec<Vec<Mail>>,
 }
@@ -152,7 +198,11 @@ impl Desk {
         let mut noted = Instant::now();
         loop {
             let patience = if upkeep { Duration::ZERO } else { UPKEEP_EVERY };
-            let jobs = self.storage.take(patience);
+            let (jobs, patient) = self.storage.take(patience, self.pause());
+            // From when they were taken: they are stored at once.
+            if patient {
+                self.paced = Some(Instant::now());
+            }
             // A busy log needs its upkeep most.
             if upkeep || tended.elapsed() >= UPKEEP_EVERY {
                 upkeep = self.maintain();
@@ -193,6 +243,11 @@ impl Desk {
             tracing::error!(%error, "upkeep of the log failed; it will be tried again");
             false
         })
+    }
+
+    /// How long what can wait has to.
+    fn pause(&self) -> Duration {
+        self.paced.map_or(Duration::ZERO, |since| PACE.saturating_sub(since.elapsed()))
     }
 
     /// Does what is queued; `true` to stop.
@@ -280,5 +335,67 @@ impl Desk {
         }
         self.answer();
         self.journal.end(stored);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_core::store::{Epoch, Retention};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn append(offset: u64) -> Append {
+        Append {
+            channel: "doc:plan".into(),
+            epoch: Epoch(1),
+            offset,
+            at_ms: 0,
+            event: None,
+            producer: None,
+            key: None,
+            retention: Retention { size: 1, ttl_ms: 1, dedup_ms: 1 },
+        }
+    }
+
+    fn offsets(jobs: VecDeque<Job>) -> Vec<u64> {
+        let offset = |job| match job {
+            Job::Append(_, append) => Some(append.offset),
+            _ => None,
+        };
+        jobs.into_iter().filter_map(offset).collect()
+    }
+
+    #[test]
+    fn what_can_wait_goes_with_what_cannot_and_in_its_place() {
+        let storage = Storage::default();
+        let taking = {
+            let storage = storage.clone();
+            std::thread::spawn(move || storage.take(LONG, LONG))
+        };
+        storage.append_soon(ShardId(0), append(1));
+        storage.append_soon(ShardId(0), append(2));
+        storage.append(ShardId(0), append(3));
+        let (jobs, patient) = taking.join().expect("it ends long before a minute is over");
+        assert_eq!((offsets(jobs), patient), (vec![1, 2, 3], true));
+        // Nothing has been stored for a while: one who types alone does not wait.
+        storage.append_soon(ShardId(0), append(4));
+        let (jobs, patient) = storage.take(LONG, Duration::ZERO);
+        assert_eq!((offsets(jobs), patient), (vec![4], true));
+        storage.append(ShardId(0), append(5));
+        assert!(!storage.take(LONG, LONG).1);
+    }
+
+    #[test]
+    fn who_types_while_nobody_stores_wakes_the_thread() {
+        let storage = Storage::default();
+        let taking = {
+            let storage = storage.clone();
+            std::thread::spawn(move || storage.take(LONG, Duration::from_millis(1)))
+        };
+        storage.append_soon(ShardId(0), append(1));
+        let (jobs, _) = taking.join().expect("it ends long before a minute is over");
+        assert_eq!(offsets(jobs), [1]);
     }
 }

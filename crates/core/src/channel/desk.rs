@@ -51,6 +51,13 @@ pub(crate) struct Merging {
     pub(crate) what: Change,
 }
 
+impl Merging {
+    /// Whether it may be stored a little later, with others.
+    pub(crate) fn may_wait(&self) -> bool {
+        matches!(self.what, Change::Update(_)) && !self.origin.job
+    }
+}
+
 /// Who is told what becomes of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {

@@ -203,7 +203,7 @@ impl Scene<'_> {
             return self.commit(pending, Level::Memory);
         }
         self.channel.amends += usize::from(pending.amend.is_some());
-        self.out.effects.push(Effect::Append(Append {
+        let append = Append {
             channel: self.channel.name.clone(),
             epoch: self.channel.epoch,
             offset,
@@ -212,7 +212,13 @@ impl Scene<'_> {
             producer: pending.producer.clone(),
             key: pending.key.clone(),
             retention: self.channel.retention(offset),
-        }));
+        };
+        // Nobody sees that what somebody types comes some milliseconds later.
+        let soon = pending.merge.as_ref().is_some_and(|merging| merging.may_wait());
+        self.out.effects.push(match soon {
+            true => Effect::AppendSoon(append),
+            false => Effect::Append(append),
+        });
         self.channel.pending.push_back(pending);
     }
 

@@ -133,6 +133,9 @@ pub enum Effect {
     },
     /// Append to the store; its outcome goes to [`Engine::stored`](super::Engine::stored).
     Append(Append),
+    /// The same for a change of a document: it may wait some milliseconds for others, to be stored
+    /// with them. In the order of [`Effect::Append`], as if it were one.
+    AppendSoon(Append),
     /// Close the connection, whose `bye` has been sent. The session is gone already.
     Close {
         /// Whose.

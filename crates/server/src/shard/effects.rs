@@ -27,6 +27,7 @@ impl Shard {
             match effect {
                 Effect::Answer { text } => self.served(text),
                 Effect::Append(append) => self.node.storage.append(self.id, append),
+                Effect::AppendSoon(append) => self.node.storage.append_soon(self.id, append),
                 Effect::Close { session, code, why } => self.close(session, code, why.as_deref()),
                 Effect::Consult { id, session, about } => self.consult(id, session, &about),
                 Effect::Drain { session } => self.with(session, |connection| {

@@ -140,7 +140,7 @@ impl World {
             | Effect::SendBinary { .. }
             | Effect::Told { .. }
             | Effect::Wake { .. } => {}
-            Effect::Append(append) => {
+            Effect::Append(append) | Effect::AppendSoon(append) => {
                 if let Some(keeper) = &mut self.node.keeper {
                     keeper.waiting.push_back((shard, append));
                 }

@@ -33,10 +33,12 @@ impl Desk {
 
     fn carry_out(&mut self, shard: usize, effect: Effect) {
         match effect {
-            Effect::Append(append) if self.slow || !self.queue.is_empty() => {
+            Effect::Append(append) | Effect::AppendSoon(append)
+                if self.slow || !self.queue.is_empty() =>
+            {
                 self.queue.push_back((shard, append))
             }
-            Effect::Append(append) => {
+            Effect::Append(append) | Effect::AppendSoon(append) => {
                 let level = self.keep(&append);
                 self.engines[shard].stored(self.now, &append.channel, &Ok(level));
             }
