@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use tidings_core::Limits;
+use tidings_core::document::restore;
 use tidings_core::engine::{
     Advice, Config, Crowd, Denial, Effect, Engine, Now, SessionKey, ShardId, Verdict, Wants,
 };
@@ -154,10 +155,12 @@ impl Driver {
                 panic!("nobody asked")
             }
             Effect::Append(_)
+            | Effect::AppendSoon(_)
             | Effect::Consult { .. }
             | Effect::Drain { .. }
             | Effect::Load { .. }
             | Effect::Probe { .. }
+            | Effect::Restore { .. }
             | Effect::SendProbing { .. } => return Some(effect),
             Effect::Close { session, .. } => self.open &= session != self.session,
             Effect::Fanout { topic, upto, batch } => {
@@ -180,7 +183,11 @@ impl Driver {
     /// What comes of an effect.
     fn outcome(&mut self, effect: Effect) {
         match effect {
-            Effect::Append(append) => {
+            Effect::Restore { channel, ticket, now, then, client } => {
+                let made = restore(&now, &then, client);
+                self.engine.restored(self.now, &channel, ticket, made);
+            }
+            Effect::Append(append) | Effect::AppendSoon(append) => {
                 self.appends += 1;
                 let failed = self.appends % 7 == 0;
                 let outcome = if failed { Err(StoreError::Full) } else { Ok(Level::Fsync) };

@@ -157,6 +157,9 @@ pub(crate) const VERSION_AWAITED_MS: u64 = 600_000;
 /// Documents of one shard that become versions by themselves in one tick: each is encoded whole.
 pub(crate) const VERSIONS_PER_TICK: usize = 8;
 
+/// After so many failures in a row a document does not stay in memory for that any more.
+pub(crate) const VERSION_TRIES: u8 = 10;
+
 /// What is asked of the versions of one document that waits for what was asked before: each reads
 /// or writes the store.
 pub(crate) const VERSION_JOBS: usize = 64;

@@ -200,7 +200,8 @@ impl Desk {
             let patience = if upkeep { Duration::ZERO } else { UPKEEP_EVERY };
             let (jobs, patient) = self.storage.take(patience, self.pause());
             // From when they were taken: they are stored at once.
-            if patient {
+            // Without a sync there is little to share.
+            if patient && self.level == Level::Fsync {
                 self.paced = Some(Instant::now());
             }
             // A busy log needs its upkeep most.

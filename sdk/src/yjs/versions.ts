@@ -61,8 +61,11 @@ export function versionsOf(document: Document, channel: string, { link }: Host):
           },
           failed(error) {
             // It is looked at again when the connection is seen to have gone.
-            if (kind === READ && /network|subscribed/.test(error.code)) asked = false
-            else end(failed, error)
+            if (kind !== READ || !/network|subscribed/.test(error.code)) return end(failed, error)
+            asked = false
+            // It may be over already: nothing else tells.
+            const never = refusal(kind)
+            if (never) end(failed, never)
           },
         })
       }

@@ -8,7 +8,7 @@ use tidings_proto::Epoch;
 use super::aware::Aware;
 use super::shelf::Shelf;
 use crate::document::{Prepared, Version};
-use crate::engine::{Address, CommandKind};
+use crate::engine::{Address, CommandKind, SERVICE};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -52,9 +52,11 @@ pub(crate) struct Merging {
 }
 
 impl Merging {
-    /// Whether it may be stored a little later, with others.
+    /// Whether it may be stored a little later, with others. A backend may be waiting to write the
+    /// next one.
     pub(crate) fn may_wait(&self) -> bool {
-        matches!(self.what, Change::Update(_)) && !self.origin.job
+        let by_backend = self.origin.from.session == SERVICE;
+        matches!(self.what, Change::Update(_)) && !self.origin.job && !by_backend
     }
 }
 

@@ -11,6 +11,7 @@ use super::checkpoint::FOR_EVER_MS;
 use crate::document::{Pages, Version};
 use crate::engine::Address;
 use crate::engine::CommandKind;
+use crate::limits::VERSION_TRIES;
 use crate::rng::mix;
 use crate::store::{Append, Epoch, Loaded, Retention};
 
@@ -22,6 +23,8 @@ const PREFIX: &str = "\0version:";
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     pub(crate) queue: VecDeque<Job>,
+    /// Versions that somebody wants to read: they wait for the store alone.
+    pub(crate) reading: Vec<(u64, Asker)>,
     /// What is done now.
     pub(crate) current: Option<(Job, Stage)>,
     /// Appends of content at the store, of what was given up too: nothing else begins before.
@@ -29,21 +32,53 @@ pub(crate) struct Shelf {
     /// When the document becomes a version by itself: where it stands on the shard's agenda, in
     /// steady milliseconds.
     pub(crate) armed: Option<u64>,
+    /// None is taken by itself before this, because the last one could not be: steady milliseconds.
+    pub(crate) not_before_ms: u64,
     /// The store is not asked again to let something go before this: monotonic milliseconds.
     pub(crate) trim_after_ms: u64,
+    /// What could not be let go last: others have their turn first.
+    pub(crate) trim_behind: u64,
+    /// Something is to be let go; how often that has failed in a row.
+    pub(crate) owes: Option<u8>,
     /// What was to be the version of this number and is none may be at the store.
     pub(crate) leftover: Option<u64>,
     /// Versions whose names are at the store.
     pub(crate) naming: Vec<u64>,
-    /// Who is told, with an offset, when all that was deleted has left the store.
-    pub(crate) ends: Vec<(Asker, u64)>,
+    /// Who is told when what was deleted has left the store.
+    pub(crate) ends: Vec<End>,
 }
 
 impl Shelf {
     /// Whether anything is going on.
     pub(crate) fn is_busy(&self) -> bool {
-        self.current.is_some() || !self.queue.is_empty() || self.outstanding > 0
+        let works = self.current.is_some() || !self.queue.is_empty() || self.outstanding > 0;
+        // On a disk that is broken nothing is let go, and memory is not the place to wait for that.
+        let owes = self.owes.is_some_and(|tries| tries < VERSION_TRIES);
+        works || owes || !self.reading.is_empty() || !self.ends.is_empty()
     }
+
+    /// A name of this version has come back from the store.
+    pub(crate) fn named(&mut self, number: u64) {
+        if let Some(at) = self.naming.iter().position(|naming| *naming == number) {
+            self.naming.swap_remove(at);
+        }
+    }
+
+    /// Whether one is about to be taken by itself.
+    pub(crate) fn takes_one(&self) -> bool {
+        let current = self.current.iter().map(|(job, _)| job);
+        let takes = |job: &Job| matches!(job.task, Task::Take { name: None, user: None, .. });
+        current.chain(&self.queue).any(takes)
+    }
+}
+
+/// Who waits for the end of what was deleted.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) asker: Asker,
+    pub(crate) offset: u64,
+    /// One version; `None`: all that there were.
+    pub(crate) number: Option<u64>,
 }
 
 /// Something to be done.
@@ -57,8 +92,6 @@ pub(crate) struct Job {
 /// See [`Job`].
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Tell what a version holds.
-    Read { number: u64 },
     /// Have the document hold it again, by a change of what it was.
     Restore { number: u64, user: Arc<str>, was: Option<Was> },
     /// Take one of what the document was; `user`: `None`, if nobody asked for it.
@@ -79,7 +112,7 @@ pub(crate) struct Was {
 impl Task {
     /// Whether it needs what this version holds.
     pub(crate) fn wants(&self, version: u64) -> bool {
-        matches!(self, Self::Read { number } | Self::Restore { number, .. } if *number == version)
+        matches!(self, Self::Restore { number, .. } if *number == version)
     }
 }
 

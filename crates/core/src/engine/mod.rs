@@ -70,6 +70,7 @@ pub use inspect::{ChannelInfo, SessionInfo, Whom};
 pub use notices::{Attendee, Happened, Notice, Wants};
 pub use placement::{Crowd, Traveller};
 pub use resuming::Legacy;
+pub(crate) use service::SERVICE;
 pub use topics::Subscriber;
 pub use types::{
     Address, Changed, Delivery, Effect, Message, Now, PageReply, Raw, Request, SessionKey, ShardId,

@@ -13,7 +13,7 @@ use crate::channel::Verb;
 use crate::reject::Reject;
 
 /// What stands in the place of a session's key.
-pub(super) const SERVICE: SessionKey = SessionKey { slot: u32::MAX, serial: 0 };
+pub(crate) const SERVICE: SessionKey = SessionKey { slot: u32::MAX, serial: 0 };
 
 /// The scope of the API's idempotency keys. No user has this name: names have no control
 /// characters.

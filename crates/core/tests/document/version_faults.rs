@@ -414,3 +414,106 @@ fn questions_that_nobody_can_answer_any_more_take_no_place() {
     let bob = desk.reader("bob");
     assert!(!desk.sync(bob, &[]).is_empty());
 }
+
+#[test]
+fn a_deletion_that_failed_is_tried_again_though_nobody_has_the_document_open() {
+    let mut desk = Desk::with(1, |limits, _| limits.channel_idle = Period::secs(10));
+    let (ada, at_ada) = (desk.reader("ada"), Writer::new(1));
+    desk.merge(ada, &at_ada.write(0, "secret"));
+    desk.save(ada, "Draft");
+    desk.leave(ada);
+    desk.slow = true;
+    desk.engines[0].ask_version(desk.now, 5, DOC, VersionAsk::Delete { number: 1 });
+    desk.run();
+    desk.store(&Ok(()));
+    desk.store(&Err(StoreError::Full));
+    let answers: Vec<_> = desk.answers.drain(..).map(|answer| answer["code"].clone()).collect();
+    assert_eq!(answers, [json!("unavailable")]);
+    desk.slow = false;
+    desk.pass(3 * MINUTE);
+    assert_eq!((desk.kept(), desk.engines[0].counts().documents), (0, 0));
+}
+
+#[test]
+fn of_two_names_at_the_store_both_keep_their_version() {
+    let mut desk = Desk::with(1, |_, policy| policy.versions.automatic = 1);
+    let (ada, at_ada) = (desk.reader("ada"), Writer::new(1));
+    desk.merge(ada, &at_ada.write(0, "first"));
+    desk.save(ada, "Draft");
+    desk.version(ada, "name_version", &json!({ "version": 1, "name": null }));
+    desk.merge(ada, &at_ada.add(" second"));
+    desk.slow = true;
+    let name = |id: u64, name: &str| json!({ "type": "name_version", "id": id, "channel": DOC, "version": 1, "name": name });
+    desk.say(ada, &name(60, "One"));
+    desk.say(ada, &name(61, "Two"));
+    desk.store_one();
+    desk.pass(3 * MINUTE);
+    desk.slow = false;
+    while !desk.queue.is_empty() {
+        desk.store_one();
+    }
+    assert_eq!(desk.answer(ada, &json!(61)).unwrap()["name"], "Two");
+    assert!(desk.numbers(ada).contains(&1));
+}
+
+#[test]
+fn who_types_on_while_a_version_is_stored_does_not_queue_twenty_more() {
+    let mut desk = Desk::with(1, |_, policy| policy.versions.busy = Period::secs(1));
+    let (ada, at_ada) = (desk.reader("ada"), Writer::new(1));
+    desk.merge(ada, &at_ada.write(0, "x"));
+    desk.slow = true;
+    for round in 0..20 {
+        desk.say(ada, &merge(100 + round, &at_ada.add("x")));
+        // The change is stored, and pages are not.
+        let pages: Vec<_> = {
+            let all = std::mem::take(&mut desk.queue);
+            let (log, pages) = all.into_iter().partition(|(_, append)| *append.channel == *DOC);
+            desk.queue = log;
+            let pages: std::collections::VecDeque<_> = pages;
+            pages.into_iter().collect()
+        };
+        desk.store(&Ok(()));
+        desk.queue.extend(pages);
+        desk.pass(1500);
+    }
+    desk.slow = false;
+    while !desk.queue.is_empty() {
+        desk.store_one();
+    }
+    assert!(desk.numbers(ada).len() <= 2, "{:?}", desk.numbers(ada));
+}
+
+#[test]
+fn documents_that_cannot_become_versions_keep_no_others_from_it() {
+    let mut desk = Desk::with(1, |_, policy| {
+        (policy.versions.busy, policy.versions.size) = (Period::secs(1), 500);
+    });
+    let ada = desk.user("ada");
+    let names: Vec<_> = (0..12).map(|n| format!("doc:long-{n}")).collect();
+    let writers: Vec<_> = (1..=12).map(Writer::new).collect();
+    for (name, writer) in names.iter().zip(&writers) {
+        desk.open(ada, name);
+        desk.say(ada, &merge_into(name, &writer.write(0, &"y".repeat(1000))));
+    }
+    desk.open(ada, DOC);
+    for _ in 0..20 {
+        for (name, writer) in names.iter().zip(&writers) {
+            desk.say(ada, &merge_into(name, &writer.add("y")));
+        }
+        desk.pass(500);
+    }
+    desk.say(ada, &merge(9, &Writer::new(20).write(0, "short")));
+    for _ in 0..10 {
+        for (name, writer) in names.iter().zip(&writers) {
+            desk.say(ada, &merge_into(name, &writer.add("y")));
+        }
+        desk.pass(500);
+    }
+    assert_eq!(desk.kept(), 1, "the short one");
+}
+
+fn merge_into(channel: &str, update: &[u8]) -> serde_json::Value {
+    let mut command = merge(8, update);
+    command["channel"] = json!(channel);
+    command
+}

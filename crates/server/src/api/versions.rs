@@ -49,8 +49,8 @@ pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Problem> {
         return Err(Problem::bad_request("`type` of which `root`?"));
     }
     let number = number(call)?;
-    let _turn = call.shard.document_turn().await.ok_or_else(Problem::unavailable)?;
     let Told { version, vector, update } = call.ask_version(VersionAsk::Read { number }).await?;
+    let _turn = call.shard.document_turn().await.ok_or_else(Problem::unavailable)?;
     let (data, text, update) = match form {
         "json" => (Some(data(update, root, kind).await?), None, None),
         "text" => (None, Some(words(update, root).await?), None),
@@ -92,13 +92,13 @@ pub(super) async fn compare(call: &Call<'_>) -> Result<Answer, Problem> {
         Some(other) => (one.min(other), Some(one.max(other))),
         None => (one, None),
     };
-    let _turn = call.shard.document_turn().await.ok_or_else(Problem::unavailable)?;
     let before = call.ask_version::<Told>(VersionAsk::Read { number: old }).await?.update;
     let after = match new {
         Some(number) => call.ask_version::<Told>(VersionAsk::Read { number }).await?.update,
         None => call.read_document::<Whole>(call.name()).await?.update,
     };
     let authors = authors_between(call, old, new).await?;
+    let _turn = call.shard.document_turn().await.ok_or_else(Problem::unavailable)?;
     let compared = aside(move || {
         let text = |update: &str| plain_text(&decode(update)?, root.as_deref());
         text(&before).and_then(|before| Ok(compare_texts(&before, &text(&after)?)))

@@ -248,20 +248,20 @@ impl Scene<'_> {
                 desk.resetting = false;
                 document.reset(epoch, versions);
                 self.tell_reset(epoch);
-                if versions { Done::Deleted(offset) } else { Done::Changed(offset) }
+                if versions { Done::Deleted(offset, None) } else { Done::Changed(offset) }
             }
             DocumentChange::Version(version) => {
                 document.take_version((*version).clone());
                 Done::Version(*version)
             }
             DocumentChange::NameVersion { number, name } => {
-                desk.shelf.naming.retain(|naming| *naming != number);
+                desk.shelf.named(number);
                 document.name_version(number, name);
                 document.versions().get(number).cloned().map_or(Done::Nothing, Done::Version)
             }
             DocumentChange::DeleteVersion { number, asked } => {
                 document.delete_version(number);
-                if asked { Done::Deleted(offset) } else { Done::Nothing }
+                if asked { Done::Deleted(offset, Some(number)) } else { Done::Nothing }
             }
             DocumentChange::ForgetVersion(number) => {
                 document.forget_version(number);

@@ -6,7 +6,7 @@ use super::home::refuse_change;
 use super::shelved::Done;
 use super::versions::no_version;
 use super::{Edited, NOBODY};
-use crate::channel::shelf::Asker;
+use crate::channel::shelf::{Asker, End};
 use crate::channel::{DocumentChange, Merging, Origin};
 use crate::engine::counters::CommandKind;
 use crate::engine::home::Scene;
@@ -25,10 +25,12 @@ impl Scene<'_> {
         match done {
             Done::Changed(offset) => self.answer_change(origin, offset),
             // When it has left the store, too.
-            Done::Deleted(offset) => {
+            Done::Deleted(offset, number) => {
                 if let Some(desk) = &mut self.channel.desk {
-                    desk.shelf.ends.push((asker, offset));
+                    desk.shelf.trim_after_ms = 0;
+                    desk.shelf.ends.push(End { asker, offset, number });
                 }
+                self.tell_ends();
             }
             Done::Version(_) => self.tell_asker(Some(asker), Ok(done)),
             // It was deleted before it had its name.
@@ -50,7 +52,7 @@ impl Scene<'_> {
                 }
                 DocumentChange::Reset { .. } => desk.resetting = false,
                 DocumentChange::NameVersion { number, .. } => {
-                    desk.shelf.naming.retain(|naming| *naming != number);
+                    desk.shelf.named(number);
                 }
                 DocumentChange::Version(_)
                 | DocumentChange::DeleteVersion { .. }

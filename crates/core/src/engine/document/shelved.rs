@@ -5,7 +5,7 @@ use tidings_proto::{ErrorCode, Frame};
 use super::versions::{tell, view};
 use super::wording::parts;
 use super::{Lacks, Synced};
-use crate::channel::shelf::{Asker, Content, Job, Stage, Task};
+use crate::channel::shelf::{Asker, Content, End, Job, Stage, Task};
 use crate::document::Version;
 use crate::engine::CommandKind;
 use crate::engine::home::Scene;
@@ -20,8 +20,8 @@ pub(super) enum Done {
     Changed(u64),
     /// All that was asked for.
     Content(Content, Version),
-    /// Something is not there any more, as of this offset.
-    Deleted(u64),
+    /// This version, or all there were, is not there any more, as of this offset.
+    Deleted(u64, Option<u64>),
     /// Nothing that anybody waits for.
     Nothing,
     /// A version was taken.
@@ -32,25 +32,47 @@ impl Scene<'_> {
     /// Tells those who wait for the end of what they have deleted, if it has come.
     pub(super) fn tell_ends(&mut self) {
         let Ok((document, desk)) = self.document() else { return };
-        if desk.shelf.ends.is_empty() || document.versions().deleted().next().is_some() {
-            return;
-        }
-        for (asker, offset) in std::mem::take(&mut desk.shelf.ends) {
+        let versions = document.versions();
+        let waits = |end: &End| match end.number {
+            Some(number) => versions.deleted().any(|deleted| deleted == number),
+            None => versions.deleted().next().is_some(),
+        };
+        let (ends, over) = std::mem::take(&mut desk.shelf.ends).into_iter().partition(waits);
+        desk.shelf.ends = ends;
+        let over: Vec<End> = over;
+        for End { asker, offset, .. } in over {
             self.tell_asker(Some(asker), Ok(Done::Changed(offset)));
+        }
+    }
+
+    /// What this version held could not be let go: others have their turn, and it has another one.
+    fn trim_failed(&mut self, number: u64, why: &Reject) {
+        let now_ms = self.now.mono_ms;
+        let Ok((document, desk)) = self.document() else { return };
+        let is_last = document.versions().deleted().all(|deleted| deleted <= number);
+        desk.shelf.owes = desk.shelf.owes.map(|tries| tries.saturating_add(1));
+        desk.shelf.trim_behind = if is_last { 0 } else { number };
+        if is_last {
+            desk.shelf.trim_after_ms = now_ms + VERSION_RETRY_MS;
+        }
+        let concerns = |end: &End| end.number.is_none_or(|of| of == number);
+        let (failed, ends) = std::mem::take(&mut desk.shelf.ends).into_iter().partition(concerns);
+        desk.shelf.ends = ends;
+        let failed: Vec<End> = failed;
+        for End { asker, .. } in failed {
+            self.tell_asker(Some(asker), Err(why.clone()));
         }
     }
 
     /// What is going on has come to its end.
     pub(super) fn finish(&mut self, outcome: Result<Done, Reject>) {
-        let now_ms = self.now.mono_ms;
         let Some(desk) = &mut self.channel.desk else { return };
         let Some((job, stage)) = desk.shelf.current.take() else { return };
         match (&job.task, &outcome) {
-            (Task::Trim { .. }, Err(reject)) => {
-                desk.shelf.trim_after_ms = now_ms + VERSION_RETRY_MS;
-                for (asker, _) in std::mem::take(&mut desk.shelf.ends) {
-                    self.tell_asker(Some(asker), Err(reject.clone()));
-                }
+            (Task::Trim { number }, Err(reject)) => self.trim_failed(*number, reject),
+            (Task::Trim { .. }, Ok(_)) => {
+                desk.shelf.owes = None;
+                self.tell_ends();
             }
             (Task::Take { name, user, .. }, Err(reject)) => {
                 if let (Stage::Storing { version, .. }, Ok((document, desk))) =
@@ -85,9 +107,10 @@ impl Scene<'_> {
         {
             self.tell_asker(job.asker, Err(why.clone()));
         }
+        self.put_off_version();
         // What is over a limit is so until something changes.
         if why.code == ErrorCode::Unavailable {
-            self.arm_version_again();
+            self.arm_version();
         }
     }
 
@@ -98,7 +121,8 @@ impl Scene<'_> {
         let Ok((document, desk)) = self.document() else { return };
         let wanted = |number| {
             let queued = desk.shelf.queue.iter().any(|job| job.task.wants(number));
-            queued || desk.shelf.naming.contains(&number)
+            let read = desk.shelf.reading.iter().any(|(reading, _)| *reading == number);
+            queued || read || desk.shelf.naming.contains(&number)
         };
         let versions = document.versions();
         let taken = versions.iter().filter(|version| version.is_automatic());
@@ -137,7 +161,7 @@ impl Scene<'_> {
             Ok(Done::Version(version)) => {
                 Frame::Version { id, channel: &channel, version: view(&version) }.encode()
             }
-            Ok(Done::Deleted(_) | Done::Nothing) => return,
+            Ok(Done::Deleted(..) | Done::Nothing) => return,
         };
         self.reply_version(asker, text);
     }

@@ -20,6 +20,7 @@ use crate::engine::CommandKind;
 use crate::engine::Engine;
 use crate::engine::home::Scene;
 use crate::engine::types::{Address, Effect, Now};
+use crate::limits::VERSION_JOBS;
 use crate::reject::Reject;
 use crate::rng::mix;
 use crate::store::{Level, Loaded, StoreError};
@@ -75,8 +76,43 @@ impl Scene<'_> {
     /// A session asks what a version holds.
     pub(super) fn read_version(&mut self, from: Address, id: u64, number: u64) {
         let asker = Asker { from, id, kind: CommandKind::Sync };
-        if let Err(reject) = self.shelve(Some(asker), Task::Read { number }) {
+        if let Err(reject) = self.begin_reading(asker, number) {
             self.tell_asker(Some(asker), Err(reject));
+        }
+    }
+
+    /// Asks the store what a version holds, beside whatever else is done.
+    pub(super) fn begin_reading(&mut self, asker: Asker, number: u64) -> Result<(), Reject> {
+        let channel = kept_in(number, &self.channel.name);
+        let (document, desk) = self.document()?;
+        document.versions().get(number).ok_or_else(no_version)?;
+        if desk.shelf.reading.len() >= VERSION_JOBS {
+            return Err(Reject::later("too many read the document's versions; try again"));
+        }
+        let asked = desk.shelf.reading.iter().any(|(asked, _)| *asked == number);
+        desk.shelf.reading.push((number, asker));
+        if !asked {
+            self.out.effects.push(Effect::Load { channel });
+        }
+        Ok(())
+    }
+
+    fn finish_reading(&mut self, number: u64, outcome: Result<Option<&Loaded>, ()>) {
+        let Ok((document, desk)) = self.document() else { return self.drop_jobs() };
+        let (readers, others): (Vec<_>, _) =
+            std::mem::take(&mut desk.shelf.reading).into_iter().partition(|it| it.0 == number);
+        desk.shelf.reading = others;
+        if readers.is_empty() {
+            return;
+        }
+        let read = document.versions().get(number).ok_or_else(no_version).and_then(|version| {
+            let loaded = outcome.ok().flatten();
+            let content = loaded.and_then(|loaded| Content::read(loaded, version.pages));
+            Ok((content.ok_or_else(Reject::unavailable)?, version.clone()))
+        });
+        for (_, asker) in readers {
+            let done = read.clone().map(|(content, version)| Done::Content(content, version));
+            self.tell_asker(Some(asker), done);
         }
     }
 
@@ -91,13 +127,20 @@ impl Scene<'_> {
             if desk.shelf.current.is_some() || desk.shelf.outstanding > 0 {
                 return;
             }
+            let gone = || desk.shelf.leftover.into_iter().chain(document.versions().deleted());
+            let number = gone().find(|gone| *gone > desk.shelf.trim_behind);
+            let number = number.or_else(|| gone().next());
+            let owes = desk.shelf.owes.unwrap_or(0);
+            desk.shelf.owes = number.map(|_| owes);
             let may_trim = is_free && desk.shelf.trim_after_ms <= now_ms;
-            let job = desk.shelf.queue.pop_front().or_else(|| {
-                let mut gone = desk.shelf.leftover.into_iter().chain(document.versions().deleted());
-                let number = gone.next().filter(|_| may_trim)?;
-                Some(Job { task: Task::Trim { number }, asker: None })
-            });
-            let Some(job) = job else { return self.tell_ends() };
+            let trim = |number| Job { task: Task::Trim { number }, asker: None };
+            let trim = number.filter(|_| may_trim).map(trim);
+            // Who waits for that does not wait for those who come behind.
+            let job = match trim {
+                Some(trim) if !desk.shelf.ends.is_empty() => Some(trim),
+                trim => desk.shelf.queue.pop_front().or(trim),
+            };
+            let Some(job) = job else { return };
             let asker = job.asker;
             match self.begin(job) {
                 Ok(true) => return,
@@ -110,11 +153,15 @@ impl Scene<'_> {
     /// The document has to be read again: nothing waits for that here.
     pub(in crate::engine) fn drop_jobs(&mut self) {
         let Some(desk) = &mut self.channel.desk else { return };
-        let current = desk.shelf.current.take().map(|(job, _)| job);
+        let current = desk.shelf.current.take();
+        if let Some((_, Stage::Storing { version, .. })) = &current {
+            desk.shelf.leftover = Some(version.number);
+        }
         let jobs = std::mem::take(&mut desk.shelf.queue);
-        let jobs = current.into_iter().chain(jobs).map(|job| job.asker);
-        let ends = std::mem::take(&mut desk.shelf.ends);
-        for asker in jobs.chain(ends.into_iter().map(|(asker, _)| Some(asker))) {
+        let jobs = current.into_iter().map(|(job, _)| job).chain(jobs).map(|job| job.asker);
+        let ends = std::mem::take(&mut desk.shelf.ends).into_iter().map(|end| Some(end.asker));
+        let reading = std::mem::take(&mut desk.shelf.reading).into_iter().map(|it| Some(it.1));
+        for asker in jobs.chain(ends).chain(reading) {
             self.tell_asker(asker, Err(Reject::unavailable()));
         }
     }
@@ -126,7 +173,6 @@ impl Scene<'_> {
         let versions = document.versions();
         let has_changed = versions.changed().is_some();
         let number = match &mut job.task {
-            Task::Read { number } => versions.get(*number).ok_or_else(no_version)?.number,
             Task::Restore { number, was: Some(_), .. } => {
                 versions.get(*number).ok_or_else(no_version)?.number
             }
@@ -176,6 +222,8 @@ impl Scene<'_> {
     }
 
     fn version_loaded(&mut self, number: u64, outcome: Result<Option<Loaded>, StoreError>) {
+        let found = outcome.as_ref().map(Option::as_ref).map_err(|_| ());
+        self.finish_reading(number, found);
         let Some(desk) = &mut self.channel.desk else { return };
         match &desk.shelf.current {
             Some((_, Stage::Loading(asked))) if *asked == number => {}
@@ -191,13 +239,6 @@ impl Scene<'_> {
         let (document, desk) = self.document()?;
         let Some((job, _)) = &desk.shelf.current else { return Ok(()) };
         match &job.task {
-            Task::Read { .. } => {
-                let version = document.versions().get(number).ok_or_else(no_version)?.clone();
-                let content = loaded.and_then(|loaded| Content::read(loaded, version.pages));
-                let content = content.ok_or_else(Reject::unavailable)?;
-                self.finish(Ok(Done::Content(content, version)));
-                Ok(())
-            }
             Task::Restore { .. } => {
                 let version = document.versions().get(number).ok_or_else(no_version)?;
                 let content = loaded.and_then(|loaded| Content::read(loaded, version.pages));

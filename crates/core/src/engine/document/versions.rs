@@ -146,7 +146,8 @@ impl Engine {
     /// Documents that were quiet for long enough, or busy for too long, become versions.
     pub(super) fn take_versions(&mut self, now: Now) {
         let steady_ms = self.steady_ms(now);
-        for _ in 0..VERSIONS_PER_TICK {
+        let mut left = VERSIONS_PER_TICK;
+        while left > 0 {
             let first = self.homes.agenda.versions.first();
             if first.is_none_or(|(due_ms, _)| *due_ms > steady_ms) {
                 return;
@@ -158,7 +159,7 @@ impl Engine {
             }
             // One that is being read again is looked at when it is there.
             if self.homes.slab[index].waiting.is_none() {
-                self.scene(index, now).version_is_due();
+                left -= usize::from(self.scene(index, now).version_is_due());
             }
         }
     }
@@ -171,7 +172,7 @@ impl Scene<'_> {
             VersionAsk::Delete { number } => self.delete_version(asker, number),
             VersionAsk::List { before, limit } => self.list_versions(asker, before, limit),
             VersionAsk::Name { number, name } => self.name_version(asker, number, name),
-            VersionAsk::Read { number } => self.shelve(Some(asker), Task::Read { number }),
+            VersionAsk::Read { number } => self.begin_reading(asker, number),
             VersionAsk::Restore { number, user } => {
                 self.shelve(Some(asker), Task::Restore { number, user, was: None })
             }
@@ -315,15 +316,17 @@ impl Scene<'_> {
         }
     }
 
-    /// No earlier than after another while: the store took none.
-    pub(super) fn arm_version_again(&mut self) {
-        if self.takes_versions() {
-            self.arm_at(self.steady_ms.saturating_add(self.versions_policy().quiet.ms));
+    /// No earlier than after another while: none could be taken.
+    pub(super) fn put_off_version(&mut self) {
+        let after_ms = self.steady_ms.saturating_add(self.versions_policy().quiet.ms);
+        if let Some(desk) = &mut self.channel.desk {
+            desk.shelf.not_before_ms = after_ms;
         }
     }
 
     fn arm_at(&mut self, due_ms: u64) {
         let Some(desk) = &mut self.channel.desk else { return };
+        let due_ms = due_ms.max(desk.shelf.not_before_ms);
         if desk.shelf.armed.is_none() {
             desk.shelf.armed = Some(due_ms);
             self.agenda.versions.insert((due_ms, self.channel.name.clone()));
@@ -339,18 +342,28 @@ impl Scene<'_> {
         }
     }
 
-    fn version_is_due(&mut self) {
+    /// Whether one is being taken now.
+    fn version_is_due(&mut self) -> bool {
         if !self.takes_versions() {
-            return;
+            return false;
         }
-        let Ok((document, _)) = self.document() else { return };
-        let Some(changed) = document.versions().changed() else { return };
-        if self.due_ms(changed) > self.steady_ms {
-            return self.arm_version();
+        let steady_ms = self.steady_ms;
+        let Ok((document, desk)) = self.document() else { return false };
+        if desk.shelf.takes_one() {
+            return false;
         }
-        if self.shelve(None, Task::Take { name: None, user: None, was: None }).is_err() {
-            self.arm_version_again();
+        let waits = desk.shelf.not_before_ms > steady_ms;
+        let Some(changed) = document.versions().changed() else { return false };
+        if waits || self.due_ms(changed) > self.steady_ms {
+            self.arm_version();
+            return false;
         }
+        let taken = self.shelve(None, Task::Take { name: None, user: None, was: None });
+        if taken.is_err() {
+            self.put_off_version();
+            self.arm_version();
+        }
+        taken.is_ok()
     }
 
     pub(super) fn versions_policy(&self) -> &crate::policy::VersionsPolicy {
