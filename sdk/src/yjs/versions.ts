@@ -60,11 +60,10 @@ export function versionsOf(document: Document, channel: string, { link }: Host):
             if (taken !== undefined) end(done, taken)
           },
           failed(error) {
-            // It is looked at again when the connection is seen to have gone.
-            if (kind !== READ || !/network|subscribed/.test(error.code)) return end(failed, error)
-            asked = false
-            // It may be over already: nothing else tells.
-            const never = refusal(kind)
+            // A question is asked again when the connection is seen to have gone.
+            asked = kind !== READ || !/network|subscribed/.test(error.code)
+            // It may be over already, and nothing else tells.
+            const never = asked ? error : refusal(kind)
             if (never) end(failed, never)
           },
         })
