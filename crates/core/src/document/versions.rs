@@ -106,8 +106,8 @@ impl Versions {
         self.changed
     }
 
-    /// Who has changed it since the newest version, by name; of more than [`AUTHORS_NAMED`] the
-    /// first.
+    /// Who has changed it since the newest version, by name; of more than a hundred
+    /// the first.
     pub fn authors(&self) -> impl Iterator<Item = &str> {
         self.authors.keys().map(|author| &**author)
     }
