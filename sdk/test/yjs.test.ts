@@ -269,7 +269,7 @@ test('a refusal that passes is tried again, ever later; one that does not waits 
 })
 
 test('a document at a limit of its own is not asked again and again, and ends when nobody needs it', async () => {
-  for (const limit of ['document_clients', 'document_crowd', 'document_levels', 'document_steps', 'document']) {
+  for (const limit of ['document_clients', 'document_crowd', 'document_levels', 'document']) {
     const { server, a, ada } = await both()
     server.refusals.push({ type: 'merge', frame: { code: 'limit_exceeded', retryable: true, limit } })
     type(ada, 'x')

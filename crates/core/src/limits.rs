@@ -112,22 +112,6 @@ pub(crate) const WAITING_UPDATES: usize = 256;
 /// Bytes of them, the first one aside.
 pub(crate) const WAITING_BYTES: usize = 1 << 20;
 
-/// Items of them whose place has to be looked for: when what they wait for comes, each of them may
-/// be carried past the whole document.
-pub(crate) const WAITING_LOOSE: usize = 256;
-
-/// How far the items of one update are carried past others, in steps of 100 to 350 nanoseconds: all
-/// others wait for a second. Two who have each put 2,000 items to the top of one list, without
-/// having heard of each other, meet in so many; so may 4,000 words of 1 MB of text be replaced at
-/// once, from its end.
-pub(crate) const UPDATE_STEPS: u64 = 4_000_000;
-
-/// The same for a whole document: whoever opens it does all of that again.
-pub(crate) const DOCUMENT_STEPS: u64 = 16_000_000;
-
-/// What is always let in, whatever was before.
-pub(crate) const SMALL_STEPS: u64 = 256;
-
 /// Operations of one patch, or edits of one text, that are made at once.
 pub(crate) const EDITS_PER_CALL: usize = 1000;
 

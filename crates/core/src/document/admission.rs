@@ -1,12 +1,10 @@
 //! Whether an update may be stored, and what of it.
 
-use std::collections::BTreeMap;
-
 use tidings_proto::yjs;
 
 use super::open::Share;
-use super::{Body, Document, Prepared};
-use crate::limits::DocumentLimits;
+use super::{Body, Depth, Document, Prepared};
+use crate::limits::{DOCUMENT_LEVELS, DocumentLimits};
 
 /// What is taken of an update.
 #[derive(Debug)]
@@ -26,81 +24,57 @@ pub enum Excess {
     Crowd,
     /// Shared types in each other.
     Levels,
-    /// Items that are carried far from where they were written.
-    Steps,
 }
 
 impl Document {
     /// Whether this one, which is about to be appended, neither nests shared types too deep, nor
-    /// puts too much into one place, nor takes too long, nor is one too many that waits for others.
-    /// Then [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
+    /// puts too much into one place, nor is one too many that waits for others. Then
+    /// [`commit`](Self::commit) has to follow, or [`revert`](Self::revert).
     pub fn admits(&mut self, prepared: &Prepared) -> bool {
-        self.admits_from(prepared, false)
-    }
-
-    /// The same of one that the server has made of the document itself, all of it at once: a
-    /// version that comes back, a copy. That may take as long as it takes.
-    pub fn admits_own(&mut self, prepared: &Prepared) -> bool {
-        self.admits_from(prepared, true)
-    }
-
-    fn admits_from(&mut self, prepared: &Prepared, own: bool) -> bool {
-        self.steps.judge();
-        if self.crowds(prepared) || !self.has_place(prepared) || !self.has_levels(prepared) {
+        if matches!(&self.body, Body::Open(open) if open.crowds(prepared)) {
             return false;
         }
-        let admitted = self.has_steps(prepared, own);
+        let admitted = self.has_place(prepared) && self.has_levels(prepared);
         if admitted {
             self.take_place(prepared);
-        } else {
-            self.depth.give_back(prepared.levels);
         }
         admitted
     }
 
-    /// Whether it would have to wait for others, and there is no place for that.
-    fn crowds(&mut self, prepared: &Prepared) -> bool {
-        let ahead = self.ahead_of(prepared);
-        let Ok(open) = self.open() else { return true };
-        open.is_full(prepared) && !open.fit(&prepared.bytes, &ahead).lacking.is_empty()
-    }
-
-    /// Where clients end of whom something is at the store: that will not be waited for. It is
-    /// looked up where there is no place for this one to wait.
-    fn ahead_of(&mut self, prepared: &Prepared) -> BTreeMap<u64, u32> {
-        let mut ahead = BTreeMap::new();
-        let Body::Open(open) = &self.body else { return ahead };
-        if !open.is_full(prepared) {
-            return ahead;
+    fn has_levels(&mut self, prepared: &Prepared) -> bool {
+        if prepared.levels == 0 {
+            return true;
         }
-        for update in self.steps.flying() {
-            let fit = open.fit(update, &ahead);
-            let _ = yjs::for_each_client(&fit.now, |client, clock, len| {
-                ahead.insert(client, clock + len);
+        let fits = |depth: &Depth| {
+            let all = depth.stored.map(|stored| stored + depth.since + depth.ahead);
+            all.is_some_and(|all| all + prepared.levels <= DOCUMENT_LEVELS)
+        };
+        if !fits(&self.depth) && self.depth.is_worth_measuring(self.measured, self.grown) {
+            let stored = self.encode().ok().and_then(|state| {
+                let all = std::iter::once(state).chain(self.waiting());
+                all.map(|update| yjs::levels(&update)).sum::<Result<_, _>>().ok()
             });
+            self.depth = Depth { stored, since: 0, at: self.grown, ..self.depth };
         }
-        ahead
+        let admitted = fits(&self.depth);
+        self.depth.ahead += if admitted { prepared.levels } else { 0 };
+        admitted
     }
 
     /// What is too much of one that is not [admitted](Self::admits), whatever becomes of others.
     /// `None`: it may be when less is at the store, or waits for others.
     pub fn excess(&self, prepared: &Prepared) -> Option<Excess> {
-        let is_crowded = || self.crowd.exceeds(prepared.shape.crowd).then_some(Excess::Crowd);
-        let is_slow = || self.steps.has_refused().then_some(Excess::Steps);
-        let is_deep = self.depth.exceeds(prepared.levels).then_some(Excess::Levels);
-        is_deep.or_else(is_crowded).or_else(is_slow)
+        let Depth { stored, since, .. } = self.depth;
+        let exceeds = |stored| stored + since + prepared.levels > DOCUMENT_LEVELS;
+        let is_deep = prepared.levels > 0 && stored.is_some_and(exceeds);
+        let is_crowded = || self.crowd.exceeds(prepared.crowd).then_some(Excess::Crowd);
+        is_deep.then_some(Excess::Levels).or_else(is_crowded)
     }
 
     /// What is to be stored of an update that [adds](Self::adds) something. What depends on others
     /// that have not come waits for them, if there is a place.
     pub fn share(&mut self, prepared: Prepared, limits: &DocumentLimits) -> Taken {
-        // So that it is looked at with what it finds there.
-        let is_open = self.open().is_ok();
-        let ahead = self.ahead_of(&prepared);
-        let share = match &self.body {
-            Body::Open(open) if is_open => open.share(&prepared, &ahead),
-            _ => Share::All,
-        };
+        let share = self.open().map_or(Share::All, |open| open.share(&prepared));
         match share {
             Share::All => Taken { part: Some(prepared), waits: false, lost: false },
             Share::Waits => Taken { part: Some(prepared), waits: true, lost: false },
@@ -110,5 +84,13 @@ impl Document {
                 Taken { part, waits: false, lost: !whole }
             }
         }
+    }
+}
+
+impl Depth {
+    /// Measuring takes as long as encoding: not before enough has changed to change something.
+    fn is_worth_measuring(&self, measured: usize, grown: usize) -> bool {
+        let changed = grown.saturating_sub(self.at) > 4096 + measured / 16;
+        self.stored.is_none() || self.since > DOCUMENT_LEVELS / 8 || changed
     }
 }

@@ -56,7 +56,7 @@ impl Document {
     /// Whether one more update may stand where it wants to. One with few items in each place always
     /// may: what a person types is one.
     pub(super) fn has_place(&mut self, prepared: &Prepared) -> bool {
-        let more = prepared.shape.crowd;
+        let more = prepared.crowd;
         if more > SMALL_CROWD && !self.crowd.fits(more) {
             self.measure_crowd();
         }
@@ -65,7 +65,7 @@ impl Document {
 
     /// It is on its way to the store.
     pub(super) fn take_place(&mut self, prepared: &Prepared) {
-        self.crowd.ahead += prepared.shape.crowd;
+        self.crowd.ahead += prepared.crowd;
     }
 
     /// Takes as long as encoding: not before enough has come to change something.

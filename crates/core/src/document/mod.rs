@@ -11,7 +11,6 @@
 mod admission;
 mod compare;
 mod crowd;
-mod depth;
 mod diff;
 mod edit;
 mod engine;
@@ -21,7 +20,6 @@ mod pages;
 mod plain;
 mod record;
 mod restore;
-mod steps;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -31,19 +29,17 @@ mod waiting;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, Shape, UpdateLimits};
+use tidings_proto::yjs::{self, EMPTY_UPDATE, EMPTY_VECTOR, UpdateLimits};
 use yrs::{ClientID, IdSet, Update};
 
 pub use self::admission::{Excess, Taken};
 pub use self::compare::{Compared, TextChange, compare};
 use self::crowd::Crowd;
-use self::depth::Depth;
 pub use self::edit::{EditFault, PatchOp, TextEdit, Values, edit_text, json_patch};
 pub use self::engine::Broken;
 use self::open::Open;
 pub use self::record::{Record, What};
 pub use self::restore::restore;
-use self::steps::Steps;
 pub use self::versions::{Changed, Pages, Version, Versions};
 pub use self::view::{RootKind, json, plain_text, roots};
 use crate::limits::{BURIED_CLIENTS, DOCUMENT_LEVELS, DocumentLimits};
@@ -87,8 +83,8 @@ pub struct Prepared {
     structs: IdSet,
     /// How many levels of shared types it adds at most.
     levels: usize,
-    /// What it has, as far as it says itself.
-    shape: Shape,
+    /// How many items it puts into one place at most.
+    crowd: usize,
 }
 
 impl Prepared {
@@ -107,12 +103,6 @@ impl Prepared {
         self.structs.iter().map(|(client, ranges)| {
             (client.get(), ranges.iter().map(|range| range.end).max().unwrap_or(0))
         })
-    }
-
-    /// Where the structs of its first client begin.
-    fn starts(&self) -> Option<(u64, u32)> {
-        let (client, ranges) = self.structs.iter().next()?;
-        Some((client.get(), ranges.iter().map(|range| range.start).min()?))
     }
 
     /// Whether there is anything in it but deletions.
@@ -134,7 +124,6 @@ pub struct Document {
     grown: usize,
     depth: Depth,
     crowd: Crowd,
-    steps: Steps,
     /// What it was read from, until something is committed: if yrs breaks on one of these updates
     /// it is made again, without that one.
     replayed: Vec<Bytes>,
@@ -142,6 +131,18 @@ pub struct Document {
     skipped: u64,
     /// Pages that have come so far.
     loading: Vec<u8>,
+}
+
+/// How deep its shared types are nested, at most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Depth {
+    /// What is stored: as last measured, and what has come since. `None`: not measured yet.
+    stored: Option<usize>,
+    since: usize,
+    /// What was admitted and is at the store.
+    ahead: usize,
+    /// How much had grown when it was measured.
+    at: usize,
 }
 
 #[derive(Debug)]
@@ -168,7 +169,6 @@ impl Document {
             grown: 0,
             depth: Depth::default(),
             crowd: Crowd::default(),
-            steps: Steps::new(true),
             replayed: Vec::new(),
             skipped: 0,
             loading: Vec::new(),
@@ -183,27 +183,18 @@ impl Document {
             nesting: DOCUMENT_LEVELS,
             ..UpdateLimits::default()
         };
-        let shape = yjs::check_update(update, &guard)?;
+        let crowd = yjs::check_update(update, &guard)?.crowd;
         let bytes = Bytes::copy_from_slice(update);
         let levels = yjs::levels(update)?;
         let update = engine::decode(update).ok_or(Fault::Invalid)?;
         let structs = update.insertions(true);
-        Ok(Prepared { bytes, update, structs, levels, shape })
+        Ok(Prepared { bytes, update, structs, levels, crowd })
     }
 
     /// What was at the store has failed, all of it.
     pub fn revert(&mut self) {
         self.depth.ahead = 0;
         self.crowd.revert();
-        self.steps.revert();
-        self.forget_order();
-    }
-
-    /// There is something in it that is not in the document.
-    fn forget_order(&mut self) {
-        if let Body::Open(open) = &mut self.body {
-            open.order = None;
-        }
     }
 
     /// Takes in an update that has been stored. After [`Broken`] the document is empty and has to
@@ -216,12 +207,11 @@ impl Document {
         place: (u64, u64),
         prepared: Prepared,
     ) -> Result<(), Broken> {
-        let Prepared { bytes, update, levels, shape, .. } = prepared;
+        let Prepared { bytes, update, levels, crowd, .. } = prepared;
         self.replayed = Vec::new();
         self.depth.since += levels;
         self.depth.ahead = self.depth.ahead.saturating_sub(levels);
-        self.crowd.commit(shape.crowd);
-        self.steps.commit(&bytes);
+        self.crowd.commit(crowd);
         let applied = self.open().and_then(|open| open.apply(update, &bytes));
         match applied {
             Ok(whole) => self.skipped += u64::from(!whole),
@@ -271,7 +261,6 @@ impl Document {
             self.grown += bytes.len();
             self.depth.stored = None;
             self.crowd = self.crowd.unknown();
-            self.steps.replay(bytes.len());
             self.replayed.push(bytes);
             return whole;
         }
@@ -428,7 +417,6 @@ impl Document {
         (self.measured, self.grown) = (EMPTY_UPDATE.len(), 0);
         self.depth = Depth { stored: Some(0), ahead: self.depth.ahead, ..Depth::default() };
         self.crowd = self.crowd.emptied();
-        self.steps = Steps::new(true);
         self.replayed = Vec::new();
         self.loading = Vec::new();
     }

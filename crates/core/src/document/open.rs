@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use tidings_proto::yjs::{self, EMPTY_UPDATE, Fit, Order};
+use tidings_proto::yjs::{self, EMPTY_UPDATE, Fit};
 use yrs::{ClientID, Doc, ID, IdSet, StateVector, Update};
 
 use super::Prepared;
@@ -24,9 +24,6 @@ pub(super) struct Open {
     /// What is deleted, once it has been asked for: to find it takes as long as encoding the
     /// document.
     deleted: Option<IdSet>,
-    /// In which order its items stand, once somebody has had to know: those of updates that are at
-    /// the store too.
-    pub(super) order: Option<Box<Order>>,
 }
 
 /// What is to be stored of an update.
@@ -46,7 +43,7 @@ pub(super) enum Share {
 impl Open {
     pub(super) fn blank() -> Self {
         let (known, waiting) = (BTreeMap::new(), Waiting::default());
-        Self { doc: engine::blank(), known, waiting, deleted: None, order: None }
+        Self { doc: engine::blank(), known, waiting, deleted: None }
     }
 
     /// What a state was encoded from, and what waited there.
@@ -62,21 +59,20 @@ impl Open {
     /// it cannot be applied to anything.
     pub(super) fn apply(&mut self, update: Update, bytes: &Bytes) -> Result<bool, Broken> {
         let mut due = BTreeSet::new();
-        let fit = self.fit(bytes, &BTreeMap::new());
+        let fit = self.fit(bytes);
         let whole = if fit.lacking.is_empty() {
-            self.apply_now(update, bytes, &mut due)?
+            self.apply_now(update, &mut due)?
         } else {
             self.wait(&update, bytes, fit.lacking);
-            let now = engine::decode(&fit.now);
-            now.map_or(Ok(true), |now| self.apply_now(now, &fit.now, &mut due))?
+            engine::decode(&fit.now).map_or(Ok(true), |now| self.apply_now(now, &mut due))?
         };
         // It ends: what is there is not waited for again.
         while let Some(id) = due.pop_first() {
             let Some(bytes) = self.waiting.get(id) else { continue };
-            let fit = self.fit(&bytes, &BTreeMap::new());
+            let fit = self.fit(&bytes);
             self.waiting.settle(id, fit.lacking);
             if let Some(now) = engine::decode(&fit.now) {
-                self.apply_now(now, &fit.now, &mut due)?;
+                self.apply_now(now, &mut due)?;
             }
         }
         Ok(whole)
@@ -89,27 +85,16 @@ impl Open {
         }
     }
 
-    /// `ahead`: where clients end that will have written more by then.
-    pub(super) fn fit(&self, update: &[u8], ahead: &BTreeMap<u64, u32>) -> Fit {
-        let known = |client| self.end(client, ahead);
+    fn fit(&self, update: &[u8]) -> Fit {
+        let known = |client| self.known.get(&client).copied().unwrap_or(0);
         // What cannot be read was never stored.
         let nothing = |_| Fit { now: EMPTY_UPDATE.to_vec(), grows: false, lacking: Vec::new() };
         yjs::fit(update, known).unwrap_or_else(nothing)
     }
 
-    fn end(&self, client: u64, ahead: &BTreeMap<u64, u32>) -> u32 {
-        ahead.get(&client).or_else(|| self.known.get(&client)).copied().unwrap_or(0)
-    }
-
     /// `due`: those that wait for what is in it, too.
-    fn apply_now(
-        &mut self,
-        update: Update,
-        bytes: &[u8],
-        due: &mut BTreeSet<u64>,
-    ) -> Result<bool, Broken> {
+    fn apply_now(&mut self, update: Update, due: &mut BTreeSet<u64>) -> Result<bool, Broken> {
         let structs = update.insertions(true);
-        self.put_in_order(bytes, &structs, update.delete_set().is_empty());
         let deletions = self.deleted.as_ref().map(|_| update.delete_set().clone());
         let whole = engine::apply(&self.doc, update)?;
         if let (Some(deleted), Some(deletions)) = (&mut self.deleted, deletions) {
@@ -129,22 +114,9 @@ impl Open {
         Ok(whole)
     }
 
-    /// What was admitted is there already.
-    fn put_in_order(&mut self, bytes: &[u8], structs: &IdSet, deletes_nothing: bool) {
-        let Some(order) = &mut self.order else { return };
-        let mut ranges = structs
-            .iter()
-            .flat_map(|(client, ranges)| ranges.iter().map(move |range| (client.get(), range.end)));
-        let has_all = deletes_nothing && ranges.all(|(client, end)| order.has(client, end));
-        if !has_all {
-            let put = engine::guarded(|| order.take(bytes, u64::MAX, u64::MAX).is_ok());
-            self.order.take_if(|_| put != Ok(true));
-        }
-    }
-
-    /// Whether so many wait that this one may not wait as well.
-    pub(super) fn is_full(&self, prepared: &Prepared) -> bool {
-        self.waiting.is_full(prepared.bytes.len(), prepared.shape.loose)
+    /// Whether so many wait that this one may not wait as well, and it would.
+    pub(super) fn crowds(&self, prepared: &Prepared) -> bool {
+        self.waiting.is_full(prepared.bytes.len()) && !self.fit(&prepared.bytes).lacking.is_empty()
     }
 
     /// Updates that wait for others.
@@ -159,13 +131,12 @@ impl Open {
         }
         let is_new = |(client, end)| self.known.get(&client).is_none_or(|known| *known < end);
         let has_new = prepared.ends().any(is_new);
-        if has_new && (self.waiting.is_empty() || self.fit(&prepared.bytes, &BTreeMap::new()).grows)
-        {
+        if has_new && (self.waiting.is_empty() || self.fit(&prepared.bytes).grows) {
             return true;
         }
         let mut structs = IdSet::new();
         if has_new {
-            structs = self.without_known(prepared.structs.clone(), &BTreeMap::new());
+            structs = self.without_known(prepared.structs.clone());
         }
         let mut deletions = prepared.update.delete_set().clone();
         if !deletions.is_empty() {
@@ -175,31 +146,30 @@ impl Open {
         !self.waiting.covers(structs, deletions)
     }
 
-    fn without_known(&self, mut structs: IdSet, ahead: &BTreeMap<u64, u32>) -> IdSet {
+    fn without_known(&self, mut structs: IdSet) -> IdSet {
         let mut known = IdSet::new();
         for client in structs.client_ids() {
-            let end = self.end(client.get(), ahead);
-            if end > 0 {
-                known.insert(ID::new(client, 0), end);
+            if let Some(end) = self.known.get(&client.get()).filter(|end| **end > 0) {
+                known.insert(ID::new(client, 0), *end);
             }
         }
         structs.diff_with(&known);
         structs
     }
 
-    /// What is to be stored of an update. `ahead`: as for [`fit`](Self::fit).
-    pub(super) fn share(&self, prepared: &Prepared, ahead: &BTreeMap<u64, u32>) -> Share {
-        let fit = self.fit(&prepared.bytes, ahead);
+    /// What is to be stored of an update.
+    pub(super) fn share(&self, prepared: &Prepared) -> Share {
+        let fit = self.fit(&prepared.bytes);
         if fit.lacking.is_empty() {
             return Share::All;
         }
-        let mut structs = self.without_known(prepared.structs.clone(), ahead);
-        let mut deletions = prepared.update.delete_set().clone();
+        let (mut structs, mut deletions) =
+            (self.without_known(prepared.structs.clone()), prepared.update.delete_set().clone());
         if let Some(now) = engine::decode(&fit.now) {
             structs.diff_with(&now.insertions(true));
             deletions.diff_with(now.delete_set());
         }
-        let is_full = self.is_full(prepared);
+        let is_full = self.waiting.is_full(prepared.bytes.len());
         match self.waiting.covers(structs, deletions) {
             false if !is_full => Share::Waits,
             waits => Share::Now { update: fit.now.into(), whole: waits },

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use tidings_proto::yjs::{EMPTY_UPDATE, Reader, put_bytes, put_var_uint};
 
 use super::open::Open;
-use super::steps::Steps;
 use super::versions::Versions;
 use super::{Body, Broken, Document, length};
 use crate::limits::{AUTHORS_NAMED, BURIED_CLIENTS};
@@ -85,8 +84,6 @@ impl Document {
         (self.measured, self.grown) = (state.len() + length(&waiting), 0);
         self.depth.stored = None;
         self.crowd = self.crowd.unknown();
-        self.steps = Steps::new(false);
-        self.steps.replay(self.measured);
         self.body = Body::blank();
         if state != EMPTY_UPDATE || !waiting.is_empty() {
             self.body = Body::Open(Open::decode(&state, &waiting).ok()?);

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use tidings_proto::yjs;
 use yrs::IdSet;
 
-use crate::limits::{WAITING_BYTES, WAITING_LOOSE, WAITING_UPDATES};
+use crate::limits::{WAITING_BYTES, WAITING_UPDATES};
 
 /// See the module. Which of them can be applied is looked up, and not tried: what comes of a client
 /// for whom thousands wait would have all of them read again.
@@ -17,7 +16,6 @@ pub(super) struct Waiting {
     places: BTreeSet<(u64, u32, u64)>,
     next: u64,
     bytes: usize,
-    loose: usize,
 }
 
 #[derive(Debug)]
@@ -26,7 +24,6 @@ struct Update {
     lacking: Vec<(u64, u32)>,
     structs: IdSet,
     deletions: IdSet,
-    loose: usize,
 }
 
 impl Waiting {
@@ -40,11 +37,8 @@ impl Waiting {
         let id = self.next;
         self.next += 1;
         self.bytes += bytes.len();
-        // What cannot be read was never stored.
-        let loose = yjs::loose(&bytes).unwrap_or(0);
-        self.loose += loose;
         self.places.extend(lacking.iter().map(|(client, clock)| (*client, *clock, id)));
-        self.updates.insert(id, Update { bytes, lacking, structs, deletions, loose });
+        self.updates.insert(id, Update { bytes, lacking, structs, deletions });
     }
 
     /// It lacks only these by now; none: it waits no longer.
@@ -55,7 +49,6 @@ impl Waiting {
         }
         if lacking.is_empty() {
             self.bytes -= update.bytes.len();
-            self.loose -= update.loose;
             self.updates.remove(&id);
         } else {
             self.places.extend(lacking.iter().map(|(client, clock)| (*client, *clock, id)));
@@ -76,12 +69,11 @@ impl Waiting {
         self.updates.values().any(|update| update.bytes == bytes)
     }
 
-    /// Whether there is no place for one more of so many bytes and loose items. The first may be
-    /// of any length: who was away for long sends a long one.
-    pub(super) fn is_full(&self, bytes: usize, loose: usize) -> bool {
+    /// Whether there is no place for another one of so many bytes. The first one is always let in:
+    /// who was away for long sends a long one.
+    pub(super) fn is_full(&self, bytes: usize) -> bool {
         let is_long = !self.updates.is_empty() && self.bytes + bytes > WAITING_BYTES;
-        let is_loose = self.loose + loose > WAITING_LOOSE;
-        is_long || is_loose || self.updates.len() >= WAITING_UPDATES
+        is_long || self.updates.len() >= WAITING_UPDATES
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -257,27 +257,6 @@ fn too_many_in_one_place_are_refused_for_what_they_are() {
 }
 
 #[test]
-fn what_was_written_all_over_a_long_list_is_refused_with_the_name_of_its_limit() {
-    let mut desk = Desk::new();
-    let ada = desk.reader("ada");
-    let number = |number: u64| match number {
-        0..128 => vec![number as u8],
-        _ => vec![number as u8 | 0x80, (number >> 7) as u8],
-    };
-    let of = |client: u8, items: Vec<Vec<u8>>| {
-        [&[1], &number(items.len() as u64)[..], &[client, 0], &items.concat(), &[0]].concat()
-    };
-    let first = b"\x03\x01\x01l\x01b".to_vec();
-    let behind = |clock: u64| [&[0x83, 1], &number(clock)[..], b"\x01b"].concat();
-    let list = std::iter::once(first).chain((0..9000).map(behind)).collect();
-    assert_eq!(desk.merge(ada, &of(1, list))["type"], "merged");
-    let crafted = desk.merge(ada, &of(2, (0..1500).rev().map(|at| behind(at * 6)).collect()));
-    let expected = (&json!("limit_exceeded"), &json!("document_steps"));
-    assert_eq!((&crafted["code"], &crafted["limit"]), expected);
-    assert_eq!(desk.merge(ada, &of(3, vec![behind(0)]))["type"], "merged");
-}
-
-#[test]
 fn a_document_without_room_is_not_measured_for_each_update() {
     let mut desk = Desk::with(1, |_, policy| policy.document.size = 20_000);
     let ada = desk.reader("ada");

@@ -40,14 +40,6 @@ pub struct Shape {
     pub subdocuments: usize,
     /// Items that want to stand in one place, where there are most of them.
     pub crowd: usize,
-    /// Items of which the update does not tell that they stand right behind the one before them,
-    /// as what is typed on does: to find their place takes as long as what they were written
-    /// between has grown. The first value of a key, which takes three such ways, counts thrice.
-    pub loose: usize,
-    /// Whether there is one such item, and it stands behind what its client wrote before.
-    pub goes_on: bool,
-    /// If all of it is one piece of text: before which client's which place it was written.
-    pub typed: Option<Option<(u64, u32)>>,
     /// Its length.
     pub bytes: usize,
 }
@@ -78,7 +70,6 @@ pub fn check_update(update: &[u8], limits: &UpdateLimits) -> Result<Shape, Fault
         deleters: 0,
         places: Vec::new(),
         nest: Nest::default(),
-        end: None,
     };
     walk(update, limits.depth, &mut check)?;
     check.shape.crowd = largest(&mut check.places);
@@ -96,21 +87,10 @@ pub fn check_update(update: &[u8], limits: &UpdateLimits) -> Result<Shape, Fault
 /// # Errors
 /// As [`check_update`], without its limits.
 pub fn crowd(update: &[u8]) -> Result<usize, Fault> {
-    shape(update).map(|shape| shape.crowd)
-}
-
-/// How many [loose](Shape::loose) items an update has.
-///
-/// # Errors
-/// As [`check_update`], without its limits.
-pub fn loose(update: &[u8]) -> Result<usize, Fault> {
-    shape(update).map(|shape| shape.loose)
-}
-
-fn shape(update: &[u8]) -> Result<Shape, Fault> {
     let (bytes, clients, nesting, same_place) = (usize::MAX, usize::MAX, usize::MAX, usize::MAX);
     let depth = DEPTH_OF_CHECKED;
-    check_update(update, &UpdateLimits { bytes, clients, depth, nesting, same_place })
+    let limits = UpdateLimits { bytes, clients, depth, nesting, same_place };
+    check_update(update, &limits).map(|shape| shape.crowd)
 }
 
 struct Check<'a, 'l> {
@@ -121,8 +101,6 @@ struct Check<'a, 'l> {
     deleters: usize,
     places: Vec<Place<'a>>,
     nest: Nest,
-    /// Where the last item ends, and before what it was written.
-    end: Option<(Id, Option<Id>)>,
 }
 
 /// Where an item wants to stand.
@@ -136,7 +114,6 @@ impl<'a> Visitor<'a> for Check<'a, '_> {
                 return Err(Fault::Limit("document_clients"));
             }
         }
-        let end = self.end.take();
         if matches!(structure.kind, Kind::Skip) {
             return Ok(());
         }
@@ -145,22 +122,6 @@ impl<'a> Visitor<'a> for Check<'a, '_> {
             self.places.push((item.origin, item.right_origin, item.parent));
             self.shape.subdocuments += usize::from(item.content == Content::Document);
             self.nest(structure.id, structure.len, &item);
-            let Id { client, clock } = structure.id;
-            let before = clock.checked_sub(1).map(|clock| Id { client, clock });
-            let goes_on = item.origin.is_some()
-                && item.origin == before
-                && end == before.map(|before| (before, item.right_origin));
-            let right = item.right_origin.map(|right| (right.client, right.clock));
-            let is_text = matches!(item.content, Content::Text(_));
-            self.shape.typed = (self.shape.structs == 1 && is_text).then_some(right);
-            if !goes_on {
-                let has_key = item.parent.is_some_and(|parent| parent.key.is_some());
-                let is_behind = item.origin.is_some() && item.origin == before;
-                self.shape.goes_on = self.shape.loose == 0 && is_behind;
-                self.shape.loose += if has_key { 3 } else { 1 };
-            }
-            let last = Id { client, clock: clock + (structure.len - 1) };
-            self.end = Some((last, item.right_origin));
         }
         Ok(())
     }
@@ -312,8 +273,8 @@ mod tests {
     #[test]
     fn an_inserted_letter_passes() {
         let shape = check(A).unwrap();
-        let counts = Shape { clients: 1, structs: 1, crowd: 1, loose: 1, ..Shape::default() };
-        let expected = Shape { typed: Some(None), bytes: A.len(), ..counts };
+        let expected =
+            Shape { clients: 1, structs: 1, crowd: 1, bytes: A.len(), ..Shape::default() };
         assert_eq!(shape, expected);
         assert!(check(super::super::EMPTY_UPDATE).unwrap().is_empty());
         assert!(!check(&[0, 1, 1, 1, 0, 1]).unwrap().is_empty(), "it deletes");
@@ -435,22 +396,6 @@ mod tests {
             out
         });
         assert!(check(&of_one(&keys.collect::<Vec<_>>())).is_ok());
-    }
-
-    #[test]
-    fn what_is_typed_on_is_not_loose() {
-        let behind = |clock: u8, right: &[u8]| {
-            let info = if right.is_empty() { 0x85 } else { 0xc5 };
-            [&[info, 1, clock][..], right, &[1, b'1']].concat()
-        };
-        let loose = |structs: &[Vec<u8>]| check(&of_one(structs)).unwrap().loose;
-        let first = in_root(5, &[1, b'1']);
-        assert_eq!(loose(&[first.clone(), behind(0, &[]), behind(1, &[])]), 1);
-        assert_eq!(loose(&[first.clone(), behind(0, &[]), behind(0, &[])]), 2, "it jumps");
-        assert_eq!(loose(&[first.clone(), behind(0, &[2, 7])]), 2, "before something else");
-        assert_eq!(loose(&[first, vec![10, 1], behind(1, &[])]), 2, "behind what is not there");
-        let key = [&[0x28, 1, 1, b'm', 1, b'k'][..], &[1, 126]].concat();
-        assert_eq!(loose(&[key]), 3);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! - [`Reader`]: the primitives, as the npm package `lib0` writes them;
 //! - [`check_update`], [`check_vector`]: whether bytes of a stranger may be given to a decoder;
 //! - [`split`]: one update as several;
-//! - [`Order`]: how far the items of an update are from where they were written;
 //! - [`sync`]: the messages of `y-websocket`; [`hocuspocus`]: those of Hocuspocus;
 //! - [`aware`]: who is there, where their cursors are.
 //!
@@ -15,21 +14,16 @@ mod fit;
 mod guard;
 pub mod hocuspocus;
 mod lib0;
-mod order;
 mod split;
 pub mod sync;
-mod turns;
 mod walk;
 
 use std::fmt;
 
 pub use depth::levels;
 pub use fit::{Fit, fit};
-pub use guard::{
-    Shape, UpdateLimits, check_update, check_vector, crowd, erasure, for_each_client, loose,
-};
+pub use guard::{Shape, UpdateLimits, check_update, check_vector, crowd, erasure, for_each_client};
 pub use lib0::{Reader, put_bytes, put_string, put_var_uint};
-pub use order::Order;
 pub use split::split;
 
 /// The update that changes nothing.

@@ -9,7 +9,6 @@ mod editing;
 mod mutating;
 mod random;
 mod restoring;
-mod steps;
 
 /// Somebody's own copy, with what they have not sent yet.
 struct Author {

@@ -348,9 +348,7 @@ impl Engine {
         }
         let code = match why.limit {
             // It would come back with the same for ever.
-            Some("document_clients" | "document_crowd" | "document_levels" | "document_steps") => {
-                CloseCode::TooLarge
-            }
+            Some("document_clients" | "document_crowd" | "document_levels") => CloseCode::TooLarge,
             _ => close_code(why.code),
         };
         self.end_session(key, code, why.retry_after);

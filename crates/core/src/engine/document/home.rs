@@ -138,8 +138,7 @@ impl Scene<'_> {
         };
         let (document, desk) = self.document()?;
         check_room(document, desk, &prepared, &limits, now_ms)?;
-        let own = terms.whole;
-        if !(if own { document.admits_own(&prepared) } else { document.admits(&prepared) }) {
+        if !document.admits(&prepared) {
             // Who comes back with all there is need not wait for others.
             let later = || Reject::later("too many updates are under way; try again");
             return Err(document.excess(&prepared).map_or_else(later, too_much));

@@ -4,7 +4,7 @@ use tidings_proto::ErrorCode;
 
 use super::ADRIFT;
 use crate::document::{Excess, Fault};
-use crate::limits::{DOCUMENT_CROWD, DOCUMENT_LEVELS, DocumentLimits, UPDATE_STEPS};
+use crate::limits::{DOCUMENT_CROWD, DOCUMENT_LEVELS, DocumentLimits};
 use crate::reject::Reject;
 
 pub(super) fn reject_of(fault: Fault, limits: &DocumentLimits) -> Reject {
@@ -32,10 +32,6 @@ pub(super) fn too_much(of: Excess) -> Reject {
         }
         Excess::Levels => {
             Reject::limit("too many shared types in each other", "document_levels", DOCUMENT_LEVELS)
-        }
-        Excess::Steps => {
-            let why = "its items stand too far from where they were written";
-            Reject::limit(why, "document_steps", UPDATE_STEPS as usize)
         }
     }
 }
