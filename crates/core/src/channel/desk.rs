@@ -69,6 +69,8 @@ pub(crate) struct Origin {
     pub(crate) editor: bool,
     /// It belongs to what the shelf does now, which knows who waits.
     pub(crate) job: bool,
+    /// Not all of it had a place: whoever sent it is told so when the rest is stored.
+    pub(crate) lost: bool,
     /// What was asked for.
     pub(crate) kind: CommandKind,
     /// When it came: monotonic microseconds.

@@ -112,11 +112,27 @@ fn who_says_again_what_waits_adds_nothing_and_its_own_is_taken() {
         let own = Writer::new(8).write(0, "mine");
         let both = yrs::merge_updates_v1([own.as_slice(), &strays]).unwrap();
         let len = own.len();
-        assert_eq!(desk.merge(ada, &both)["type"], "merged");
+        // Where there is no place for the rest, it is not said to be stored.
+        let said = desk.merge(ada, &both);
+        assert_eq!(said["type"], if full { "error" } else { "merged" });
         let log = &desk.disk[DOC].events;
         assert!(log.last().unwrap().event.len() < len + 20, "only what is new, {full}");
         let late = Writer::new(9);
         connect(&mut desk, "cy", &late);
         assert_eq!(late.text(), "mine");
     }
+}
+
+#[test]
+fn of_what_was_thrown_away_nobody_is_told_that_it_is_stored() {
+    let mut desk = Desk::new();
+    fill(&mut desk);
+    let (stray, late) = (Writer::new(2000), Writer::new(3));
+    stray.write(0, "lost");
+    let parts = [Writer::new(1).write(0, "this fits"), stray.add("this does not")];
+    let update = yrs::merge_updates_v1(parts).unwrap();
+    let ada = desk.reader("ada");
+    assert_eq!(desk.merge(ada, &update)["code"], "unavailable");
+    connect(&mut desk, "cy", &late);
+    assert_eq!(late.text(), "this fits");
 }

@@ -115,7 +115,7 @@ impl Scene<'_> {
             return Err(outrun());
         }
         let (job, kind) = (terms.job, CommandKind::Merge);
-        let origin = Origin { from, id, editor, job, kind, began_us };
+        let mut origin = Origin { from, id, editor, job, lost: false, kind, began_us };
         if !document.adds(&prepared) {
             let offset = self.channel.last;
             self.change_is_done(origin, Done::Changed(offset));
@@ -136,6 +136,7 @@ impl Scene<'_> {
             self.change_is_done(origin, Done::Changed(self.channel.last));
             return Ok(());
         };
+        origin.lost = lost;
         let (document, desk) = self.document()?;
         check_room(document, desk, &prepared, &limits, now_ms)?;
         if !document.admits(&prepared) {
@@ -182,7 +183,7 @@ impl Scene<'_> {
         let record = Record { user: &user, what: What::Reset { epoch, versions } }.encode();
         let what = DocumentChange::Reset { epoch, versions };
         let (editor, job, kind) = (false, false, CommandKind::Merge);
-        let origin = Origin { from, id, editor, job, kind, began_us };
+        let origin = Origin { from, id, editor, job, lost: false, kind, began_us };
         self.append_change(record, Box::new(Merging { origin, user, scribe: None, what }));
         Ok(())
     }

@@ -3,6 +3,7 @@
 use tidings_proto::Frame;
 
 use super::home::refuse_change;
+use super::refusals::adrift;
 use super::shelved::Done;
 use super::versions::no_version;
 use super::{Edited, NOBODY};
@@ -23,6 +24,9 @@ impl Scene<'_> {
         }
         let asker = Asker { from, id, kind };
         match done {
+            Done::Changed(_) if origin.lost => {
+                self.refuse_change(from, id, origin.editor, &adrift());
+            }
             Done::Changed(offset) => self.answer_change(origin, offset),
             // When it has left the store, too.
             Done::Deleted(offset, number) => {

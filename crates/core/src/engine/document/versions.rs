@@ -274,7 +274,7 @@ impl Scene<'_> {
         let (from, id) = asker.map_or((NOBODY, 0), |asker| (asker.from, asker.id));
         let kind = asker.map_or(CommandKind::Delete, |asker| asker.kind);
         let (editor, job, began_us) = (false, false, self.now.mono_us);
-        let origin = Origin { from, id, editor, job, kind, began_us };
+        let origin = Origin { from, id, editor, job, lost: false, kind, began_us };
         let (user, scribe) = (Arc::from(""), None);
         self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
     }
@@ -283,7 +283,7 @@ impl Scene<'_> {
     pub(super) fn append_job(&mut self, record: Bytes, what: DocumentChange) {
         let (editor, job, began_us) = (false, true, self.now.mono_us);
         let kind = CommandKind::SaveVersion;
-        let origin = Origin { from: NOBODY, id: 0, editor, job, kind, began_us };
+        let origin = Origin { from: NOBODY, id: 0, editor, job, lost: false, kind, began_us };
         let (user, scribe) = (Arc::from(""), None);
         self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
     }
