@@ -55,6 +55,10 @@ pub(super) fn decoded(part: &str) -> Result<String, Problem> {
 impl Call<'_> {
     /// The body as JSON.
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        // serde takes a list for the fields in their order.
+        if self.body.trim_ascii_start().starts_with(b"[") {
+            return Err(Problem::bad_request("the body: a list, and no object"));
+        }
         serde_json::from_slice(&self.body)
             .map_err(|error| Problem::bad_request(format!("the body: {error}")))
     }

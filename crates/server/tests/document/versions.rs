@@ -112,6 +112,7 @@ fn versions_are_listed_named_and_deleted() {
         (one(&server, 1, "?as=pdf"), 400, "bad_request"),
         (get(&server, &format!("{VERSIONS}?limit=0")), 400, "bad_request"),
         (post(&server, &format!("{VERSIONS}/2/restore"), &json!({})), 404, "not_found"),
+        (post(&server, VERSIONS, &json!([null, null])), 400, "bad_request"),
         (post(&server, "/documents/chat:lobby/versions", &json!({})), 400, "bad_request"),
     ] {
         assert_eq!(answer.problem(status), code);
