@@ -68,6 +68,14 @@ impl Call<'_> {
         self.path.first().map_or("", String::as_str)
     }
 
+    /// Who is said to have done it: this user, or the key.
+    pub(super) fn author(&self, user: Option<&str>) -> Result<Arc<str>, Problem> {
+        match user {
+            Some(user) => check_user(user).map(|()| user.into()),
+            None => Ok(self.key.name.clone()),
+        }
+    }
+
     /// A number of the query.
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         let Some(text) = self.query.get(name) else { return Ok(None) };

@@ -54,6 +54,13 @@ pub(super) struct Document {
     pub(super) bytes: usize,
     /// How many Yjs clients have written into it.
     pub(super) clients: usize,
+    #[serde(flatten)]
+    pub(super) shown: Shown,
+}
+
+/// What a document holds, or has held, as it was asked for.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct Shown {
     /// `as=json`: what each root holds. A map is an object, a list an array, a text a string, rich
     /// text XML in a string.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,9 +13,9 @@ use tidings_core::document::{edit_text, json as json_of, json_patch, plain_text,
 use tidings_core::engine::Contribution;
 use tidings_proto::{Epoch, ErrorCode, from_base64};
 
-use super::call::{Call, check_user, json};
+use super::call::{Call, json};
 use super::document_types::{
-    Changed, CopyDocumentBody, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody,
+    Changed, CopyDocumentBody, Document, EditTextBody, MergeUpdateBody, PatchDocumentBody, Shown,
 };
 use super::problem::Problem;
 use crate::config::Scope;
@@ -52,10 +52,7 @@ impl Terms {
         if_offset: Option<u64>,
         user: Option<&str>,
     ) -> Result<Self, Problem> {
-        let author = match user {
-            Some(user) => check_user(user).map(|()| user.into())?,
-            None => call.key.name.clone(),
-        };
+        let author = call.author(user)?;
         // What is no epoch is that of no document.
         let epoch = epoch.map(str::parse).transpose().map_err(|_| was_reset())?;
         Ok(Self { epoch, if_offset, whole: false, author })
@@ -64,22 +61,12 @@ impl Terms {
 
 pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Problem> {
     call.key.require_channel(call.name())?;
-    let text = |name: &str| call.query.get(name).map(String::as_str);
-    let (root, form) = (text("root").map(str::to_owned), text("as").unwrap_or("json"));
-    let kind = text("type").map(kind_of).transpose()?;
-    if kind.is_some() && root.is_none() {
-        return Err(Problem::bad_request("`type` of which `root`?"));
-    }
+    let view = View::of(call)?;
     let _turn = call.shard.document_turn().await.ok_or_else(Problem::unavailable)?;
     let whole = call.read_document(call.name()).await?;
     let Whole { epoch, offset, vector, bytes, clients, update, .. } = whole;
-    let (data, text, update) = match form {
-        "json" => (Some(data(update, root, kind).await?), None, None),
-        "text" => (None, Some(words(update, root).await?), None),
-        "update" => (None, None, Some(update)),
-        _ => return Err(Problem::bad_request("`as` is `json`, `text` or `update`")),
-    };
-    Ok(json(&Document { epoch, offset, vector, bytes, clients, data, text, update }))
+    let shown = view.show(update).await?;
+    Ok(json(&Document { epoch, offset, vector, bytes, clients, shown }))
 }
 
 pub(super) async fn update(call: &Call<'_>) -> Result<Answer, Problem> {
@@ -187,8 +174,38 @@ async fn change(
     Err(Problem::unavailable())
 }
 
+/// As what somebody wants to have what a document holds, or has held.
+pub(super) struct View<'a> {
+    form: &'a str,
+    root: Option<String>,
+    kind: Option<RootKind>,
+}
+
+impl<'a> View<'a> {
+    /// As the query says.
+    pub(super) fn of(call: &'a Call<'_>) -> Result<Self, Problem> {
+        let text = |name: &str| call.query.get(name).map(String::as_str);
+        let (root, form) = (text("root").map(str::to_owned), text("as").unwrap_or("json"));
+        let kind = text("type").map(kind_of).transpose()?;
+        if kind.is_some() && root.is_none() {
+            return Err(Problem::bad_request("`type` of which `root`?"));
+        }
+        Ok(Self { form, root, kind })
+    }
+
+    pub(super) async fn show(self, update: String) -> Result<Shown, Problem> {
+        let Self { form, root, kind } = self;
+        Ok(match form {
+            "json" => Shown { data: Some(data(update, root, kind).await?), ..Shown::default() },
+            "text" => Shown { text: Some(words(update, root).await?), ..Shown::default() },
+            "update" => Shown { update: Some(update), ..Shown::default() },
+            _ => return Err(Problem::bad_request("`as` is `json`, `text` or `update`")),
+        })
+    }
+}
+
 /// What each root holds, or one of them.
-pub(super) async fn data(
+async fn data(
     update: String,
     root: Option<String>,
     kind: Option<RootKind>,
@@ -207,7 +224,7 @@ pub(super) async fn data(
     }
 }
 
-pub(super) async fn words(update: String, root: Option<String>) -> Result<String, Problem> {
+async fn words(update: String, root: Option<String>) -> Result<String, Problem> {
     let read = move || plain_text(&decode(&update)?, root.as_deref());
     aside(read).await?.map_err(|_: Fault| unreadable())
 }
@@ -224,7 +241,7 @@ pub(super) fn decode(update: &str) -> Result<Vec<u8>, Fault> {
     from_base64(update).ok_or(Fault::Invalid)
 }
 
-pub(super) fn kind_of(text: &str) -> Result<RootKind, Problem> {
+fn kind_of(text: &str) -> Result<RootKind, Problem> {
     match text {
         "text" => Ok(RootKind::Text),
         "map" => Ok(RootKind::Map),

@@ -7,7 +7,7 @@ use futures_util::stream::FuturesOrdered;
 use serde_json::value::RawValue;
 use tidings_proto::{Amend, Amending, CommandBody};
 
-use super::call::{Call, check_user, json};
+use super::call::{Call, json};
 use super::problem::Problem;
 use super::types::{
     Broadcast, BroadcastBody, BroadcastResult, DeleteBody, EditBody, History, Members, PublishBody,
@@ -30,7 +30,7 @@ struct Wish<'a> {
 pub(super) async fn publish(call: &Call<'_>) -> Result<Answer, Problem> {
     let body: PublishBody = call.body()?;
     call.key.require_channel(&body.channel)?;
-    let author = author(call, body.user.as_deref())?;
+    let author = call.author(body.user.as_deref())?;
     let PublishBody { data, event, key, ephemeral, .. } = &body;
     let (event, key) = (event.as_deref(), key.as_deref());
     let wish = Wish { data, event, key, ephemeral: *ephemeral };
@@ -42,7 +42,7 @@ pub(super) async fn broadcast(call: &Call<'_>) -> Result<Answer, Problem> {
     if body.channels.is_empty() || body.channels.len() > CHANNELS {
         return Err(Problem::bad_request("`channels` has 1 to 1000 entries"));
     }
-    let author = author(call, body.user.as_deref())?;
+    let author = call.author(body.user.as_deref())?;
     let BroadcastBody { data, event, key, ephemeral, .. } = &body;
     let (event, key) = (event.as_deref(), key.as_deref());
     let wish = Wish { data, event, key, ephemeral: *ephemeral };
@@ -65,13 +65,6 @@ pub(super) async fn broadcast(call: &Call<'_>) -> Result<Answer, Problem> {
         }
     });
     Ok(json(&Broadcast { results: results.collect() }))
-}
-
-fn author(call: &Call<'_>, user: Option<&str>) -> Result<Arc<str>, Problem> {
-    match user {
-        Some(user) => check_user(user).map(|()| user.into()),
-        None => Ok(call.key.name.clone()),
-    }
 }
 
 async fn publish_one(
@@ -119,7 +112,7 @@ async fn amend(
     (key, user): (Option<&str>, Option<&str>),
 ) -> Result<Answer, Problem> {
     call.key.require_channel(channel)?;
-    let author = author(call, user)?;
+    let author = call.author(user)?;
     let (channel, key) = (channel.into(), key.map(Into::into));
     let command = CommandBody::Amend(Amend { channel, offset, what, key, producer: None });
     Ok(json(&call.serve::<Published>(&author, command).await?))

@@ -1,11 +1,9 @@
 //! Live data: what keys hold, and writes to them.
 
-use std::sync::Arc;
-
 use serde_json::value::RawValue;
 use tidings_proto::{CommandBody, Write};
 
-use super::call::{Call, check_user, json};
+use super::call::{Call, json};
 use super::problem::Problem;
 use super::types::{Held, PatchBody, RemoveBody, SetBody, Written};
 use crate::transport::http::Answer;
@@ -73,9 +71,6 @@ async fn carry_out(
     command: CommandBody<'_>,
 ) -> Result<Answer, Problem> {
     call.key.require_channel(channel)?;
-    let author: Arc<str> = match user {
-        Some(user) => check_user(user).map(|()| user.into())?,
-        None => call.key.name.clone(),
-    };
+    let author = call.author(user)?;
     Ok(json(&call.serve::<Written>(&author, command).await?))
 }

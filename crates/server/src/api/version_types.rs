@@ -2,10 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tidings_core::document::{self, Compared};
 
-use super::document_types::DOCUMENT;
+use super::document_types::{DOCUMENT, Shown};
 use super::endpoints::{Kind, MANY, Parameter};
 
 const VERSION: Parameter =
@@ -84,15 +83,8 @@ pub(super) struct VersionContent {
     pub(super) version: Version,
     /// Its Yjs state vector, in base64.
     pub(super) vector: String,
-    /// `as=json`: what each root holds, as of a document.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) data: Option<Map<String, Value>>,
-    /// `as=text`: what people read of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) text: Option<String>,
-    /// `as=update`: all of it as a Yjs update, in base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) update: Option<String>,
+    #[serde(flatten)]
+    pub(super) shown: Shown,
 }
 
 /// What differs between two versions, for people.

@@ -1,14 +1,12 @@
 //! Versions of documents: backends take them, read them and bring them back.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 use tidings_core::document::{compare as compare_texts, plain_text};
 use tidings_core::engine::VersionAsk;
 
-use super::call::{Call, check_user, json};
+use super::call::{Call, json};
 use super::document_types::Changed;
-use super::documents::{Whole, aside, data, decode, kind_of, unreadable, words};
+use super::documents::{View, Whole, aside, decode, unreadable};
 use super::problem::Problem;
 use super::version_types::{
     Comparison, NameVersionBody, RestoreVersionBody, SaveVersionBody, TextPiece, Version,
@@ -36,28 +34,18 @@ pub(super) async fn save(call: &Call<'_>) -> Result<Answer, Problem> {
     let SaveVersionBody { name, user } = call.body()?;
     call.key.require(Scope::History)?;
     call.key.require_channel(call.name())?;
-    let user = author(call, user.as_deref())?;
+    let user = call.author(user.as_deref())?;
     Ok(json(&call.ask_version::<Version>(VersionAsk::Save { name, user }).await?))
 }
 
 pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Problem> {
     call.key.require_channel(call.name())?;
-    let text = |name: &str| call.query.get(name).map(String::as_str);
-    let (root, form) = (text("root").map(str::to_owned), text("as").unwrap_or("json"));
-    let kind = text("type").map(kind_of).transpose()?;
-    if kind.is_some() && root.is_none() {
-        return Err(Problem::bad_request("`type` of which `root`?"));
-    }
+    let view = View::of(call)?;
     let number = number(call)?;
     let Told { version, vector, update } = call.ask_version(VersionAsk::Read { number }).await?;
     let _turn = call.shard.document_turn().await.ok_or_else(Problem::unavailable)?;
-    let (data, text, update) = match form {
-        "json" => (Some(data(update, root, kind).await?), None, None),
-        "text" => (None, Some(words(update, root).await?), None),
-        "update" => (None, None, Some(update)),
-        _ => return Err(Problem::bad_request("`as` is `json`, `text` or `update`")),
-    };
-    Ok(json(&VersionContent { version, vector, data, text, update }))
+    let shown = view.show(update).await?;
+    Ok(json(&VersionContent { version, vector, shown }))
 }
 
 pub(super) async fn name(call: &Call<'_>) -> Result<Answer, Problem> {
@@ -79,7 +67,7 @@ pub(super) async fn restore(call: &Call<'_>) -> Result<Answer, Problem> {
     let RestoreVersionBody { user } = call.body()?;
     call.key.require(Scope::History)?;
     call.key.require_channel(call.name())?;
-    let (number, user) = (number(call)?, author(call, user.as_deref())?);
+    let (number, user) = (number(call)?, call.author(user.as_deref())?);
     Ok(json(&call.ask_version::<Changed>(VersionAsk::Restore { number, user }).await?))
 }
 
@@ -140,11 +128,4 @@ fn number(call: &Call<'_>) -> Result<u64, Problem> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits);
     number.ok_or_else(|| Problem::not_found("there is no such version"))
-}
-
-fn author(call: &Call<'_>, user: Option<&str>) -> Result<Arc<str>, Problem> {
-    match user {
-        Some(user) => check_user(user).map(|()| user.into()),
-        None => Ok(call.key.name.clone()),
-    }
 }
