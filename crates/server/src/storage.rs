@@ -79,22 +79,16 @@ pub(crate) struct Storage {
 
 impl Storage {
     pub(crate) fn append(&self, shard: ShardId, append: Append) {
-        self.push(Job::Append(shard, append));
+        self.push(Job::Append(shard, append), false);
     }
 
     /// One that can wait.
     pub(crate) fn append_soon(&self, shard: ShardId, append: Append) {
-        let (queue, wake) = &*self.shared;
-        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.jobs.push_back(Job::Append(shard, append));
-        queue.patient += 1;
-        if queue.jobs.len() == 1 && !queue.paced {
-            wake.notify_one();
-        }
+        self.push(Job::Append(shard, append), true);
     }
 
     pub(crate) fn load(&self, shard: ShardId, channel: Arc<str>) {
-        self.push(Job::Load(shard, channel));
+        self.push(Job::Load(shard, channel), false);
     }
 
     /// Something that webhooks are to be told.
@@ -102,22 +96,22 @@ impl Storage {
         if matches!(notice.what, Happened::Published { .. }) && self.len() >= NOTICES_UPTO {
             return self.tally.unnoticed();
         }
-        self.push(Job::Notice(notice));
+        self.push(Job::Notice(notice), false);
     }
 
     /// A notification may need a push, whose append comes next.
     pub(crate) fn push_due(&self, due: PushDue) {
-        self.push(Job::PushDue(due));
+        self.push(Job::PushDue(due), false);
     }
 
     /// Other webhooks from now on.
     pub(crate) fn webhooks(&self, hooks: Vec<Arc<Webhook>>) {
-        self.push(Job::Webhooks(hooks));
+        self.push(Job::Webhooks(hooks), false);
     }
 
     /// Finishes what is queued, then closes the log.
     pub(crate) fn stop(&self) {
-        self.push(Job::Stop);
+        self.push(Job::Stop, false);
     }
 
     /// How much is waiting.
@@ -125,13 +119,17 @@ impl Storage {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).jobs.len()
     }
 
-    fn push(&self, job: Job) {
+    fn push(&self, job: Job, patient: bool) {
         let (queue, wake) = &*self.shared;
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let all_wait = queue.jobs.len() == queue.patient;
+        // Others have woken it already, or it looks by itself.
+        let wakes = match patient {
+            true => queue.jobs.is_empty() && !queue.paced,
+            false => queue.jobs.len() == queue.patient,
+        };
+        queue.patient += usize::from(patient);
         queue.jobs.push_back(job);
-        // The others have woken it already.
-        if all_wait {
+        if wakes {
             wake.notify_one();
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tidings_proto::Epoch;
 
 use super::aware::Aware;
-use super::shelf::Shelf;
+use super::shelf::{Asker, Shelf};
 use crate::document::{Prepared, Version};
 use crate::engine::{Address, CommandKind, SERVICE};
 
@@ -75,6 +75,13 @@ pub(crate) struct Origin {
     pub(crate) kind: CommandKind,
     /// When it came: monotonic microseconds.
     pub(crate) began_us: u64,
+}
+
+impl Origin {
+    /// Of what somebody has asked for, by no editor.
+    pub(crate) fn of(Asker { from, id, kind }: Asker, began_us: u64) -> Self {
+        Self { from, id, editor: false, job: false, lost: false, kind, began_us }
+    }
 }
 
 /// What it changes.

@@ -131,9 +131,9 @@ impl Versions {
         let changed = Changed { first_ms: at_ms, last_ms: at_ms, offset };
         let known = self.changed.get_or_insert(changed);
         (known.last_ms, known.offset) = (at_ms, offset);
-        let is_named = !user.is_empty()
-            && (self.authors.len() < AUTHORS_NAMED || self.authors.contains_key(user));
-        if is_named {
+        if let Some(last) = self.authors.get_mut(user) {
+            *last = offset;
+        } else if !user.is_empty() && self.authors.len() < AUTHORS_NAMED {
             self.authors.insert(user.into(), offset);
         }
     }

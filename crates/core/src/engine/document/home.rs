@@ -11,6 +11,7 @@ use super::service::outrun;
 use super::shelved::Done;
 use super::wording::{Word, parts, pieces, raw, say};
 use super::{Adrift, Ask, Edited, Lacks, Merge, SeatId, Slip, Synced};
+use crate::channel::shelf::Asker;
 use crate::channel::{Desk, DocumentChange, Fold, Merging, Origin, Pending};
 use crate::document::{Broken, Document, Prepared, Record, Taken, What};
 use crate::engine::Out;
@@ -114,8 +115,8 @@ impl Scene<'_> {
         {
             return Err(outrun());
         }
-        let (job, kind) = (terms.job, CommandKind::Merge);
-        let mut origin = Origin { from, id, editor, job, lost: false, kind, began_us };
+        let asker = Asker { from, id, kind: CommandKind::Merge };
+        let mut origin = Origin { editor, job: terms.job, ..Origin::of(asker, began_us) };
         if !document.adds(&prepared) {
             let offset = self.channel.last;
             self.change_is_done(origin, Done::Changed(offset));
@@ -182,8 +183,7 @@ impl Scene<'_> {
         let epoch = Epoch(mix(document.epoch().0 ^ offset));
         let record = Record { user: &user, what: What::Reset { epoch, versions } }.encode();
         let what = DocumentChange::Reset { epoch, versions };
-        let (editor, job, kind) = (false, false, CommandKind::Merge);
-        let origin = Origin { from, id, editor, job, lost: false, kind, began_us };
+        let origin = Origin::of(Asker { from, id, kind: CommandKind::Merge }, began_us);
         self.append_change(record, Box::new(Merging { origin, user, scribe: None, what }));
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::versions::{count_named, no_version, too_many};
 use super::{Merge, NOBODY, Terms};
 use crate::channel::DocumentChange;
 use crate::channel::shelf::{Asker, Content, Job, Stage, Task, Was, kept_in, trim};
-use crate::document::{Broken, Fault, Record, Version, What};
+use crate::document::{Broken, Document, Fault, Record, Version, What};
 use crate::engine::CommandKind;
 use crate::engine::Engine;
 use crate::engine::home::Scene;
@@ -105,11 +105,8 @@ impl Scene<'_> {
         if readers.is_empty() {
             return;
         }
-        let read = document.versions().get(number).ok_or_else(no_version).and_then(|version| {
-            let loaded = outcome.ok().flatten();
-            let content = loaded.and_then(|loaded| Content::read(loaded, version.pages));
-            Ok((content.ok_or_else(Reject::unavailable)?, version.clone()))
-        });
+        let read = read(document, number, outcome.ok().flatten());
+        let read = read.map(|(content, version)| (content, version.clone()));
         for (_, asker) in readers {
             let done = read.clone().map(|(content, version)| Done::Content(content, version));
             self.tell_asker(Some(asker), done);
@@ -173,16 +170,15 @@ impl Scene<'_> {
         let versions = document.versions();
         let has_changed = versions.changed().is_some();
         let number = match &mut job.task {
-            Task::Restore { number, was: Some(_), .. } => {
-                versions.get(*number).ok_or_else(no_version)?.number
-            }
             Task::Restore { number, was, .. } => {
                 let number = versions.get(*number).ok_or_else(no_version)?.number;
-                let now = self.was()?;
-                *was = Some(now.clone());
-                if has_changed && keeps {
-                    self.keep_before(job, now);
-                    return Ok(false);
+                if was.is_none() {
+                    let now = self.was()?;
+                    *was = Some(now.clone());
+                    if has_changed && keeps {
+                        self.keep_before(job, now);
+                        return Ok(false);
+                    }
                 }
                 number
             }
@@ -240,9 +236,7 @@ impl Scene<'_> {
         let Some((job, _)) = &desk.shelf.current else { return Ok(()) };
         match &job.task {
             Task::Restore { .. } => {
-                let version = document.versions().get(number).ok_or_else(no_version)?;
-                let content = loaded.and_then(|loaded| Content::read(loaded, version.pages));
-                let content = content.ok_or_else(Reject::unavailable)?;
+                let (content, _) = read(document, number, loaded)?;
                 self.begin_restoring(&content)
             }
             Task::Take { .. } => self.store_version(number, loaded),
@@ -417,4 +411,15 @@ impl Scene<'_> {
             self.finish(Err(reject));
         }
     }
+}
+
+/// A version, and what the store has of what it holds.
+fn read<'a>(
+    document: &'a Document,
+    number: u64,
+    loaded: Option<&Loaded>,
+) -> Result<(Content, &'a Version), Reject> {
+    let version = document.versions().get(number).ok_or_else(no_version)?;
+    let content = loaded.and_then(|loaded| Content::read(loaded, version.pages));
+    Ok((content.ok_or_else(Reject::unavailable)?, version))
 }

@@ -11,7 +11,7 @@ use tidings_proto::{
 use super::{Ask, NOBODY};
 use crate::Period;
 use crate::channel::shelf::{Asker, Content, Job, Task};
-use crate::channel::{DocumentChange, Merging, Origin};
+use crate::channel::{Desk, DocumentChange, Merging, Origin};
 use crate::document::{Changed, Document, Record, Version, What};
 use crate::engine::Engine;
 use crate::engine::counters::CommandKind;
@@ -271,19 +271,19 @@ impl Scene<'_> {
     }
 
     fn append_record(&mut self, record: Bytes, what: DocumentChange, asker: Option<Asker>) {
-        let (from, id) = asker.map_or((NOBODY, 0), |asker| (asker.from, asker.id));
-        let kind = asker.map_or(CommandKind::Delete, |asker| asker.kind);
-        let (editor, job, began_us) = (false, false, self.now.mono_us);
-        let origin = Origin { from, id, editor, job, lost: false, kind, began_us };
-        let (user, scribe) = (Arc::from(""), None);
-        self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
+        let nobody = Asker { from: NOBODY, id: 0, kind: CommandKind::Delete };
+        let origin = Origin::of(asker.unwrap_or(nobody), self.now.mono_us);
+        self.append_version(record, what, origin);
     }
 
     /// A record of what the shelf does now.
     pub(super) fn append_job(&mut self, record: Bytes, what: DocumentChange) {
-        let (editor, job, began_us) = (false, true, self.now.mono_us);
-        let kind = CommandKind::SaveVersion;
-        let origin = Origin { from: NOBODY, id: 0, editor, job, lost: false, kind, began_us };
+        let nobody = Asker { from: NOBODY, id: 0, kind: CommandKind::SaveVersion };
+        let origin = Origin { job: true, ..Origin::of(nobody, self.now.mono_us) };
+        self.append_version(record, what, origin);
+    }
+
+    fn append_version(&mut self, record: Bytes, what: DocumentChange, origin: Origin) {
         let (user, scribe) = (Arc::from(""), None);
         self.append_change(record, Box::new(Merging { origin, user, scribe, what }));
     }
@@ -307,7 +307,9 @@ impl Scene<'_> {
 
     /// The document was changed: it becomes a version in the end.
     pub(super) fn arm_version(&mut self) {
-        if !self.takes_versions() {
+        // Most changes come to a document that is armed already.
+        let is_armed = |desk: &Desk| desk.shelf.armed.is_some();
+        if self.channel.desk.as_deref().is_some_and(is_armed) || !self.takes_versions() {
             return;
         }
         let Ok((document, _)) = self.document() else { return };
